@@ -1,0 +1,140 @@
+//! Public error codes. Each has a page `docs/errors/TWnnnn.md`; a test fails when one is missing.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $status:literal, $title:literal;)*) => {
+        /// A public error code: what a person looks up, and what a client may match on.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The code as shown, `TW1001`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => concat!("TW", $number),)* }
+            }
+
+            /// The HTTP status that goes with it. Configuration codes, which no HTTP client sees, have 500.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+
+            /// What happened, in a few words.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is not JSON.
+    MalformedJson = "1001", 400, "the request body is not valid JSON";
+    /// A field is missing or has the wrong type.
+    BadField = "1002", 400, "a field of the request is missing or has the wrong type";
+    /// No such model.
+    UnknownModel = "1003", 404, "no model of this name";
+    /// No such path.
+    UnknownPath = "1004", 404, "this path is not served";
+    /// The body is over the limit.
+    BodyTooLarge = "1005", 413, "the request body is over the limit";
+    /// The headers are over the limit.
+    HeadersTooLarge = "1006", 431, "the request headers are over the limit";
+    /// The body did not arrive in time.
+    BodyTooSlow = "1007", 408, "the request body did not arrive in time";
+    /// The body ended early or its framing is broken.
+    BodyBroken = "1008", 400, "the request body was cut or its framing is broken";
+    /// The path exists, the method does not.
+    MethodNotAllowed = "1009", 405, "this path does not take this method";
+    /// `Host` or `Origin` point elsewhere.
+    NotLocal = "1010", 403, "the request's Host or Origin is not this machine";
+    /// A header of ours cannot be read.
+    BadHeader = "1011", 400, "a header of the request cannot be read";
+    /// The body is compressed or not JSON by its own words.
+    UnsupportedMedia = "1012", 415, "the request body has an encoding or type that is not supported";
+    /// No record under this id.
+    UnknownDecision = "1013", 404, "no decision record under this id";
+
+    /// No candidate may answer this call.
+    NoCandidate = "2001", 503, "no target may answer this call now";
+    /// Every target is at its limit and its queue is full.
+    AllBusy = "2002", 503, "every target is busy and its queue is full";
+    /// The retry budget is used up.
+    RetryBudget = "2003", 503, "the first target failed and the retry budget is used up";
+    /// The gateway is stopping.
+    Draining = "2004", 503, "the gateway is stopping";
+    /// The caller's deadline or the model's total time passed.
+    Deadline = "2005", 504, "the call's time was used up";
+    /// Too many calls at once.
+    Overloaded = "2006", 503, "the gateway holds as many calls as it may";
+    /// A defect of the gateway.
+    Internal = "2007", 500, "the gateway itself failed";
+
+    /// The provider could not be reached.
+    Unreachable = "3001", 502, "the provider could not be reached";
+    /// TLS with the provider failed.
+    Tls = "3002", 502, "the provider's TLS certificate or handshake was not acceptable";
+    /// The provider was too slow.
+    TooSlow = "3003", 504, "the provider did not answer in time";
+    /// The provider refused its key.
+    KeyRefused = "3004", 502, "the provider refused the key that the gateway holds for it";
+    /// The provider's rate limit.
+    RateLimited = "3005", 429, "the provider's rate limit is reached";
+    /// The provider failed.
+    ProviderFailed = "3006", 502, "the provider failed";
+    /// The provider's answer is not an answer.
+    BadAnswer = "3007", 502, "the provider's answer cannot be used";
+    /// The stream broke off.
+    StreamCut = "3008", 502, "the provider's stream broke off before its end";
+    /// The stream stalled.
+    StreamStalled = "3009", 504, "the provider's stream stalled";
+    /// An error event inside the stream.
+    StreamError = "3010", 502, "the provider reported an error inside its stream";
+    /// The answer is over the limit.
+    AnswerTooLarge = "3011", 502, "the provider's answer is over the limit";
+    /// A redirect.
+    Redirected = "3012", 502, "the provider answered with a redirect, which is not followed";
+    /// The provider rejected the request.
+    Rejected = "3013", 400, "the provider rejected the request";
+
+    /// The file cannot be read or is not YAML.
+    ConfigUnreadable = "4001", 500, "the configuration cannot be read";
+    /// An unknown key.
+    ConfigUnknownKey = "4002", 500, "the configuration has an unknown key";
+    /// A value of the wrong type or out of bounds.
+    ConfigBadValue = "4003", 500, "a value in the configuration is not acceptable";
+    /// A name that refers to nothing.
+    ConfigUnknownName = "4004", 500, "the configuration refers to a name that does not exist";
+    /// A section whose part is not built.
+    ConfigNotBuilt = "4005", 500, "the configuration asks for a part that is not built yet";
+    /// `listen` is open to others and nothing guards it.
+    ConfigOpenListen = "4006", 500, "listen is not loopback and nothing guards it";
+    /// The address cannot be bound.
+    CannotListen = "4007", 500, "the address to listen on cannot be taken";
+    /// The data directory cannot be used.
+    DataDir = "4008", 500, "the data directory cannot be used";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_in_order() {
+        assert!(Code::ALL.windows(2).all(|pair| pair[0].name() < pair[1].name()));
+    }
+}

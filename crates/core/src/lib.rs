@@ -1,0 +1,28 @@
+//! The words every other crate speaks: names, ids, secrets, time, money, tokens and faults.
+//!
+//! Nothing here does anything: no I/O, no clock, no configuration. A type belongs here when at least two crates on
+//! different branches of the arrow diagram need it.
+
+mod clock;
+mod code;
+mod dialect;
+mod fault;
+mod id;
+mod money;
+mod name;
+mod nearest;
+mod secret;
+mod text;
+mod usage;
+
+pub use clock::{Clock, Moment, UnixMillis};
+pub use code::Code;
+pub use dialect::Dialect;
+pub use fault::{Blame, Fault, FaultKind};
+pub use id::{DecisionId, DecisionIds, ParseDecisionIdError};
+pub use money::{Price, Usd};
+pub use name::{ModelName, ParseTargetError, ProviderName, TargetId};
+pub use nearest::nearest;
+pub use secret::Secret;
+pub use text::{ParseDurationError, format_duration, parse_duration};
+pub use usage::Usage;

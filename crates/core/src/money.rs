@@ -1,0 +1,123 @@
+//! Money and prices. Integers, so that sums are right to the last digit.
+
+use std::fmt;
+use std::ops::{Add, AddAssign};
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::Usage;
+
+/// An amount of US dollars, held in whole picodollars (10⁻¹² USD): a price of 0.0375 USD per million tokens is exact.
+///
+/// At most 18 million dollars; sums saturate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Usd(u64);
+
+const PICO: f64 = 1e12;
+
+impl Usd {
+    /// From whole picodollars.
+    #[must_use]
+    pub const fn from_pico(pico: u64) -> Self {
+        Self(pico)
+    }
+
+    /// In whole picodollars.
+    #[must_use]
+    pub const fn pico(self) -> u64 {
+        self.0
+    }
+
+    /// In dollars, for showing.
+    #[must_use]
+    pub fn dollars(self) -> f64 {
+        self.0 as f64 / PICO
+    }
+}
+
+impl Add for Usd {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Usd {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl fmt::Display for Usd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "${:.6}", self.dollars())
+    }
+}
+
+impl Serialize for Usd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.dollars())
+    }
+}
+
+impl<'de> Deserialize<'de> for Usd {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let dollars = f64::deserialize(deserializer)?;
+        Ok(Self((dollars.max(0.0) * PICO).round() as u64))
+    }
+}
+
+/// What a target charges, in USD per million tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Price {
+    /// Prompt tokens.
+    pub input: f64,
+    /// Answer tokens.
+    pub output: f64,
+    /// Prompt tokens read from the provider's cache; `input` when absent.
+    pub cached: Option<f64>,
+    /// Reasoning tokens; `output` when absent.
+    pub reasoning: Option<f64>,
+}
+
+impl Price {
+    /// The cost of `usage`. Cached tokens are part of the input and reasoning tokens part of the output.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage) -> Usd {
+        let cached = usage.cached.min(usage.input);
+        let reasoning = usage.reasoning.min(usage.output);
+        let parts = [
+            (usage.input - cached, self.input),
+            (cached, self.cached.unwrap_or(self.input)),
+            (usage.output - reasoning, self.output),
+            (reasoning, self.reasoning.unwrap_or(self.output)),
+        ];
+        let mut total: u64 = 0;
+        for (tokens, per_million) in parts {
+            // USD per million tokens is 10⁶ picodollars a token.
+            let pico_per_token = (per_million.max(0.0) * 1e6).round() as u64;
+            total = total.saturating_add(tokens.saturating_mul(pico_per_token));
+        }
+        Usd(total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cost_counts_cached_and_reasoning_tokens_once() {
+        let price = Price { input: 3.0, output: 15.0, cached: Some(0.3), reasoning: None };
+        let usage = Usage { input: 1_000_000, output: 1_000_000, cached: 500_000, reasoning: 200_000, estimated: false };
+        assert_eq!(price.cost(&usage), Usd::from_pico(16_650_000_000_000));
+    }
+
+    #[test]
+    fn absurd_usage_neither_panics_nor_wraps() {
+        let price = Price { input: 1e9, output: 1e9, cached: None, reasoning: None };
+        let usage = Usage { input: u64::MAX, output: u64::MAX, cached: u64::MAX, reasoning: 0, estimated: false };
+        assert_eq!(price.cost(&usage), Usd::from_pico(u64::MAX));
+    }
+}

@@ -1,0 +1,73 @@
+//! Durations as people write them.
+
+use std::time::Duration;
+
+/// Why a text is not a duration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a duration: write a number and a unit, like 250ms, 8s, 5m, 1h or 2d")]
+pub struct ParseDurationError(String);
+
+/// Parses `250ms`, `1.5s`, `5m`, `1h`, `2d`; a bare number means seconds. At most 365 days, never negative.
+///
+/// # Errors
+/// When there is no number, the unit is not one of `us`, `ms`, `s`, `m`, `h`, `d`, or the value is out of bounds.
+pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
+    let refused = || ParseDurationError(text.chars().take(40).collect());
+    let trimmed = text.trim();
+    let split = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
+    let (number, unit) = trimmed.split_at(split);
+    let number: f64 = number.parse().map_err(|_| refused())?;
+    let unit_seconds = match unit.trim() {
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return Err(refused()),
+    };
+    let seconds = number * unit_seconds;
+    if !(0.0..=365.0 * 86_400.0).contains(&seconds) {
+        return Err(refused());
+    }
+    Ok(Duration::from_micros((seconds * 1e6).round() as u64))
+}
+
+/// The shortest text that [`parse_duration`] reads back: `250ms`, `8s`, `1.5s`, `5m`.
+#[must_use]
+pub fn format_duration(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    for (unit, size) in [("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1000)] {
+        if micros >= size && micros % size == 0 {
+            return format!("{}{unit}", micros / size);
+        }
+    }
+    match micros {
+        0 => "0s".to_owned(),
+        1..1000 => format!("{micros}us"),
+        1000..1_000_000 => format!("{:.1}ms", micros as f64 / 1e3),
+        _ => format!("{:.2}s", micros as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, millis) in [("250ms", 250), ("8s", 8000), ("1.5s", 1500), ("5m", 300_000), ("20", 20_000), ("0s", 0)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "s", "-1s", "1e9", "8 parsecs", "1.2.3s", "99999d", "NaN"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_written_short() {
+        for text in ["250ms", "8s", "5m", "2h", "3d", "0s", "17us"] {
+            assert_eq!(format_duration(parse_duration(text).unwrap()), text);
+        }
+    }
+}
