@@ -58,6 +58,63 @@ impl UnixMillis {
         let (second, milli) = (millis / 1000 % 60, millis % 1000);
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
     }
+
+    /// Reads RFC 3339 with `Z` or an offset; years from 1970 on.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        millis_of_rfc3339(text).and_then(|millis| u64::try_from(millis).ok()).map(Self)
+    }
+}
+
+/// An RFC 3339 time with `Z` or an offset, in milliseconds since the epoch.
+fn millis_of_rfc3339(text: &str) -> Option<i64> {
+    let field = |from: usize, length: usize, least: i64, most: i64| -> Option<i64> {
+        let digits = text.get(from..from + length).filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse().ok().filter(|value| (least..=most).contains(value))
+    };
+    let separators = [(4, "-"), (7, "-"), (13, ":"), (16, ":")];
+    if separators.iter().any(|(place, mark)| text.get(*place..place + 1) != Some(mark))
+        || !matches!(text.get(10..11)?, "T" | "t" | " ")
+    {
+        return None;
+    }
+    let (year, month, day) = (field(0, 4, 1970, 9999)?, field(5, 2, 1, 12)?, field(8, 2, 1, 31)?);
+    let (hour, minute, second) = (field(11, 2, 0, 23)?, field(14, 2, 0, 59)?, field(17, 2, 0, 60)?);
+    let mut rest = text.get(19..)?;
+    let mut millis = 0;
+    if let Some(fraction) = rest.strip_prefix('.') {
+        let end = fraction.find(|c: char| !c.is_ascii_digit())?;
+        millis = (format!("0.{}", &fraction[..end]).parse::<f64>().ok()? * 1e3) as i64;
+        rest = &fraction[end..];
+    }
+    let offset_minutes = match rest {
+        "Z" | "z" => 0,
+        _ => {
+            let place = text.len() - rest.len();
+            let (hours, minutes) = (field(place + 1, 2, 0, 23)?, field(place + 4, 2, 0, 59)?);
+            if rest.len() != 6 || rest.get(3..4) != Some(":") {
+                return None;
+            }
+            match rest.get(..1)? {
+                "+" => hours * 60 + minutes,
+                "-" => -(hours * 60 + minutes),
+                _ => return None,
+            }
+        }
+    };
+    let minutes = days_from_civil(year, month, day) * 1440 + hour * 60 + minute - offset_minutes;
+    Some((minutes * 60 + second) * 1000 + millis)
+}
+
+/// Days since 1970-01-01, by Howard Hinnant's `days_from_civil` (public domain description); years from 1970 on.
+const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let shifted_year = if month <= 2 { year - 1 } else { year };
+    let era = shifted_year / 400;
+    let year_of_era = shifted_year % 400;
+    let shifted_month = (month + 9) % 12;
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 /// Days since 1970-01-01 to (year, month, day), by Howard Hinnant's `civil_from_days` (public domain description).
@@ -91,6 +148,23 @@ mod tests {
         assert_eq!(UnixMillis(0).rfc3339(), "1970-01-01T00:00:00.000Z");
         assert_eq!(UnixMillis(951_782_400_000).rfc3339(), "2000-02-29T00:00:00.000Z");
         assert_eq!(UnixMillis(1_795_294_621_123).rfc3339(), "2026-11-21T20:57:01.123Z");
+    }
+
+    #[test]
+    fn wall_time_is_read_from_rfc3339() {
+        let at = UnixMillis(1_795_294_621_123);
+        assert_eq!(UnixMillis::parse_rfc3339("2026-11-21T20:57:01.123Z"), Some(at));
+        assert_eq!(UnixMillis::parse_rfc3339("2026-11-21T22:57:01.123+02:00"), Some(at));
+        for text in [
+            "",
+            "2026-11-21",
+            "2026-13-21T20:57:01Z",
+            "2026-11-21T20:57:01",
+            "1969-12-31T23:59:59Z",
+            "é026-11-21T20:57:01Z",
+        ] {
+            assert_eq!(UnixMillis::parse_rfc3339(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -62,6 +62,8 @@ codes! {
     UnsupportedMedia = "1012", 415, "the request body has an encoding or type that is not supported";
     /// No record under this id.
     UnknownDecision = "1013", 404, "no decision record under this id";
+    /// The model is there, but only in the other dialect.
+    WrongDialect = "1014", 400, "no target of this model speaks the dialect of this call";
 
     /// No candidate may answer this call.
     NoCandidate = "2001", 503, "no target may answer this call now";
@@ -79,7 +81,7 @@ codes! {
     Internal = "2007", 500, "the gateway itself failed";
 
     /// The provider could not be reached.
-    Unreachable = "3001", 502, "the provider could not be reached";
+    Unreachable = "3001", 503, "the provider could not be reached";
     /// TLS with the provider failed.
     Tls = "3002", 502, "the provider's TLS certificate or handshake was not acceptable";
     /// The provider was too slow.

@@ -129,6 +129,8 @@ faults! {
     ServerError = "server_error", Target, ProviderFailed, true, true;
     /// 401 or 403: the key that the gateway holds is not accepted.
     Unauthorized = "unauthorized", Gateway, KeyRefused, true, false;
+    /// 404: this target does not know the model or the path. Another one may.
+    NotFound = "not_found", Gateway, ProviderFailed, true, true;
     /// Another 4xx: the request itself is refused; another target would refuse it too.
     Rejected = "rejected", Caller, Rejected, false, false;
     /// 3xx: never followed.

@@ -24,5 +24,5 @@ pub use money::{Price, Usd};
 pub use name::{ModelName, ParseTargetError, ProviderName, TargetId};
 pub use nearest::nearest;
 pub use secret::Secret;
-pub use text::{ParseDurationError, format_duration, parse_duration};
+pub use text::{ParseDurationError, format_duration, parse_duration, percent_decoded};
 pub use usage::Usage;

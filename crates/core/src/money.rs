@@ -110,7 +110,8 @@ mod tests {
     #[test]
     fn cost_counts_cached_and_reasoning_tokens_once() {
         let price = Price { input: 3.0, output: 15.0, cached: Some(0.3), reasoning: None };
-        let usage = Usage { input: 1_000_000, output: 1_000_000, cached: 500_000, reasoning: 200_000, estimated: false };
+        let usage =
+            Usage { input: 1_000_000, output: 1_000_000, cached: 500_000, reasoning: 200_000, estimated: false };
         assert_eq!(price.cost(&usage), Usd::from_pico(16_650_000_000_000));
     }
 

@@ -11,8 +11,8 @@ pub fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) 
         let letters: Vec<char> = candidate.chars().take(64).flat_map(char::to_lowercase).collect();
         let longer = wanted.len().max(letters.len());
         let distance = edit_distance(&wanted, &letters);
-        let prefix = wanted.len().min(letters.len()) >= 3
-            && (letters.starts_with(&wanted) || wanted.starts_with(&letters));
+        let prefix =
+            wanted.len().min(letters.len()) >= 3 && (letters.starts_with(&wanted) || wanted.starts_with(&letters));
         if distance * 3 > longer && !prefix {
             continue;
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer};
+
 /// Holds a secret. There is no `Display`, no `Serialize`, and `Debug` prints `[secret]`.
 ///
 /// ```compile_fail
@@ -19,6 +21,13 @@ impl<T> Secret<T> {
     /// The secret itself; every call of this is a place to review.
     pub const fn expose(&self) -> &T {
         &self.0
+    }
+}
+
+/// A secret may come in from a configuration; it never goes out again, so there is no `Serialize`.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Secret<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Durations as people write them.
+//! Texts as people and clients write them: durations, percent-encoding.
 
 use std::time::Duration;
 
@@ -37,8 +37,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
 #[must_use]
 pub fn format_duration(duration: Duration) -> String {
     let micros = duration.as_micros();
-    for (unit, size) in [("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1000)] {
-        if micros >= size && micros % size == 0 {
+    for (unit, size) in [("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1000)]
+    {
+        if micros >= size && micros.is_multiple_of(size) {
             return format!("{}{unit}", micros / size);
         }
     }
@@ -50,13 +51,34 @@ pub fn format_duration(duration: Duration) -> String {
     }
 }
 
+/// Undoes percent-encoding (RFC 3986 §2.1). What is not valid encoding stays as it is.
+#[must_use]
+pub fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        let hex = |digit: u8| char::from(digit).to_digit(16);
+        match (first, tail) {
+            (b'%', [high, low, after @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
+                let value = hex(*high).unwrap_or(0) * 16 + hex(*low).unwrap_or(0);
+                bytes.push(u8::try_from(value).unwrap_or(b'%'));
+                rest = after;
+            }
+            _ => bytes.push(*first),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        for (text, millis) in [("250ms", 250), ("8s", 8000), ("1.5s", 1500), ("5m", 300_000), ("20", 20_000), ("0s", 0)] {
+        for (text, millis) in [("250ms", 250), ("8s", 8000), ("1.5s", 1500), ("5m", 300_000), ("20", 20_000), ("0s", 0)]
+        {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "s", "-1s", "1e9", "8 parsecs", "1.2.3s", "99999d", "NaN"] {
@@ -69,5 +91,11 @@ mod tests {
         for text in ["250ms", "8s", "5m", "2h", "3d", "0s", "17us"] {
             assert_eq!(format_duration(parse_duration(text).unwrap()), text);
         }
+    }
+
+    #[test]
+    fn percent_encoding_is_undone_and_nonsense_stays() {
+        assert_eq!(percent_decoded("hub%2Forg%2fmodel%"), "hub/org/model%");
+        assert_eq!(percent_decoded("%zz%4"), "%zz%4");
     }
 }

@@ -24,6 +24,18 @@ impl Usage {
     /// Above this a count is nonsense, whoever reports it.
     pub const LARGEST: u64 = 1_000_000_000;
 
+    /// The tokens of both; estimated when either is.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cached: self.cached.saturating_add(other.cached),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+            estimated: self.estimated || other.estimated,
+        }
+    }
+
     /// A reported count made safe: `None` when it is negative, not a whole number, or over [`Self::LARGEST`].
     #[must_use]
     pub fn sane(count: f64) -> Option<u64> {

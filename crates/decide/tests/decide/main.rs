@@ -1,0 +1,6 @@
+//! The decision core as its callers see it: cases, properties, and a simulation in virtual time.
+
+mod properties;
+mod simulation;
+mod strategies;
+mod support;
