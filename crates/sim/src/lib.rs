@@ -1,1 +1,48 @@
-//! To be written.
+//! A simulated model provider that speaks OpenAI's and Anthropic's dialects over hand-written HTTP, produces every fault
+//! by name at byte level, and records what it saw; and a load generator.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use tradewind_sim::{Sim, SimFault, SimOptions};
+//!
+//! let sim = Sim::start(SimOptions::named("alpha")).await.unwrap();
+//! sim.set_fault(SimFault::MidStreamCut).unwrap();
+//! assert!(sim.base_url().starts_with("http://127.0.0.1:"));
+//! assert_eq!(sim.stats().requests, 0);
+//! sim.stop().await;
+//! # });
+//! ```
+//!
+//! A fault is chosen by the request header `x-sim-fault: NAME[:ARG]`, by the model's name (`fast!mid-stream-cut`), as the
+//! standing fault, or at random by [`SimOptions::error_rate`]; the first of these that is there counts.
+
+mod answer;
+mod anthropic;
+mod ask;
+mod bench;
+mod connection;
+mod fault;
+mod http1;
+mod http2;
+mod inject;
+mod load;
+mod network;
+mod openai;
+mod options;
+mod plan;
+mod request;
+mod script;
+mod server;
+mod shared;
+mod sse;
+mod stats;
+mod text;
+mod tls;
+
+pub use bench::BenchServer;
+pub use fault::{Injection, Needs, ParseFaultError, SeenIn, SimFault, Takes};
+pub use load::{Arrivals, Comparison, LoadOptions, LoadReport, Spread, compare_load, put_load};
+pub use network::{BlackHole, RefusedPort, UNRESOLVABLE_HOST};
+pub use options::{Delay, SimOptions, TlsOptions};
+pub use server::{Sim, SimError};
+pub use stats::{Ending, KEPT_BODY, KEPT_REQUESTS, SeenRequest, SimStats};
