@@ -1,0 +1,149 @@
+//! Routes against a real server: reuse of connections, the silent retry, cancelling, TLS, HTTP/2.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails loudly, and makes its own files and tasks"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Method, Request};
+use http_body_util::BodyExt;
+use tradewind_core::{Clock, FaultKind, Moment, UnixMillis};
+use tradewind_egress::{Answer, Egress, EgressSettings, Http2, Origin, RequestBody, Roots, Route, Spawner};
+use tradewind_sim::{BlackHole, RefusedPort, Sim, SimFault, SimOptions, TlsOptions, UNRESOLVABLE_HOST};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const BODY: &str = r#"{"model":"fast","messages":[{"role":"user","content":"hi"}]}"#;
+const STREAM: &str = r#"{"model":"fast","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+
+/// A clock that stands still: nothing here depends on time.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Moment {
+        Moment::START
+    }
+
+    fn wall(&self) -> UnixMillis {
+        UnixMillis(0)
+    }
+}
+
+fn egress() -> Arc<Egress> {
+    // A test's runtime owns its tasks: they end with it.
+    let spawner = Spawner::new(|task| drop(tokio::spawn(task)));
+    Egress::new(Arc::new(Still), spawner, EgressSettings::default())
+}
+
+fn route(egress: &Arc<Egress>, url: &str) -> Arc<Route> {
+    egress.route(Origin::parse(url).unwrap(), Http2::Auto, &Roots::none(), "")
+}
+
+fn chat(body: &'static str) -> impl Fn() -> Request<RequestBody> + Send + Sync {
+    move || {
+        let mut request = Request::new(RequestBody::from(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = http::Uri::from_static("/v1/chat/completions");
+        request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+        request
+    }
+}
+
+async fn text(answer: Answer) -> String {
+    String::from_utf8(answer.body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again() {
+    let sim = Sim::start(SimOptions::named("alpha")).await.unwrap();
+    let egress = egress();
+    let route = route(&egress, &sim.base_url());
+    for _ in 0..5 {
+        let answer = route.send(&chat(BODY), PATIENCE, true).await.unwrap();
+        assert!(text(answer).await.contains("alpha"));
+    }
+    assert_eq!((sim.stats().requests, sim.stats().connections), (5, 1));
+    assert_eq!(egress.idle_connections(), 1);
+}
+
+#[tokio::test]
+async fn a_stale_connection_is_replaced_once_and_silently() {
+    let sim = Sim::start(SimOptions::named("alpha")).await.unwrap();
+    let route = route(&egress(), &sim.base_url());
+    text(route.send(&chat(BODY), PATIENCE, true).await.unwrap()).await;
+    sim.set_fault(SimFault::StaleKeepAlive).unwrap();
+    // Closed as soon as the next request arrives on a kept connection; answered on a new one.
+    let answer = route.send(&chat(BODY), PATIENCE, true).await.unwrap();
+    assert!(text(answer).await.contains("alpha"));
+    // A request with effects is not sent again, because it may have arrived.
+    let fault = route.send(&chat(BODY), PATIENCE, false).await.err().unwrap();
+    assert_eq!(fault.kind, FaultKind::Reset);
+}
+
+#[tokio::test]
+async fn dropping_an_answer_cancels_it_upstream() {
+    let sim = Sim::start(SimOptions::named("alpha")).await.unwrap();
+    sim.set_fault(SimFault::Stall).unwrap();
+    let egress = egress();
+    let route = route(&egress, &sim.base_url());
+    let mut answer = route.send(&chat(STREAM), PATIENCE, true).await.unwrap();
+    answer.body.frame().await.unwrap().unwrap();
+    assert_eq!(sim.stats().open_connections, 1);
+    drop(answer);
+    assert!(sim.wait_until(Duration::from_secs(1), |stats| stats.open_connections == 0).await);
+    assert_eq!(egress.idle_connections(), 0);
+}
+
+#[tokio::test]
+async fn an_unread_rest_is_finished_in_the_background() {
+    let sim = Sim::start(SimOptions::named("alpha")).await.unwrap();
+    let egress = egress();
+    let route = route(&egress, &sim.base_url());
+    let answer = route.send(&chat(BODY), PATIENCE, true).await.unwrap();
+    answer.body.finish_in_background();
+    text(route.send(&chat(BODY), PATIENCE, true).await.unwrap()).await;
+    assert!(egress.idle_connections() >= 1);
+}
+
+#[tokio::test]
+async fn each_way_of_not_connecting_has_its_name() {
+    let egress = egress();
+    let refused = RefusedPort::bind().unwrap();
+    let black_hole = BlackHole::bind().unwrap();
+    let table = [
+        (format!("http://{}", refused.address()), FaultKind::ConnectRefused),
+        (format!("http://{}", black_hole.address().unwrap()), FaultKind::ConnectTimeout),
+        (format!("http://{UNRESOLVABLE_HOST}"), FaultKind::Dns),
+    ];
+    for (url, kind) in table {
+        let sent = route(&egress, &url).send(&chat(BODY), Duration::from_millis(300), true).await;
+        let fault = sent.err().unwrap();
+        assert_eq!((fault.kind, fault.never_sent), (kind, true), "{url}: {fault}");
+    }
+}
+
+#[tokio::test]
+async fn http2_is_spoken_where_tls_agrees_on_it() {
+    for http2 in [true, false] {
+        let tls = Some(TlsOptions { http2 });
+        let sim = Sim::start(SimOptions { tls, ..SimOptions::named("alpha") }).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, sim.ca_pem().unwrap()).unwrap();
+        let roots = Roots::from_file(&file).unwrap();
+        let egress = egress();
+        let trusting = egress.route(Origin::parse(&sim.base_url()).unwrap(), Http2::Auto, &roots, "sim");
+        for _ in 0..3 {
+            let answer = trusting.send(&chat(BODY), PATIENCE, true).await.unwrap();
+            assert_eq!(answer.head.version == http::Version::HTTP_2, http2);
+            assert!(text(answer).await.contains("alpha"));
+        }
+        assert_eq!(sim.stats().connections, 1);
+        // Who does not know the authority does not connect.
+        let fault = route(&egress, &sim.base_url()).send(&chat(BODY), PATIENCE, true).await.err().unwrap();
+        assert_eq!((fault.kind, fault.never_sent), (FaultKind::Tls, true));
+    }
+}
