@@ -1,0 +1,152 @@
+//! The record of one call: what was decided, who was tried, how it ended. How it looks as JSON is `json`'s matter.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use tradewind_core::{Code, DecisionId, Dialect, FaultKind, TargetId, UnixMillis, Usage, Usd};
+use tradewind_decide::Decision;
+
+/// How a call, or one attempt of it, ended.
+//
+// The journal's file keeps a bit for each, by its place: new ones come at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// A whole answer was delivered.
+    Ok,
+    /// No answer was delivered.
+    Failed,
+    /// The answer broke off after the caller had seen a part of it.
+    Partial,
+    /// The caller went away before the end.
+    ClientGone,
+    /// The request itself was refused, by the gateway or by the target.
+    Rejected,
+    /// An attempt that was stopped because another one of the same call was faster.
+    Cancelled,
+    /// The built-in last resort answered in place of a target.
+    LastResort,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: &'static [Self] =
+        &[Self::Ok, Self::Failed, Self::Partial, Self::ClientGone, Self::Rejected, Self::Cancelled, Self::LastResort];
+
+    /// The name in records; stable.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Partial => "partial",
+            Self::ClientGone => "client_gone",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+            Self::LastResort => "last_resort",
+        }
+    }
+
+    /// The outcome of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|outcome| outcome.name() == name)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One try of one target.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Who was tried.
+    pub target: TargetId,
+    /// Which of the provider's keys was used, counted from 0.
+    pub key: Option<usize>,
+    /// Whether it was started beside a running attempt, and not after a failed one.
+    pub hedge: bool,
+    /// When it began, since the call came in.
+    pub started: Duration,
+    /// When the first byte of its answer came, since the call came in.
+    pub first_byte: Option<Duration>,
+    /// When it ended, since the call came in.
+    pub ended: Duration,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What went wrong.
+    pub fault: Option<FaultKind>,
+    /// The target's HTTP status.
+    pub status: Option<u16>,
+    /// What went wrong, for a person; never the text of prompts or answers. Shown up to 500 bytes.
+    pub detail: Option<Cow<'static, str>>,
+}
+
+/// The record of one call.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The id that the caller was told.
+    pub id: DecisionId,
+    /// When the call came in.
+    pub at: UnixMillis,
+    /// The door it came in through: `models`.
+    pub door: &'static str,
+    /// The dialect it was spoken in.
+    pub dialect: Option<Dialect>,
+    /// What was asked for: `chat`, `completions`, `embeddings`, `messages`, `count_tokens`.
+    pub operation: &'static str,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// The model as the caller named it. Shown up to 200 bytes; cut it before it is kept here.
+    pub model: Arc<str>,
+    /// What was decided, and why.
+    pub decision: Decision,
+    /// Who was tried, in the order in which the attempts began.
+    pub attempts: SmallVec<[Attempt; 2]>,
+    /// Who answered.
+    pub chosen: Option<TargetId>,
+    /// How the call ended.
+    pub outcome: Outcome,
+    /// What went wrong, when something did and nobody made up for it.
+    pub fault: Option<FaultKind>,
+    /// What went wrong, for a person; never the text of prompts or answers. Shown up to 500 bytes.
+    pub detail: Option<Cow<'static, str>>,
+    /// The public code that the caller saw, when it is another than the fault's own.
+    pub code: Option<Code>,
+    /// The HTTP status that the caller saw.
+    pub status: u16,
+    /// The tokens used, all attempts together.
+    pub usage: Option<Usage>,
+    /// What it cost; `None` when a target that was used has no price.
+    pub cost: Option<Usd>,
+    /// From the call's coming in to its end.
+    pub elapsed: Duration,
+    /// From the call's coming in to the first byte of the answer that was sent to the caller.
+    pub first_byte: Option<Duration>,
+    /// The network that the machine was in.
+    pub network: Option<Arc<str>>,
+    /// The digest of the policy that was in force.
+    pub policy: Arc<str>,
+    /// Events of a stream that were not passed on: after the terminal one, or doubled.
+    pub events_dropped: u32,
+    /// Remarks for a person, such as "usage estimated"; never the text of prompts or answers.
+    pub notes: Vec<Cow<'static, str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_read_back_from_their_names() {
+        for outcome in Outcome::ALL {
+            assert_eq!(Outcome::from_name(outcome.name()), Some(*outcome));
+        }
+        assert_eq!(Outcome::from_name("fine"), None);
+    }
+}
