@@ -1,1 +1,18 @@
-//! To be written.
+//! What every door implements, and what they share: the server, the checks before any door, reading of request bodies,
+//! and the shape of a refusal. No protocol is known here; each door renders its own errors.
+
+mod body;
+mod door;
+mod front;
+mod local;
+mod read;
+mod refusal;
+mod server;
+mod stall;
+
+pub use body::{Body, Response, json_response, text_response};
+pub use door::{Door, Incoming, Request};
+pub use front::{Front, FrontLimits};
+pub use read::{BodyLimits, read_body};
+pub use refusal::Refusal;
+pub use server::{ServerLimits, serve};

@@ -1,0 +1,291 @@
+//! One attempt: one target, one request, up to its first event or its whole answer.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::response;
+use http_body_util::BodyExt;
+use tradewind_core::{Fault, FaultKind, Moment, format_duration};
+use tradewind_decide::{Admission, Observation, backoff};
+use tradewind_egress::AnswerBody;
+use tradewind_runtime::{Entered, Target};
+
+use crate::collect::collect;
+use crate::judge::{Verdict, clean_response_headers, judge};
+use crate::relay::Deadline;
+use crate::{Decoder, Finding, Lane, Outbox, Phase, Protocol, Reading, Services, StreamReader, Terms};
+
+/// The most that is read of a provider's refusal.
+const REFUSAL_LIMIT: usize = 1024 * 1024;
+
+/// What an attempt came to.
+pub(crate) struct Opened<P: Protocol> {
+    pub(crate) head: response::Parts,
+    pub(crate) key: Option<usize>,
+    pub(crate) held: Held,
+    pub(crate) what: What<P>,
+}
+
+pub(crate) enum What<P: Protocol> {
+    Whole { body: Bytes, finding: Finding },
+    Stream(Streaming<P>),
+    Refusal { body: Bytes },
+}
+
+/// A stream whose first event is in `out`.
+pub(crate) struct Streaming<P: Protocol> {
+    /// Taken at the end.
+    pub(crate) body: Option<AnswerBody>,
+    pub(crate) decoder: Decoder,
+    pub(crate) reader: P::Stream,
+    pub(crate) out: Outbox,
+}
+
+/// The hold on a target while an attempt runs. Dropped unsettled it says nothing about the target's health.
+pub(crate) struct Held {
+    target: Arc<Target>,
+    services: Arc<Services>,
+    started: Moment,
+    first_byte: Option<Duration>,
+    settled: bool,
+    _entered: Entered,
+}
+
+impl Held {
+    /// The head of a whole answer is here.
+    fn mark_first_byte(&mut self) {
+        self.first_byte = Some(self.services.clock.now().since(self.started));
+    }
+
+    /// The first event of a stream is here: told at once, since the end of the stream may be minutes away.
+    fn mark_first_event(&mut self) {
+        let now = self.services.clock.now();
+        let after = now.since(self.started);
+        self.target.record(&self.services.health, now, &Observation::FirstByte { after });
+    }
+
+    /// The answer came to its end.
+    pub(crate) fn succeed(mut self) {
+        self.settle(&match self.first_byte {
+            Some(first_byte) => Observation::Success { first_byte },
+            None => Observation::Completed,
+        });
+    }
+
+    /// The attempt failed.
+    pub(crate) fn fail(mut self, kind: FaultKind) {
+        let after = self.services.clock.now().since(self.started);
+        self.settle(&Observation::Failure { kind, after });
+    }
+
+    fn settle(&mut self, observation: &Observation) {
+        self.settled = true;
+        self.target.record(&self.services.health, self.services.clock.now(), observation);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.settle(&Observation::Neutral);
+        }
+    }
+}
+
+/// All that an attempt needs; owned, so that a hedge can run beside it.
+pub(crate) struct AttemptTerms<P: Protocol> {
+    pub(crate) services: Arc<Services>,
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) lane: Lane,
+    pub(crate) leaf: usize,
+    pub(crate) protocol: Arc<P>,
+    pub(crate) tokens: u64,
+    /// Whether to wait for a permit when none is free; otherwise the next candidate is better.
+    pub(crate) may_queue: bool,
+    pub(crate) deadline: Deadline,
+}
+
+/// An attempt that came to nothing.
+pub(crate) struct Missed {
+    pub(crate) fault: Fault,
+    /// The key that was used, if it came to that.
+    pub(crate) key: Option<usize>,
+}
+
+/// Makes one attempt. Dropping the future cancels it upstream.
+///
+/// One timer bounds it: for a stream whichever is first of its first-token limit and the call's deadline, for a whole
+/// answer the deadline.
+pub(crate) async fn attempt<P: Protocol>(this: AttemptTerms<P>) -> Result<Opened<P>, Missed> {
+    let now = this.services.clock.now();
+    let left = this.deadline.at.since(now);
+    let first_token = this.terms.timeouts.first_token;
+    let limit = if this.protocol.is_stream() { left.min(first_token) } else { left };
+    let mut held = None;
+    let mut key = None;
+    let trying = tokio::time::timeout(limit, try_once(&this, &mut held, &mut key)).await;
+    let result = trying.unwrap_or_else(|_| {
+        Err(if limit == left {
+            this.deadline.fault()
+        } else {
+            let detail = format!("{} sent no first event within {}", this.lane.target.id(), format_duration(limit));
+            Fault::new(FaultKind::FirstTokenTimeout, detail)
+        })
+    });
+    let keys = &this.lane.keys;
+    let named = key.filter(|_| !keys.is_nameless());
+    match (result, held) {
+        (Ok((head, what)), Some(held)) => {
+            if let Some(key) = key {
+                keys.accept(key);
+            }
+            Ok(Opened { head, key: named, held, what })
+        }
+        (Ok(_), None) => {
+            let fault = Fault::new(FaultKind::Internal, "an attempt ended without having begun");
+            Err(Missed { fault, key: named })
+        }
+        (Err(mut fault), held) => {
+            rest_key(&this, key, &mut fault);
+            if is_time_out(fault.kind) {
+                this.lane.route.distrust_connection();
+            }
+            if let Some(held) = held {
+                held.fail(fault.kind);
+            }
+            Err(Missed { fault, key: named })
+        }
+    }
+}
+
+/// Whether the target let a time limit of the model pass.
+pub(crate) fn is_time_out(kind: FaultKind) -> bool {
+    use FaultKind as K;
+    matches!(kind, K::HeadersTimeout | K::FirstTokenTimeout | K::IdleTimeout | K::TotalTimeout)
+}
+
+/// The way of an attempt: permit, breaker, key, request. `held` and `key` tell how far it came when it is cut short.
+async fn try_once<P: Protocol>(
+    this: &AttemptTerms<P>,
+    held: &mut Option<Held>,
+    key: &mut Option<usize>,
+) -> Result<(response::Parts, What<P>), Fault> {
+    let (lane, services) = (&this.lane, &this.services);
+    let id = lane.target.id();
+    let entered =
+        if this.may_queue { lane.target.enter(this.tokens).await } else { lane.target.try_enter(this.tokens) };
+    let Some(entered) = entered else {
+        return Err(Fault::new(FaultKind::Busy, format!("{id} has as many calls in flight as it may")).before_sending());
+    };
+    let started = services.clock.now();
+    if let Admission::No { until } = lane.target.admit(&services.health, started) {
+        let mut fault = Fault::new(FaultKind::Busy, format!("{id} is resting after faults")).before_sending();
+        fault.retry_after = Some(until.since(started));
+        return Err(fault);
+    }
+    let held = held.insert(Held {
+        target: lane.target.clone(),
+        services: services.clone(),
+        started,
+        first_byte: None,
+        settled: false,
+        _entered: entered,
+    });
+    *key = lane.keys.pick(id, started);
+    if key.is_none() {
+        let detail = format!("every key for {id} rests after a rate limit or was refused");
+        return Err(Fault::new(FaultKind::RateLimited, detail).before_sending());
+    }
+    read(this, *key, held).await
+}
+
+/// Lets a key rest after the provider limited or refused it.
+fn rest_key<P: Protocol>(this: &AttemptTerms<P>, key: Option<usize>, fault: &mut Fault) {
+    let Some(key) = key else { return };
+    let keys = &this.lane.keys;
+    let now = this.services.clock.now();
+    match fault.kind {
+        FaultKind::RateLimited => {
+            let until = keys.cool(key, this.lane.target.id(), now, fault.retry_after);
+            fault.retry_after = Some(until.since(now));
+        }
+        FaultKind::Unauthorized => keys.refuse(key, now),
+        _ => {}
+    }
+}
+
+async fn read<P: Protocol>(
+    this: &AttemptTerms<P>,
+    key: Option<usize>,
+    held: &mut Held,
+) -> Result<(response::Parts, What<P>), Fault> {
+    let AttemptTerms { services, terms, lane, leaf, protocol, .. } = this;
+    let build = || protocol.request(*leaf, key);
+    let sending = lane.route.send(&build, terms.timeouts.connect, protocol.is_repeatable());
+    let answer = match terms.timeouts.headers {
+        None => sending.await?,
+        Some(limit) => tokio::time::timeout(limit, sending).await.map_err(|_| {
+            let detail = format!("{} sent no response head within {}", lane.target.id(), format_duration(limit));
+            Fault::new(FaultKind::HeadersTimeout, detail)
+        })??,
+    };
+    let (mut head, body) = (answer.head, answer.body);
+    match judge(&head, lane.route.name(), services.clock.wall()) {
+        Verdict::Answer => {}
+        Verdict::Fault(fault) => return Err(fault),
+        Verdict::Refusal => {
+            let body = collect(body, &head.headers, REFUSAL_LIMIT).await?;
+            clean_response_headers(&mut head.headers);
+            return Ok((head, What::Refusal { body }));
+        }
+    }
+    match protocol.reading(*leaf, &head)? {
+        Reading::Whole => {
+            held.mark_first_byte();
+            let body = collect(body, &head.headers, terms.limits.answer).await?;
+            let finding = protocol.check_whole(&body)?;
+            clean_response_headers(&mut head.headers);
+            Ok((head, What::Whole { body, finding }))
+        }
+        Reading::Stream(reader) => {
+            let decoder = Decoder::for_headers(&head.headers, terms.limits.event)?;
+            let mut streaming = Streaming { body: None, decoder, reader, out: Outbox::default() };
+            streaming.body = Some(first_event(body, &mut streaming, terms.limits.event, lane).await?);
+            held.mark_first_event();
+            clean_response_headers(&mut head.headers);
+            Ok((head, What::Stream(streaming)))
+        }
+    }
+}
+
+/// Reads until the first event of the answer is there. A fault up to here is no one's but ours to see.
+async fn first_event<P: Protocol>(
+    mut body: AnswerBody,
+    streaming: &mut Streaming<P>,
+    limit: usize,
+    lane: &Lane,
+) -> Result<AnswerBody, Fault> {
+    let Streaming { decoder, reader, out, .. } = streaming;
+    while reader.phase() == Phase::Waiting {
+        let Some(frame) = Pin::new(&mut body).frame().await else {
+            reader.push(decoder.end()?, out)?;
+            reader.end(out)?;
+            let detail = format!("{} ended the stream before the first event", lane.target.id());
+            return Err(Fault::new(FaultKind::EmptyAnswer, detail));
+        };
+        let Ok(chunk) = frame?.into_data() else { continue };
+        reader.push(decoder.push(chunk)?, out)?;
+        if out.bytes() > limit {
+            let detail = format!("{} sent more than {limit} bytes before the first event", lane.target.id());
+            return Err(Fault::new(FaultKind::TooLarge, detail));
+        }
+    }
+    Ok(body)
+}
+
+/// How long to wait before the same target is tried again.
+pub(crate) fn pause(fault: &Fault, round: u32, random: &mut fastrand::Rng) -> Duration {
+    fault.retry_after.unwrap_or_else(|| backoff(round, random))
+}

@@ -1,0 +1,37 @@
+//! The contract of a door.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use http::request;
+use tradewind_core::Moment;
+use tradewind_runtime::Caller;
+
+use crate::{Refusal, Response};
+
+/// The body of a request, as the server hands it over.
+pub type Incoming = hyper::body::Incoming;
+
+/// A request that has passed the checks common to all doors.
+pub struct Request {
+    /// Method, path and headers.
+    pub head: request::Parts,
+    /// The body, unread.
+    pub body: Incoming,
+    /// When its head had been read.
+    pub arrived: Moment,
+    /// Who sent it.
+    pub caller: Caller,
+}
+
+/// A protocol that Tradewind serves.
+pub trait Door: Send + Sync + 'static {
+    /// Whether `path` belongs to this door.
+    fn serves(&self, path: &str) -> bool;
+
+    /// Answers a request. Never fails: an error is a response in the door's own dialect.
+    fn call(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>>;
+
+    /// Puts a refusal into the door's own dialect, as far as `head` tells which one that is.
+    fn refuse(&self, head: &request::Parts, refusal: &Refusal) -> Response;
+}

@@ -1,0 +1,82 @@
+//! Reading a request body, within bounds of size and time.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{header, request};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tradewind_core::{Code, format_duration};
+
+use crate::{Incoming, Refusal};
+
+/// Bounds of a request body.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// Bytes.
+    pub size: usize,
+    /// Silence between two pieces.
+    pub idle: Duration,
+    /// The whole body.
+    pub total: Duration,
+}
+
+/// Reads the body of a request. A body of one piece is not copied.
+///
+/// # Errors
+/// 413 over the size, 408 over the time, 415 when it is compressed, 400 when it ends early or its framing is broken. The
+/// connection is closed after each of them, since the rest of the body was not read.
+pub async fn read_body(head: &request::Parts, mut body: Incoming, limits: BodyLimits) -> Result<Bytes, Refusal> {
+    if let Some(encoding) = head.headers.get(header::CONTENT_ENCODING)
+        && encoding.as_bytes() != b"identity"
+    {
+        return Err(Refusal::new(Code::UnsupportedMedia, "send the request body without content-encoding").closing());
+    }
+    let too_large = || {
+        let message = format!("the request body is over the limit of {} bytes (limits.request-body)", limits.size);
+        Refusal::new(Code::BodyTooLarge, message).closing()
+    };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limits.size {
+        return Err(too_large());
+    }
+    let mut only: Option<Bytes> = None;
+    let mut joined = BytesMut::new();
+    let reading = async {
+        loop {
+            let Ok(frame) = tokio::time::timeout(limits.idle, body.frame()).await else {
+                return Err(too_slow(limits.idle, "paused for"));
+            };
+            let Some(frame) = frame else { break };
+            let frame = frame.map_err(|_| {
+                let message = "the request body ended early or its framing is broken; send it again";
+                Refusal::new(Code::BodyBroken, message).closing()
+            })?;
+            let Ok(piece) = frame.into_data() else { continue };
+            match only.take() {
+                None if joined.is_empty() => only = Some(piece),
+                first => {
+                    if let Some(first) = first {
+                        joined.reserve(announced.max(first.len() + piece.len()));
+                        joined.extend_from_slice(&first);
+                    }
+                    joined.extend_from_slice(&piece);
+                }
+            }
+            if only.as_ref().map_or(0, Bytes::len) + joined.len() > limits.size {
+                return Err(too_large());
+            }
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(limits.total, reading).await {
+        Ok(result) => result?,
+        Err(_) => return Err(too_slow(limits.total, "was not complete after")),
+    }
+    Ok(if joined.is_empty() { only.unwrap_or_default() } else { joined.freeze() })
+}
+
+fn too_slow(limit: Duration, what: &str) -> Refusal {
+    let message = format!("the request body {what} {}; send it faster or in smaller parts", format_duration(limit));
+    Refusal::new(Code::BodyTooSlow, message).closing()
+}

@@ -1,0 +1,169 @@
+//! The owner of every task.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::{Stage, Stages};
+
+/// What a task is for, and so what stopping means for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Serves a caller: at a stop it is waited for until the drain time is over, then dropped.
+    Connection,
+    /// Upkeep (watching, sweeping, probing) or an HTTP/2 connection that callers' tasks drive: dropped when the last
+    /// connection has ended.
+    Upkeep,
+}
+
+/// Starts tasks, counts them, and ends them. There is one in a process; clones are the same one.
+#[derive(Clone, Default)]
+pub struct Supervisor(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    stages: Stages,
+    connections: AtomicUsize,
+    upkeep: AtomicUsize,
+    ended: Notify,
+    /// How to drop each task, by its number. Taken when a task begins and ends, never by a call.
+    running: Mutex<HashMap<u64, AbortHandle>>,
+    numbers: AtomicU64,
+}
+
+impl Supervisor {
+    /// A supervisor without tasks.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The stage of the process, as this supervisor moves it.
+    #[must_use]
+    pub fn stages(&self) -> &Stages {
+        &self.0.stages
+    }
+
+    /// Tasks of `kind` that run now.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> usize {
+        self.counter(kind).load(Ordering::Relaxed)
+    }
+
+    fn counter(&self, kind: Kind) -> &AtomicUsize {
+        match kind {
+            Kind::Connection => &self.0.connections,
+            Kind::Upkeep => &self.0.upkeep,
+        }
+    }
+
+    /// Starts a task. A panic in it ends that task alone; it is counted out like any other end.
+    #[expect(clippy::disallowed_methods, reason = "this is the home of spawning")]
+    pub fn spawn(&self, kind: Kind, task: impl Future<Output = ()> + Send + 'static) {
+        self.counter(kind).fetch_add(1, Ordering::Relaxed);
+        let number = self.0.numbers.fetch_add(1, Ordering::Relaxed);
+        let ended = Arc::new(AtomicBool::new(false));
+        let running = Running { supervisor: self.clone(), kind, number, ended: ended.clone() };
+        let handle = tokio::spawn(async move {
+            let _running = running;
+            task.await;
+        });
+        let mut handles = self.0.running.lock();
+        // A task that has ended already has looked for its entry in vain.
+        if !ended.load(Ordering::Relaxed) {
+            handles.insert(number, handle.abort_handle());
+        }
+    }
+
+    /// Stops: no new connections, waits up to `drain` for the present ones, lets them end with an error for up to
+    /// `grace`, then drops them. Returns how many connections were dropped.
+    pub async fn stop(&self, drain: Duration, grace: Duration) -> usize {
+        self.0.stages.advance(Stage::Draining);
+        if tokio::time::timeout(drain, self.no_connections()).await.is_err() {
+            self.0.stages.advance(Stage::Over);
+            let _ = tokio::time::timeout(grace, self.no_connections()).await; // what is left is counted below
+        }
+        self.0.stages.advance(Stage::Over);
+        let abandoned = self.count(Kind::Connection);
+        // Collected first: ending a task takes its entry out.
+        let handles: Vec<AbortHandle> = self.0.running.lock().values().cloned().collect();
+        handles.iter().for_each(AbortHandle::abort);
+        abandoned
+    }
+
+    async fn no_connections(&self) {
+        loop {
+            let ended = self.0.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if self.count(Kind::Connection) == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+/// Counts a task out when it ends, however it ends.
+struct Running {
+    supervisor: Supervisor,
+    kind: Kind,
+    number: u64,
+    ended: Arc<AtomicBool>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        {
+            let mut handles = self.supervisor.0.running.lock();
+            self.ended.store(true, Ordering::Relaxed);
+            handles.remove(&self.number);
+        }
+        self.supervisor.counter(self.kind).fetch_sub(1, Ordering::Relaxed);
+        self.supervisor.0.ended.notify_waiters();
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor")
+            .field("connections", &self.count(Kind::Connection))
+            .field("upkeep", &self.count(Kind::Upkeep))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_for_connections_and_reports_what_it_dropped() {
+        let supervisor = Supervisor::new();
+        supervisor.spawn(Kind::Connection, tokio::time::sleep(Duration::from_secs(1)));
+        supervisor.spawn(Kind::Upkeep, std::future::pending());
+        assert_eq!(supervisor.stop(Duration::from_secs(5), Duration::from_secs(1)).await, 0);
+
+        let supervisor = Supervisor::new();
+        supervisor.spawn(Kind::Connection, std::future::pending());
+        let polite = supervisor.clone();
+        supervisor.spawn(Kind::Connection, async move { polite.stages().reached(Stage::Over).await });
+        assert_eq!(supervisor.stop(Duration::from_secs(5), Duration::from_secs(1)).await, 1);
+        supervisor.no_connections().await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_counted_out() {
+        let supervisor = Supervisor::new();
+        supervisor.spawn(Kind::Connection, async { panic!("on purpose") });
+        supervisor.no_connections().await;
+        assert_eq!(supervisor.count(Kind::Connection), 0);
+    }
+}
