@@ -1,0 +1,146 @@
+//! The paths of the door. Errors are JSON: `{"error": {"code", "message", "field"}}`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Method, header, request};
+use serde_json::json;
+use tradewind_core::{Clock, Code};
+use tradewind_door::{BodyLimits, Door, Refusal, Request, Response, json_response, read_body, text_response};
+use tradewind_runtime::{Stage, Stages};
+use tradewind_telemetry::Journal;
+
+use crate::decisions;
+use crate::query::decisions_query;
+
+/// A question for a preview is bounded like this.
+const BODY: BodyLimits =
+    BodyLimits { size: 32 * 1024 * 1024, idle: Duration::from_secs(15), total: Duration::from_secs(60) };
+
+type Previewing = dyn Fn(&[u8]) -> Result<String, Refusal> + Send + Sync;
+type Selecting = dyn Fn(&str, &str) -> bool + Send + Sync;
+type Describing = dyn Fn() -> serde_json::Value + Send + Sync;
+
+/// What the door shows and moves, handed in by the composition root.
+pub struct Controls {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Whether the process is stopping.
+    pub stages: Stages,
+    /// The decision journal.
+    pub journal: Arc<Journal>,
+    /// Decides upon the call in a body of `POST /api/v1/decide`, and calls nobody. Gives JSON.
+    pub preview: Box<Previewing>,
+    /// Lets the `select` model of the first name use the target of the second. False when there is none.
+    pub select: Box<Selecting>,
+    /// What the process is doing, for `GET /api/v1/status`.
+    pub status: Box<Describing>,
+}
+
+/// The control door.
+#[derive(Clone)]
+pub struct ControlDoor(Arc<Controls>);
+
+impl ControlDoor {
+    /// A door over `controls`.
+    pub fn new(controls: Controls) -> Self {
+        Self(Arc::new(controls))
+    }
+}
+
+impl Door for ControlDoor {
+    fn serves(&self, path: &str) -> bool {
+        matches!(path, "/livez" | "/readyz") || path == "/api/v1" || path.starts_with("/api/v1/")
+    }
+
+    fn call(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+        let controls = self.0.clone();
+        Box::pin(async move {
+            let answered = answer(controls, request).await;
+            answered.unwrap_or_else(|refusal| render(&refusal))
+        })
+    }
+
+    fn refuse(&self, _head: &request::Parts, refusal: &Refusal) -> Response {
+        render(refusal)
+    }
+}
+
+async fn answer(controls: Arc<Controls>, request: Request) -> Result<Response, Refusal> {
+    let Request { head, body, .. } = request;
+    let path = head.uri.path().to_owned();
+    let rest = path.strip_prefix("/api/v1").unwrap_or(&path);
+    match (&head.method, rest) {
+        (&Method::GET | &Method::HEAD, "/livez") => Ok(text_response(200, "alive\n")),
+        (&Method::GET | &Method::HEAD, "/readyz") => Ok(match controls.stages.now() {
+            Stage::Running => text_response(200, "ready\n"),
+            _ => text_response(503, "stopping\n"),
+        }),
+        (&Method::GET, "/status") => Ok(json_response(200, (controls.status)().to_string())),
+        (&Method::GET, "/decisions") => {
+            let query = decisions_query(head.uri.query().unwrap_or_default(), &*controls.clock)?;
+            decisions::many(controls.journal.clone(), query).await
+        }
+        (&Method::POST, "/decide") => {
+            let body = read_body(&head, body, BODY).await?;
+            (controls.preview)(&body).map(|preview| json_response(200, preview))
+        }
+        (method, rest) => {
+            if let Some(id) = rest.strip_prefix("/decisions/") {
+                only(method, &Method::GET, &path)?;
+                let id = id.parse().map_err(|error| Refusal::new(Code::UnknownDecision, format!("{error}")))?;
+                return decisions::one(controls.journal.clone(), id).await;
+            }
+            if let Some(name) = rest.strip_prefix("/models/").and_then(|rest| rest.strip_suffix("/selected")) {
+                only(method, &Method::PUT, &path)?;
+                let body = read_body(&head, body, BODY).await?;
+                return select(&controls, name, &body);
+            }
+            match rest {
+                "/livez" | "/readyz" | "/status" | "/decisions" => Err(not_allowed(&path, &Method::GET)),
+                "/decide" => Err(not_allowed(&path, &Method::POST)),
+                _ => Err(Refusal::new(
+                    Code::UnknownPath,
+                    format!(
+                        "{path} is not served; served are GET /api/v1/status, /api/v1/decisions, \
+                         /api/v1/decisions/ID, POST /api/v1/decide and PUT /api/v1/models/NAME/selected"
+                    ),
+                )),
+            }
+        }
+    }
+}
+
+fn select(controls: &Controls, name: &str, body: &[u8]) -> Result<Response, Refusal> {
+    let asked: serde_json::Value = serde_json::from_slice(body)
+        .map_err(|error| Refusal::new(Code::MalformedJson, format!("the request body is not valid JSON: {error}")))?;
+    let Some(target) = asked["selected"].as_str() else {
+        let message = "send {\"selected\": \"provider/model\"}";
+        return Err(Refusal::new(Code::BadField, message).in_field("selected"));
+    };
+    let name = tradewind_core::percent_decoded(name);
+    if (controls.select)(&name, target) {
+        return Ok(json_response(200, json!({"model": name, "selected": target}).to_string()));
+    }
+    let message = format!("there is no model `{name}` with `strategy: select` and a target `{target}`");
+    Err(Refusal::new(Code::UnknownModel, message).in_field("selected"))
+}
+
+fn only(method: &Method, wanted: &Method, path: &str) -> Result<(), Refusal> {
+    if method == wanted { Ok(()) } else { Err(not_allowed(path, wanted)) }
+}
+
+fn not_allowed(path: &str, wanted: &Method) -> Refusal {
+    Refusal::new(Code::MethodNotAllowed, format!("{path} takes {wanted} only"))
+}
+
+fn render(refusal: &Refusal) -> Response {
+    let error = json!({"code": refusal.code.name(), "message": refusal.message, "field": refusal.field});
+    let mut response = json_response(refusal.status, json!({ "error": error }).to_string());
+    if refusal.close {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

@@ -1,0 +1,77 @@
+//! What would be decided for a call, without making it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tradewind_core::{Code, Dialect};
+use tradewind_door::Refusal;
+use tradewind_telemetry::Preview;
+
+use crate::ask::{Ask, Operation};
+use crate::door::Inner;
+use crate::model::Wish;
+use crate::rules::Rules;
+
+/// A call to be decided upon.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewRequest {
+    /// The dialect that the client would speak.
+    pub dialect: Dialect,
+    /// The body as the client would send it.
+    pub request: Box<RawValue>,
+    /// The headers that the client would send.
+    #[serde(default)]
+    pub headers: HashMap<String, String>,
+}
+
+/// Decides, and calls nobody.
+pub(crate) fn preview(inner: &Inner, asked: &PreviewRequest) -> Result<Preview, Refusal> {
+    let operation = operation_of(asked)?;
+    let ask = Ask::read(operation, Bytes::copy_from_slice(asked.request.get().as_bytes()))?;
+    let now = inner.needs.services.clock.now();
+    let snapshot = inner.snapshot.get();
+    let model = snapshot.resolve(&ask.model, &inner.needs, now)?;
+    let decision = model.decide(Wish::Dialect(operation.dialect()), &inner.needs.services.health, now);
+    let last_resort = model.last_resort.as_ref().filter(|_| Rules::answers(operation));
+    let chosen = decision.eligible().first().map(|first| first.target.clone());
+    Ok(Preview {
+        at: inner.needs.services.clock.wall(),
+        door: "models",
+        dialect: Some(operation.dialect()),
+        operation: operation.name(),
+        stream: ask.stream,
+        model: Arc::from(ask.model.as_str()),
+        chosen: chosen.or_else(|| last_resort.map(|rules| rules.target())),
+        decision,
+        network: None,
+        policy: snapshot.policy.clone(),
+    })
+}
+
+/// The operation, by what the body holds.
+fn operation_of(asked: &PreviewRequest) -> Result<Operation, Refusal> {
+    #[derive(Deserialize)]
+    struct Shape {
+        #[serde(default)]
+        messages: Option<serde::de::IgnoredAny>,
+        #[serde(default)]
+        prompt: Option<serde::de::IgnoredAny>,
+        #[serde(default)]
+        input: Option<serde::de::IgnoredAny>,
+    }
+    if asked.dialect == Dialect::Anthropic {
+        return Ok(Operation::Messages);
+    }
+    let shape: Shape = serde_json::from_str(asked.request.get()).map_err(|error| {
+        Refusal::new(Code::BadField, format!("`request` is not a request: {error}")).in_field("request")
+    })?;
+    Ok(match (shape.messages, shape.prompt, shape.input) {
+        (None, Some(_), _) => Operation::Completions,
+        (None, None, Some(_)) => Operation::Embeddings,
+        _ => Operation::Chat,
+    })
+}

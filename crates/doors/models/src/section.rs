@@ -1,0 +1,321 @@
+//! The sections `models` and `responders` of the configuration: their types, and [`Models::decode`].
+//!
+//! What serde cannot say (names that refer to each other, numbers that belong together) is checked in `checks`. No
+//! group, breaker or timer is made here: this is what was written, checked to be whole.
+
+mod checks;
+mod either;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tradewind_core::{ModelName, Price, TargetId};
+use tradewind_policy::{Amount, NotBuilt, Problems, Root, SectionInfo, Spanned, TimeSpan};
+
+pub use self::either::HedgeAfter;
+
+/// The section `models`.
+pub const MODELS_SECTION: SectionInfo = SectionInfo {
+    key: "models",
+    about: "The models that callers may ask for, and the targets behind each.",
+    schema: |generator| generator.subschema_for::<Vec<ModelEntry>>(),
+    governed: &["*"],
+    not_built: &[
+        NotBuilt::key("network-policy", "choosing a target by network"),
+        NotBuilt::key("via", "the way out of a target"),
+        NotBuilt::key("score", "choosing by meaning, load and cost"),
+        NotBuilt::key("good-at", "choosing a target by meaning"),
+        NotBuilt::key("budget", "budgets"),
+        NotBuilt::key("unpriced", "budgets"),
+        NotBuilt::key("gates", "quality gates"),
+        NotBuilt::key("quality", "quality gates"),
+        NotBuilt::value("strategy", "score", "choosing by meaning, load and cost"),
+    ],
+};
+
+/// The section `responders`.
+pub const RESPONDERS_SECTION: SectionInfo = SectionInfo {
+    key: "responders",
+    about: "Answers by rule, for when no target can answer.",
+    schema: |generator| generator.subschema_for::<Vec<Responder>>(),
+    governed: &["*"],
+    not_built: &[],
+};
+
+/// The name of the responder that is always there.
+pub const BUILT_IN_RESPONDER: &str = "rules";
+
+/// One entry of `models`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ModelEntry {
+    /// What callers put into `"model"`.
+    #[schemars(with = "String")]
+    pub name: Spanned<ModelName>,
+    /// How a target is picked.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// What may answer, in order. May be empty only when there is a `last-resort`.
+    #[serde(default)]
+    pub targets: Vec<Target>,
+    /// How long a call may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// A second attempt beside one that is slow; none when absent.
+    #[serde(default)]
+    pub hedge: Option<Hedge>,
+    /// What may be tried again.
+    #[serde(default)]
+    pub retry: Retry,
+    /// Who answers when no target can.
+    #[serde(default)]
+    pub last_resort: Option<LastResort>,
+}
+
+/// How a target is picked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// The selected target, the first one to begin with; never another by itself.
+    Select,
+    /// In order: the next one when one fails.
+    #[default]
+    Fallback,
+    /// At random, in proportion to `weight`.
+    Weighted,
+    /// The one that is likely to give its first token soonest, by its latency, load and errors.
+    LeastLatency,
+}
+
+/// One entry of `targets`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Target {
+    /// `provider/model`, or the name of another entry of `models`.
+    #[serde(rename = "use")]
+    #[schemars(with = "String")]
+    pub reference: Spanned<String>,
+    /// The share relative to the other targets with the strategy `weighted`; 0 puts it behind all others.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// What it charges. Without a price the cost of a call is unknown.
+    #[serde(default)]
+    pub price: Option<TargetPrice>,
+    /// How many calls it is given at once; 1000 when absent.
+    #[serde(default)]
+    pub max_in_flight: Option<u32>,
+    /// How many calls may wait for it beyond those; 100 when absent.
+    #[serde(default)]
+    pub max_queue: Option<u32>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// What a target charges, in USD per million tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TargetPrice {
+    /// Prompt tokens.
+    pub input: Amount,
+    /// Answer tokens.
+    pub output: Amount,
+    /// Prompt tokens read from the provider's cache; as `input` when absent.
+    #[serde(default)]
+    pub cached: Option<Amount>,
+    /// Reasoning tokens; as `output` when absent.
+    #[serde(default)]
+    pub reasoning: Option<Amount>,
+}
+
+impl From<TargetPrice> for Price {
+    fn from(price: TargetPrice) -> Self {
+        Self {
+            input: price.input.0,
+            output: price.output.0,
+            cached: price.cached.map(|amount| amount.0),
+            reasoning: price.reasoning.map(|amount| amount.0),
+        }
+    }
+}
+
+/// How long a call may take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Timeouts {
+    /// Name look-up, TCP and TLS of a new connection, for each attempt.
+    pub connect: TimeSpan,
+    /// From sending to the head of the response, for each attempt; not limited when absent.
+    pub headers: Option<TimeSpan>,
+    /// From sending to the first event of a stream, for each attempt.
+    pub first_token: TimeSpan,
+    /// Between two chunks of a stream.
+    pub idle: TimeSpan,
+    /// The whole call, all attempts included.
+    pub total: TimeSpan,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: TimeSpan::from_secs(2),
+            headers: None,
+            first_token: TimeSpan::from_secs(30),
+            idle: TimeSpan::from_secs(60),
+            total: TimeSpan::from_secs(600),
+        }
+    }
+}
+
+/// A second attempt at another target beside one that is slow; the first answer wins, the other is cancelled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Hedge {
+    /// When: `p95` for the 95th percentile of the target's own time to first token, or a time span.
+    pub after: HedgeAfter,
+    /// Extra attempts for one call at most, from 1 to 3.
+    #[serde(default = "one")]
+    pub at_most: u32,
+}
+
+/// What may be tried again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Retry {
+    /// Extra attempts of all calls of this model together, as a share of the calls, from 0 to 0.2: more than that
+    /// turns the failure of one provider into an overload of the others.
+    pub extra: Amount,
+    /// Attempts of one call at most, the first one included, from 1 to 10.
+    pub attempts: u32,
+    /// The longest `Retry-After` of a target that is waited for within a call.
+    pub longest_wait: TimeSpan,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { extra: Amount(0.2), attempts: 4, longest_wait: TimeSpan::from_secs(20) }
+    }
+}
+
+/// Who answers when no target can: `rules` for the built-in responder, or `{rules: NAME}` for one of `responders`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastResort {
+    /// The name of the responder.
+    pub rules: Spanned<String>,
+}
+
+/// One entry of `responders`: answers by rule, without a model.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Responder {
+    /// The name by which `last-resort` refers to it.
+    #[schemars(with = "String")]
+    pub name: Spanned<String>,
+    /// The rules, of which the first that fits answers.
+    #[serde(default)]
+    pub rules: Vec<ResponderRule>,
+    /// The answer when no rule fits.
+    pub otherwise: String,
+}
+
+/// One rule of a responder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ResponderRule {
+    /// The rule fits when the caller's last message holds one of these words or phrases, in upper or lower case.
+    pub contains: Vec<String>,
+    /// The answer.
+    pub answer: String,
+}
+
+/// What the `use` of a target refers to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reference {
+    /// A model at a provider.
+    Target(TargetId),
+    /// Another entry of `models`, by its place in [`Models::entries`].
+    Entry(usize),
+}
+
+/// What is said about one target wherever it is used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TargetSettings {
+    /// What it charges, if that is known.
+    pub price: Option<Price>,
+    /// How many calls it is given at once.
+    pub max_in_flight: u32,
+    /// How many calls may wait for it beyond those.
+    pub max_queue: u32,
+}
+
+impl Default for TargetSettings {
+    fn default() -> Self {
+        Self { price: None, max_in_flight: 1000, max_queue: 100 }
+    }
+}
+
+/// Both sections, decoded and checked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Models {
+    /// The entries of `models`, in the order of the file.
+    pub entries: Vec<ModelEntry>,
+    /// The entries of `responders`.
+    pub responders: Vec<Responder>,
+    /// The place of each entry by its name.
+    by_name: HashMap<String, usize>,
+}
+
+impl Models {
+    /// Decodes and checks both sections. The result may be used only when `problems` is empty in the end.
+    #[must_use]
+    pub fn decode(root: &Root, problems: &mut Problems) -> Self {
+        let entries: Vec<ModelEntry> = root.list("models", problems);
+        let responders = root.list("responders", problems);
+        let mut by_name = HashMap::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            by_name.entry(entry.name.as_str().to_owned()).or_insert(index);
+        }
+        let models = Self { entries, responders, by_name };
+        checks::check(&models, root, problems);
+        models
+    }
+
+    /// The entry of this name.
+    #[must_use]
+    pub fn entry(&self, name: &str) -> Option<&ModelEntry> {
+        self.by_name.get(name).and_then(|index| self.entries.get(*index))
+    }
+
+    /// What a `use` refers to; `None` when it is neither an entry nor `provider/model` (then `decode` has reported it).
+    #[must_use]
+    pub fn resolve(&self, reference: &str) -> Option<Reference> {
+        match self.by_name.get(reference) {
+            Some(index) => Some(Reference::Entry(*index)),
+            None => TargetId::parse(reference).ok().map(Reference::Target),
+        }
+    }
+
+    /// All targets that are used, each once, with what is said about it in any of the places.
+    #[must_use]
+    pub fn target_settings(&self) -> HashMap<TargetId, TargetSettings> {
+        let mut settings: HashMap<TargetId, TargetSettings> = HashMap::new();
+        for target in self.entries.iter().flat_map(|entry| &entry.targets) {
+            let Some(Reference::Target(id)) = self.resolve(&target.reference) else { continue };
+            let known = settings.entry(id).or_default();
+            known.price = target.price.map(Price::from).or(known.price);
+            known.max_in_flight = target.max_in_flight.unwrap_or(known.max_in_flight);
+            known.max_queue = target.max_queue.unwrap_or(known.max_queue);
+        }
+        settings
+    }
+
+    /// The responder of this name; `None` for the built-in one.
+    #[must_use]
+    pub fn responder(&self, name: &str) -> Option<&Responder> {
+        self.responders.iter().find(|responder| responder.name.value == name)
+    }
+}

@@ -1,0 +1,9 @@
+//! A stream of events, in either dialect. What has to hold is in `checks/models.rs`.
+
+#![no_main]
+
+#[expect(dead_code, reason = "each target has checks of its own")]
+#[path = "../checks/models.rs"]
+mod models;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| models::stream(bytes));
