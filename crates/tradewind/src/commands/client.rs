@@ -1,0 +1,62 @@
+//! A small client for the gateway's own API, over the same egress as everything else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::BodyExt;
+use tradewind_core::Fault;
+use tradewind_egress::{Answer, Egress, EgressSettings, Http2, Origin, RequestBody, Roots, Route, Spawner};
+use tradewind_runtime::{Kind, Supervisor, SystemClock};
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A client of one gateway; clones share their connections.
+#[derive(Clone)]
+pub(super) struct Client {
+    route: Arc<Route>,
+}
+
+impl Client {
+    /// A client of the gateway at `url`, which has neither path nor query. Connects with the first request.
+    pub(super) fn new(url: &str) -> anyhow::Result<Self> {
+        let supervisor = Supervisor::new();
+        let spawner = Spawner::new(move |task| supervisor.spawn(Kind::Upkeep, task));
+        let egress = Egress::new(Arc::new(SystemClock::new()), spawner, EgressSettings::default());
+        let origin =
+            Origin::parse(url).map_err(|error| anyhow!("{error}\n  = hint: write it like http://127.0.0.1:7080"))?;
+        Ok(Self { route: egress.route(origin, Http2::Never, &Roots::none(), "") })
+    }
+
+    /// Sends a request and waits for the head of its answer; only connecting is bounded.
+    pub(super) async fn send(&self, build: &(dyn Fn() -> Request<RequestBody> + Send + Sync)) -> Result<Answer, Fault> {
+        self.route.send(build, PATIENCE, true).await
+    }
+}
+
+/// Gets `path` from the gateway at `url`.
+pub(super) fn get(url: &str, path: &str) -> anyhow::Result<(u16, Bytes)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = Client::new(url)?;
+        let uri: http::Uri = path.parse().context("the path is not a URI")?;
+        let build = || {
+            let mut request = Request::new(RequestBody::default());
+            *request.uri_mut() = uri.clone();
+            request
+        };
+        let asking = async {
+            let answer = client.send(&build).await?;
+            let body = answer.body.collect().await?.to_bytes();
+            Ok::<_, Fault>((answer.head.status.as_u16(), body))
+        };
+        let hint = "  = hint: start the gateway with `tradewind run`, or say where it listens with --url";
+        match tokio::time::timeout(PATIENCE, asking).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(fault)) => bail!("no gateway answers at {url}: {}\n{hint}", fault.detail),
+            Err(_) => bail!("the gateway at {url} did not answer within {} s\n{hint}", PATIENCE.as_secs()),
+        }
+    })
+}

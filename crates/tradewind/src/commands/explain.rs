@@ -1,0 +1,50 @@
+//! `tradewind explain`
+
+mod print;
+#[cfg(test)]
+mod tests;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::Value;
+use tradewind_core::DecisionId;
+
+use super::client;
+use crate::say;
+
+pub(super) use self::print::{explain, money, time};
+
+/// Show who answered a call and why
+///
+/// The id of a call is in the header x-tradewind-decision of its answer.
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// The id of the decision
+    id: DecisionId,
+    /// Where the gateway listens
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7080")]
+    url: String,
+    /// Print the record as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Explain {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let (status, body) = client::get(&self.url, &format!("/api/v1/decisions/{}", self.id))?;
+        let stranger = || format!("what answers at {} is not Tradewind", self.url);
+        let record: Value = serde_json::from_slice(&body).with_context(stranger)?;
+        if let Some(message) = record["error"]["message"].as_str() {
+            bail!("{message}");
+        }
+        if status != 200 || record["id"] != self.id.to_string() {
+            bail!("{}: it answered {status}", stranger());
+        }
+        if self.json {
+            say::data(serde_json::to_string_pretty(&record)?);
+        } else {
+            say::data(explain(&record).trim_end());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,275 @@
+//! The page of each kind of ending, whole. The records are the gateway's own type, so that a field that is renamed there
+//! is missed here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tradewind_core::{DecisionId, Dialect, FaultKind, TargetId, UnixMillis, Usage, Usd};
+use tradewind_decide::{Candidate, Decision, Parts, Reason};
+use tradewind_telemetry::{Attempt, Outcome, Record};
+
+use super::explain;
+
+fn millis(millis: f64) -> Duration {
+    Duration::from_micros((millis * 1000.0) as u64)
+}
+
+fn candidate(rank: u16, target: &str, reason: Reason, parts: Parts) -> Candidate {
+    let (rank, eligible) = (Some(rank).filter(|rank| *rank > 0), rank > 0);
+    Candidate { leaf: 0, target: TargetId::new(target), rank, score: 1.0, parts, reason, eligible }
+}
+
+fn parts(first_token_ms: f64, in_flight: f64, cost: f64) -> Parts {
+    Parts {
+        weight: Some(1.0),
+        in_flight: Some(in_flight),
+        first_token_ms: Some(first_token_ms),
+        cost: Some(cost),
+        ..Parts::default()
+    }
+}
+
+fn attempt(target: &str, started: f64, ended: f64, outcome: Outcome) -> Attempt {
+    Attempt {
+        target: TargetId::new(target),
+        key: None,
+        hedge: false,
+        started: millis(started),
+        first_byte: None,
+        ended: millis(ended),
+        outcome,
+        fault: None,
+        status: None,
+        detail: None,
+    }
+}
+
+fn failed(target: &str, started: f64, ended: f64, fault: FaultKind, detail: &'static str) -> Attempt {
+    Attempt { fault: Some(fault), detail: Some(detail.into()), ..attempt(target, started, ended, Outcome::Failed) }
+}
+
+fn answered(target: &str, started: f64, first_byte: f64, ended: f64) -> Attempt {
+    Attempt { first_byte: Some(millis(first_byte)), status: Some(200), ..attempt(target, started, ended, Outcome::Ok) }
+}
+
+/// The record of a call that went well, without candidates and attempts.
+fn record(elapsed: f64) -> Record {
+    let at = UnixMillis(1_795_294_621_123);
+    Record {
+        id: DecisionId::first_at(at),
+        at,
+        door: "models",
+        dialect: Some(Dialect::OpenAi),
+        operation: "chat",
+        stream: true,
+        model: Arc::from("assistant"),
+        decision: Decision::default(),
+        attempts: [].into_iter().collect(),
+        chosen: None,
+        outcome: Outcome::Ok,
+        fault: None,
+        detail: None,
+        code: None,
+        status: 200,
+        usage: Some(Usage { input: 31, output: 24, ..Usage::default() }),
+        cost: Some(Usd::from_pico(121_000_000)),
+        elapsed: millis(elapsed),
+        first_byte: None,
+        network: None,
+        policy: Arc::from("3f2a9c0d11e84b75"),
+        events_dropped: 0,
+        notes: Vec::new(),
+    }
+}
+
+/// What goes wrong with the whole call.
+fn ending(mut record: Record, outcome: Outcome, status: u16, fault: FaultKind, detail: &'static str) -> Record {
+    record.outcome = outcome;
+    record.status = status;
+    record.fault = Some(fault);
+    record.detail = Some(detail.into());
+    record
+}
+
+fn three() -> Decision {
+    let candidates = [
+        candidate(1, "gale/chat", Reason::CheaperOfTwo, parts(84.0, 2.0, 0.1712)),
+        candidate(2, "breeze/chat", Reason::NextByCost, parts(231.4, 0.0, 0.4)),
+        candidate(
+            0,
+            "drift/chat",
+            Reason::BreakerOpen(millis(2400.0)),
+            Parts { error_rate: Some(0.31), ..Parts::default() },
+        ),
+    ];
+    Decision { candidates: candidates.into_iter().collect() }
+}
+
+fn page(record: &Record) -> String {
+    explain(&serde_json::from_str(&record.to_json()).unwrap())
+}
+
+#[test]
+fn an_answer() {
+    let mut record = record(412.3);
+    record.decision = three();
+    record.chosen = Some(TargetId::new("gale/chat"));
+    record.attempts = [answered("gale/chat", 0.4, 81.2, 412.3)].into_iter().collect();
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn a_fallback_after_two_faults() {
+    let mut record = record(1412.0);
+    record.decision = three();
+    record.chosen = Some(TargetId::new("drift/chat"));
+    record.usage = record.usage.map(|usage| Usage { cached: 16, reasoning: 8, ..usage });
+    record.attempts = [
+        failed("gale/chat", 0.4, 1001.0, FaultKind::HeadersTimeout, "gale/chat sent no response head within 1s"),
+        failed(
+            "breeze/chat",
+            1001.1,
+            1003.2,
+            FaultKind::ServerError,
+            "http://127.0.0.1:9 answered 503 Service Unavailable",
+        ),
+        answered("drift/chat", 1003.3, 1380.0, 1412.0),
+    ]
+    .into_iter()
+    .collect();
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn a_hedge_that_won() {
+    let mut record = record(390.0);
+    record.decision = three();
+    record.chosen = Some(TargetId::new("breeze/chat"));
+    let overtaken = "another attempt of the same call was faster";
+    let mut slow = failed("gale/chat", 0.3, 350.0, FaultKind::LostHedge, overtaken);
+    slow.outcome = Outcome::Cancelled;
+    let hedge = Attempt { hedge: true, ..answered("breeze/chat", 140.0, 350.0, 390.0) };
+    record.attempts = [slow, hedge].into_iter().collect();
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn a_hedge_that_lost() {
+    let mut record = record(390.0);
+    record.stream = false;
+    record.decision = three();
+    record.chosen = Some(TargetId::new("gale/chat"));
+    let overtaken = "another attempt of the same call was faster";
+    let mut hedge = failed("breeze/chat", 140.0, 390.0, FaultKind::LostHedge, overtaken);
+    hedge.outcome = Outcome::Cancelled;
+    hedge.hedge = true;
+    record.attempts = [answered("gale/chat", 0.3, 390.0, 390.0), hedge].into_iter().collect();
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn a_stream_that_broke_off() {
+    let mut record = record(640.0);
+    record.decision = three();
+    record.chosen = Some(TargetId::new("gale/chat"));
+    record.usage = record.usage.map(|usage| Usage { estimated: true, ..usage });
+    record.cost = None;
+    let detail = "gale/chat ended the stream without its last event";
+    let mut cut = answered("gale/chat", 0.4, 81.2, 640.0);
+    (cut.outcome, cut.fault, cut.detail) = (Outcome::Partial, Some(FaultKind::Cut), Some(detail.into()));
+    record.attempts = [cut].into_iter().collect();
+    let record = ending(record, Outcome::Partial, 200, FaultKind::Cut, detail);
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn a_last_resort() {
+    let mut record = record(2.9);
+    record.chosen = Some(TargetId::new("rules/rules"));
+    record.usage = None;
+    let only = candidate(1, "gale/chat", Reason::OnlyOne, parts(84.0, 0.0, 0.084));
+    record.decision = Decision { candidates: [only].into_iter().collect() };
+    let detail = "http://127.0.0.1:9: connection refused";
+    record.attempts = [failed("gale/chat", 0.2, 1.1, FaultKind::ConnectRefused, detail)].into_iter().collect();
+    record.notes = vec!["the retry budget of this model was used up".into()];
+    let record = ending(record, Outcome::LastResort, 200, FaultKind::ConnectRefused, detail);
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn a_request_that_the_target_refused() {
+    let mut record = record(61.0);
+    record.decision = three();
+    record.usage = None;
+    record.chosen = Some(TargetId::new("gale/chat"));
+    let detail = "gale/chat refused the request itself";
+    let mut refused = failed("gale/chat", 0.4, 61.0, FaultKind::Rejected, detail);
+    (refused.outcome, refused.status) = (Outcome::Rejected, Some(400));
+    record.attempts = [refused].into_iter().collect();
+    let record = ending(record, Outcome::Rejected, 400, FaultKind::Rejected, detail);
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn a_request_that_the_gateway_refused() {
+    let mut record = record(0.2);
+    record.usage = None;
+    record.model = Arc::from("asistant");
+    let detail = "there is no model `asistant`: did you mean `assistant`?";
+    let record = ending(record, Outcome::Rejected, 404, FaultKind::Rejected, detail);
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn no_candidate() {
+    let mut record = record(0.3);
+    record.usage = None;
+    let resting = [
+        candidate(
+            0,
+            "gale/chat",
+            Reason::BreakerOpen(millis(2400.0)),
+            Parts { error_rate: Some(0.62), ..Parts::default() },
+        ),
+        candidate(0, "breeze/chat", Reason::KeysCooling(millis(900.0)), Parts::default()),
+    ];
+    record.decision = Decision { candidates: resting.into_iter().collect() };
+    let detail = "gale/chat: breaker open for another 3s; breeze/chat: rate limited for another 900ms";
+    let record = ending(record, Outcome::Failed, 503, FaultKind::Busy, detail);
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn everybody_failed() {
+    let mut record = record(3.2);
+    record.decision = three();
+    record.usage = None;
+    let detail = "http://127.0.0.1:9 answered 503 Service Unavailable";
+    record.attempts = [
+        failed("gale/chat", 0.4, 1.5, FaultKind::ServerError, detail),
+        failed("breeze/chat", 1.6, 3.1, FaultKind::ServerError, detail),
+    ]
+    .into_iter()
+    .collect();
+    let record = ending(record, Outcome::Failed, 502, FaultKind::ServerError, detail);
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn a_caller_that_went_away() {
+    let mut record = record(640.0);
+    record.decision = three();
+    record.chosen = Some(TargetId::new("gale/chat"));
+    let mut running = answered("gale/chat", 0.4, 81.2, 640.0);
+    running.outcome = Outcome::ClientGone;
+    record.attempts = [running].into_iter().collect();
+    let detail = "the caller went away before the end";
+    let record = ending(record, Outcome::ClientGone, 499, FaultKind::ClientGone, detail);
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn a_record_of_another_version_is_no_reason_to_fail() {
+    let page = explain(&serde_json::json!({"id": 7, "candidates": {}, "attempts": [{}, 3], "usage": []}));
+    assert!(page.starts_with("decision -  -\n"), "{page}");
+}

@@ -1,0 +1,59 @@
+//! The command line: one file a command.
+
+mod check;
+mod client;
+mod demo;
+mod explain;
+mod run;
+mod schema;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::say;
+
+/// The one gateway that AI agents go out through
+#[derive(Debug, Parser)]
+#[command(name = "tradewind", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Check(check::Check),
+    Schema(schema::Schema),
+    Explain(explain::Explain),
+    Demo(demo::Demo),
+}
+
+impl Cli {
+    /// Runs the command. 0: it worked; 1: it did not, and stderr says why.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let result = match self.command {
+            Command::Run(command) => command.run(),
+            Command::Check(command) => command.run(),
+            Command::Schema(command) => command.run(),
+            Command::Explain(command) => command.run(),
+            Command::Demo(command) => command.run(),
+        };
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                // An error that a person is shown begins with `error`; those of libraries do not.
+                let text = format!("{error:#}");
+                say::note(if text.starts_with("error") { text } else { format!("error: {text}") });
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// `1 model`, `2 models`.
+fn counted(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}

@@ -1,0 +1,206 @@
+//! `tradewind run`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tradewind_core::format_duration;
+use tradewind_policy::Change;
+use tradewind_runtime::environment;
+use tradewind_runtime::files::FileWatch;
+
+use super::counted;
+use crate::built_in::{self, Local};
+use crate::{Document, Gateway, Source, say};
+
+/// How often a gateway without a file looks for local model servers.
+const LOOK_FOR_LOCAL_EVERY: Duration = Duration::from_secs(15);
+/// How many models and changes are named.
+const MOST_MODELS: usize = 8;
+const MOST_CHANGES: usize = 20;
+
+/// Start the gateway
+///
+/// Without -f and -d it reads tradewind.yaml in the present directory; without that too it finds providers from
+/// OPENAI_API_KEY, ANTHROPIC_API_KEY and local model servers on their usual ports.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "dir")]
+    file: Option<PathBuf>,
+    /// A directory with a config.yaml
+    #[arg(short, long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Listen here when there is no file [default: 127.0.0.1:7080]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["file", "dir"])]
+    listen: Option<String>,
+    /// Keep files here when there is no file [default: ~/.local/share/tradewind]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "dir"])]
+    data_dir: Option<String>,
+}
+
+impl Run {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        // Each call in flight takes two file descriptors; the usual soft limit of 1024 is for other programs.
+        let _ = rlimit::increase_nofile_limit(u64::MAX);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.serve())
+    }
+
+    async fn serve(self) -> anyhow::Result<()> {
+        let own = self.listen.is_some() || self.data_dir.is_some();
+        let source = if own { Source::BuiltIn } else { Source::choose(self.file.clone(), self.dir.clone()) };
+        let (listen, data_dir) = (self.listen.unwrap_or_default(), self.data_dir.unwrap_or_default());
+        // Before anything else: a signal that comes during the start must not end the process in its own way, and a
+        // file that changes during the start must not be missed.
+        let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let mut watch = match &source {
+            Source::File(path) => Some(FileWatch::new(path)),
+            Source::BuiltIn => None,
+        };
+        let document = read(&source, &[], &listen, &data_dir)?;
+        let drain = document.shared.limits.drain.get();
+        let gateway = Gateway::start(document.clone()).await.map_err(|error| anyhow!("{error}"))?;
+        greet(&gateway, &source, &document);
+        gateway.keep_discovering();
+
+        let gateway = Arc::new(gateway);
+        let reloading = gateway.clone();
+        let port = gateway.address.port();
+        let keep_current = async {
+            let mut local: Vec<Local> = Vec::new();
+            loop {
+                if let Some(watch) = &mut watch {
+                    let asked = tokio::select! {
+                        () = watch.changed() => false,
+                        _ = hangup.recv() => true,
+                    };
+                    reload(&reloading, &source, asked);
+                    continue;
+                }
+                let found = built_in::find_local(reloading.models(), port).await;
+                if found != local {
+                    tell_of_local(&found);
+                    local = found;
+                    put_in_place(&reloading, read(&source, &local, &listen, &data_dir));
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK_FOR_LOCAL_EVERY) => {}
+                    _ = hangup.recv() => say::note("there is no configuration file to reload; looking for local model servers"),
+                }
+            }
+        };
+        tokio::select! {
+            () = keep_current => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        drop(reloading);
+        let patience = format_duration(drain);
+        say::note(format_args!("stopping: waiting up to {patience} for calls in flight; Ctrl-C stops at once"));
+        let gateway = Arc::into_inner(gateway).context("the gateway is still in use")?;
+        tokio::select! {
+            (dropped, unwritten) = gateway.stop(drain) => say::note(match (dropped, unwritten) {
+                (0, 0) => "stopped".to_owned(),
+                _ => format!(
+                    "stopped; after {patience}, {dropped} connections were cut off; {unwritten} decision records were not \
+                     written"
+                ),
+            }),
+            _ = interrupt.recv() => say::note("stopped at once; calls in flight were cut off"),
+        }
+        Ok(())
+    }
+}
+
+fn read(source: &Source, local: &[Local], listen: &str, data_dir: &str) -> anyhow::Result<Document> {
+    match source {
+        Source::File(path) => Document::load(path).map_err(|problems| anyhow!("{}", problems.trim_end())),
+        Source::BuiltIn => {
+            let text = built_in::document(&|name| environment(name).is_some(), local, listen, data_dir);
+            Document::parse(&text).map_err(|problems| anyhow!("{}", problems.render("built in", &text).trim_end()))
+        }
+    }
+}
+
+/// Reads the file again and puts it in place; a bad one never replaces a good one. That nothing has changed is said to
+/// whoever asked.
+fn reload(gateway: &Gateway, source: &Source, asked: bool) {
+    let Some(changes) = put_in_place(gateway, read(source, &[], "", "")) else { return };
+    if changes.is_empty() {
+        if asked {
+            say::note(format_args!("read {} again: nothing has changed", source.name()));
+        }
+        return;
+    }
+    let name = source.name();
+    say::note(format_args!("reloaded {name}: {}", counted(changes.len(), "change")));
+    for change in changes.iter().take(MOST_CHANGES) {
+        say::note(format_args!("  {change}"));
+    }
+    if changes.len() > MOST_CHANGES {
+        say::note(format_args!("  and {} more", changes.len() - MOST_CHANGES));
+    }
+    let at_start = ["listen", "data-dir", "journal", "limits"];
+    if changes.iter().any(|change| at_start.iter().any(|section| change.path().starts_with(section))) {
+        say::note("  listen, data-dir, journal and limits of connections take effect at the next start");
+    }
+}
+
+/// Puts a document in place, and says so when that cannot be done.
+fn put_in_place(gateway: &Gateway, document: anyhow::Result<Document>) -> Option<Vec<Change>> {
+    let put = document.and_then(|document| gateway.reload(document).map_err(|error| anyhow!("{error}")));
+    put.inspect_err(|error| {
+        say::note(format_args!("{error}\nnot reloaded: the configuration of before stays in force"))
+    })
+    .ok()
+}
+
+fn tell_of_local(found: &[Local]) {
+    if found.is_empty() {
+        return say::note("no local model server answers any more");
+    }
+    for Local { name, port, model } in found {
+        let model = model
+            .as_ref()
+            .map_or_else(|| "it lists no model yet".to_owned(), |model| format!("`auto` asks its model {model}"));
+        say::note(format_args!("found {name} on port {port}; {model}"));
+    }
+}
+
+/// Says what the gateway is and has, and last of all where it listens: from then on it answers.
+fn greet(gateway: &Gateway, source: &Source, document: &Document) {
+    let providers = &document.shared.providers;
+    let named: Vec<String> =
+        providers.iter().map(|provider| format!("{} ({})", provider.name.value, provider.base_url.as_str())).collect();
+    let names = &document.models.entries;
+    let mut models: Vec<&str> = names.iter().take(MOST_MODELS).map(|entry| entry.name.as_str()).collect();
+    let more = format!("and {} more", names.len().saturating_sub(MOST_MODELS));
+    if names.len() > MOST_MODELS {
+        models.push(&more);
+    }
+    let none = match source {
+        Source::BuiltIn => {
+            "none yet: set OPENAI_API_KEY or ANTHROPIC_API_KEY, or start Ollama, llama.cpp, vLLM or LM Studio;\n                 \
+             until then built-in rules answer, and say so"
+        }
+        Source::File(_) => "none: the file has no `providers`",
+    };
+    say::note(format_args!("tradewind {}", env!("CARGO_PKG_VERSION")));
+    say::note(format_args!("  configuration  {} (policy {})", source.name(), document.policy));
+    say::note(format_args!("  providers      {}", if named.is_empty() { none.to_owned() } else { named.join(", ") }));
+    say::note(format_args!(
+        "  models         {}",
+        if models.is_empty() { "none by name".to_owned() } else { models.join(", ") }
+    ));
+    say::note(format_args!("  journal        {}", gateway.journal_folder.display()));
+    if let Some(notice) = &gateway.journal_notice {
+        say::note(format_args!("  note           {notice}"));
+    }
+    say::note(format_args!("listening on http://{}", gateway.address));
+}

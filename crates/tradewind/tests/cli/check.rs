@@ -1,0 +1,193 @@
+//! `tradewind check`: a good file, and one bad file for each kind of mistake.
+
+use crate::program::Place;
+
+/// A document with most of what can be said, in JSON so that it can be set against the schema too. JSON is YAML.
+pub(crate) const GOOD: &str = r#"{
+  "listen": "127.0.0.1:0",
+  "data-dir": "data",
+  "x-anchors": {"anything": "goes"},
+  "providers": [
+    {"name": "openai", "dialect": "openai", "base-url": "https://api.openai.com/v1", "api-key": "sk-secret-1"},
+    {"name": "anthropic", "dialect": "anthropic", "base-url": "https://api.anthropic.com", "auth": "x-api-key",
+     "api-keys": ["sk-secret-2", "sk-secret-3"]},
+    {"name": "onprem", "dialect": "openai", "base-url": "http://127.0.0.1:8000/v1", "passthrough": true,
+     "discover": false, "headers": {"x-team": "crew"}, "query": {"api-version": "1"}}
+  ],
+  "models": [
+    {"name": "assistant", "strategy": "least-latency", "last-resort": {"rules": "house-rules"},
+     "targets": [
+       {"use": "openai/gpt-5-mini", "price": {"input": 0.25, "output": 2.0}, "max-in-flight": 100},
+       {"use": "private", "weight": 3}
+     ],
+     "timeouts": {"connect": "2s", "headers": "30s", "first-token": "8s", "idle": 20, "total": "120s"},
+     "hedge": {"after": "p95", "at-most": 1},
+     "retry": {"extra": 0.1, "attempts": 3, "longest-wait": "5s"}},
+    {"name": "private", "strategy": "select", "targets": [{"use": "onprem/llama-70b"}]},
+    {"name": "writer", "targets": [{"use": "anthropic/claude-sonnet"}], "hedge": {"after": "300ms"},
+     "last-resort": "rules"}
+  ],
+  "responders": [
+    {"name": "house-rules", "rules": [{"contains": ["hello"], "answer": "hello"}], "otherwise": "nobody is there"}
+  ],
+  "limits": {"request-body": "8MiB", "drain": "5s", "concurrent-calls": 100},
+  "journal": {"max-age": "7d", "max-size": "64MiB"}
+}"#;
+
+#[test]
+fn a_good_file_is_reported_on_stdout() {
+    let place = Place::new();
+    place.file("tradewind.yaml", GOOD);
+    let ended = place.tradewind(&["check", "tradewind.yaml"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let (said, policy) = ended.stdout.trim_end().rsplit_once(' ').unwrap();
+    assert_eq!(said, "tradewind.yaml: ok, 3 providers, 3 models, policy");
+    assert!(policy.len() == 12 && policy.bytes().all(|byte| byte.is_ascii_hexdigit()), "{policy}");
+
+    place.file("empty.yaml", "");
+    let empty = place.tradewind(&["check", "empty.yaml"]);
+    assert_eq!(empty.code, Some(0), "no section is required: {}", empty.stderr);
+    assert!(empty.stdout.starts_with("empty.yaml: ok, 0 providers, 0 models, "), "{}", empty.stdout);
+}
+
+#[test]
+fn one_bad_file_in_full() {
+    let place = Place::new();
+    place.file("bad.yaml", "listen: 127.0.0.1:0\nmodles: []\n");
+    let ended = place.tradewind(&["check", "bad.yaml"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    let said = "error[TW4002]: unknown key `modles`
+ --> bad.yaml:2:1
+  |
+2 | modles: []
+  | ^^^^^^
+  = at: modles
+  = hint: did you mean `models`?
+";
+    assert_eq!(ended.stderr, said);
+}
+
+/// What each bad file has to say about itself: where, what, and how to put it right.
+#[test]
+fn every_kind_of_mistake_has_its_place_and_its_fix() {
+    let provider = "providers:\n  - {name: hub, dialect: openai, base-url: \"http://127.0.0.1:9/v1\"";
+    let table: &[(&str, String, &[&str])] = &[
+        (
+            "an unknown key inside a section",
+            format!("{provider}}}\nmodels:\n  - {{name: a, strategi: fallback, targets: [{{use: hub/x}}]}}\n"),
+            &["error[TW4002]: unknown key `strategi`", "bad.yaml:4:15", "did you mean `strategy`?"],
+        ),
+        (
+            "a value that is not one of the choices",
+            format!("{provider}}}\nmodels:\n  - name: a\n    strategy: fastest\n    targets: [{{use: hub/x}}]\n"),
+            &["error[TW4003]", "bad.yaml:5:15", "select, fallback, weighted, least-latency", "`fastest`"],
+        ),
+        (
+            "a value of the wrong type",
+            "limits:\n  drain: [1, 2]\n".to_owned(),
+            &["error[TW4003]", "bad.yaml:2:10", "at: limits.drain", "a time span like 250ms"],
+        ),
+        (
+            "an unknown provider",
+            format!("{provider}}}\nmodels:\n  - {{name: a, targets: [{{use: hbu/x}}]}}\n"),
+            &["error[TW4004]: no provider named `hbu`", "bad.yaml:4:31", "did you mean `hub/x`?"],
+        ),
+        ("no YAML at all", "models: [\n  {name: a\n".to_owned(), &["error[TW4001]: this is not YAML", "bad.yaml:3:1"]),
+        (
+            "a variable that is not set",
+            format!("{provider}, api-key: \"${{TW_TEST_NOT_SET}}\"}}\n"),
+            &["error[TW4004]", "TW_TEST_NOT_SET is not set", "bad.yaml:2:78", "${TW_TEST_NOT_SET:-value}"],
+        ),
+        (
+            "a listen that is open to others",
+            "listen: 0.0.0.0:7080\n".to_owned(),
+            &["error[TW4006]", "bad.yaml:1:9", "listen on 127.0.0.1:7080"],
+        ),
+        (
+            "a way out of a provider",
+            format!("{provider}, via: office}}\n"),
+            &["error[TW4005]: `via`", "is not built yet", "bad.yaml:2:69", "remove the key"],
+        ),
+        (
+            "a network policy of a model",
+            format!(
+                "{provider}}}\nmodels:\n  - name: a\n    targets: [{{use: hub/x}}]\n    network-policy: {{office: hub/x}}\n"
+            ),
+            &["error[TW4005]: `network-policy`", "is not built yet", "bad.yaml:6:5", "remove the key"],
+        ),
+    ];
+    for (what, text, parts) in table {
+        refused(what, text, parts);
+    }
+}
+
+#[test]
+fn sections_that_are_not_built_are_refused_by_name() {
+    for (section, text) in [
+        ("proxies", "proxies: [{name: corp, type: http}]"),
+        ("networks", "networks: [{name: office}]"),
+        ("modules", "modules: {sumdb: sum.golang.org}"),
+        ("keys", "keys: [{name: ci}]"),
+        ("via", "via: way-out"),
+        ("network-policy", "network-policy: {office: a}"),
+    ] {
+        let named = format!("error[TW4005]: `{section}` (");
+        refused(section, &format!("{text}\n"), &[&named, "is not built yet", "bad.yaml:1:1", "remove the section"]);
+    }
+}
+
+fn refused(what: &str, text: &str, parts: &[&str]) {
+    let place = Place::new();
+    place.file("bad.yaml", text);
+    let ended = place.tradewind(&["check", "bad.yaml"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{what}");
+    for part in parts {
+        assert!(ended.stderr.contains(part), "{what}: no `{part}` in\n{}", ended.stderr);
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_and_no_secret() {
+    let place = Place::new();
+    let text = "providers:\n  - {name: hub, dialekt: openai, base-url: nowhere, api-key: sk-very-secret}\nmodles: []\n";
+    place.file("bad.yaml", text);
+    let ended = place.tradewind(&["check", "bad.yaml"]);
+    assert_eq!(ended.code, Some(1));
+    for part in ["`dialekt`", "did you mean `dialect`?", "`modles`"] {
+        assert!(ended.stderr.contains(part), "no {part} in\n{}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("sk-very-secret"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let place = Place::new();
+    for (file, why) in [("missing.yaml", "No such file"), (".", "Is a directory")] {
+        let ended = place.tradewind(&["check", file]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+        let said = format!("error[TW4001]: {file} cannot be read: {why}");
+        assert!(ended.stderr.starts_with(&said) && ended.stderr.contains("= hint: "), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_ends_with_2() {
+    let place = Place::new();
+    for arguments in [&["check"][..], &["chekc", "a.yaml"], &["run", "-f", "a", "-d", "b"], &["demo", "--calls", "0"]] {
+        let ended = place.tradewind(arguments);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(ended.stderr.starts_with("error: ") && ended.stderr.contains("--help"), "{}", ended.stderr);
+    }
+    let close = place.tradewind(&["chekc"]);
+    assert!(close.stderr.contains("check"), "{}", close.stderr);
+}
+
+#[test]
+fn help_is_data_and_fits_a_screen() {
+    let place = Place::new();
+    for command in ["run", "check", "schema", "explain", "demo"] {
+        let ended = place.tradewind(&[command, "-h"]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{command}");
+        assert!(ended.stdout.contains("Usage: tradewind") && ended.stdout.lines().count() < 24, "{}", ended.stdout);
+    }
+}

@@ -1,0 +1,12 @@
+//! The command line as its users meet it: the real binary, its exit codes, what is on stdout and what on stderr.
+
+#![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
+#![expect(clippy::disallowed_methods, reason = "a test lays out its own files")]
+
+mod check;
+mod demo;
+mod explain;
+mod life;
+mod program;
+mod run;
+mod schema;

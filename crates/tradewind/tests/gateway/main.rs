@@ -1,0 +1,8 @@
+//! The gateway as a whole, in this process, between a raw client and simulated providers: every fault of a provider, and
+//! every bad input of a caller. One program, one file for each group of rows.
+
+#![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
+
+mod bad_input;
+mod faults;
+mod support;

@@ -1,0 +1,160 @@
+//! A gateway that runs in this process, with a data directory of its own, and the view into it that the tests need.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tradewind::{Document, Gateway};
+use tradewind_core::{Dialect, TargetId};
+use tradewind_runtime::{Kind, Target};
+use tradewind_sim::Sim;
+
+use super::client::{Answer, get, now, path, post, question, send};
+
+/// The time limits of most models here: short, so that the tests are.
+pub(crate) const TIMES: &str = "{connect: 600ms, headers: 900ms, first-token: 700ms, idle: 500ms, total: 2s}";
+/// The bounds of most gateways here: small, so that what is over them is soon there.
+pub(crate) const LIMITS: &str = "{request-body: 4MiB, answer-body: 1MiB, event: 256KiB, answer-headers: 64KiB}";
+
+/// What a gateway may still hold when all calls are over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BenchOptions {
+    /// HTTP/2 connections: each is shared by calls and kept by tasks of its own.
+    pub(crate) http2: usize,
+}
+
+/// A gateway under test.
+pub(crate) struct Bench {
+    pub(crate) gateway: Gateway,
+    pub(crate) address: SocketAddr,
+    pub(crate) folder: TempDir,
+    targets: Vec<TargetId>,
+    upkeep: usize,
+    options: BenchOptions,
+}
+
+impl Bench {
+    /// Starts a gateway on the sections `yaml`; `listen` and `data-dir` are added.
+    pub(crate) async fn start(yaml: &str) -> Self {
+        Self::start_with(yaml, BenchOptions::default()).await
+    }
+
+    pub(crate) async fn start_with(yaml: &str, options: BenchOptions) -> Self {
+        let folder = TempDir::new().unwrap();
+        let document = Self::document(&folder, yaml);
+        let targets = document.models.target_settings().into_keys().collect();
+        let gateway = Gateway::start(document).await.unwrap();
+        let upkeep = gateway.tasks(Kind::Upkeep);
+        Self { address: gateway.address, gateway, folder, targets, upkeep, options }
+    }
+
+    fn document(folder: &TempDir, yaml: &str) -> Document {
+        let text = format!("listen: 127.0.0.1:0\ndata-dir: {}\n{yaml}", folder.path().join("data").display());
+        Document::parse(&text).unwrap_or_else(|problems| panic!("{}", problems.render("test", &text)))
+    }
+
+    /// Puts another document in place.
+    pub(crate) fn reload(&self, yaml: &str) {
+        self.gateway.reload(Self::document(&self.folder, yaml)).unwrap();
+    }
+
+    pub(crate) async fn send(&self, request: &[u8]) -> Answer {
+        send(self.address, request).await
+    }
+
+    /// Asks the usual question.
+    pub(crate) async fn ask(&self, dialect: Dialect, model: &str, stream: bool) -> Answer {
+        self.ask_with(dialect, &question(dialect, model, stream), "").await
+    }
+
+    pub(crate) async fn ask_with(&self, dialect: Dialect, body: &Value, headers: &str) -> Answer {
+        self.send(&post(path(dialect), headers, &body.to_string())).await
+    }
+
+    /// The record of the call that `answer` belongs to.
+    pub(crate) async fn record(&self, answer: &Answer) -> Value {
+        let id = answer.decision().unwrap_or_else(|| panic!("no decision id: {} {}", answer.head, answer.text()));
+        let read = self.send(&get(&format!("/api/v1/decisions/{id}"))).await;
+        assert_eq!(read.status, 200, "{}", read.text());
+        read.json()
+    }
+
+    /// The records of the calls that `filter` asks for, newest first.
+    pub(crate) async fn records(&self, filter: &str) -> Vec<Value> {
+        let read = self.send(&get(&format!("/api/v1/decisions?limit=1000&{filter}"))).await;
+        assert_eq!(read.status, 200, "{}", read.text());
+        read.json()["decisions"].as_array().unwrap().clone()
+    }
+
+    /// Waits for the one record of `model`, for calls that are recorded after the caller has gone.
+    pub(crate) async fn only_record(&self, model: &str) -> Value {
+        let began = now();
+        loop {
+            let records = self.records(&format!("model={model}")).await;
+            assert!(records.len() < 2, "{records:?}");
+            if let Some(record) = records.first() {
+                return record.clone();
+            }
+            assert!(began.elapsed() < Duration::from_secs(5), "there is no record of {model}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) fn target(&self, id: &str) -> std::sync::Arc<Target> {
+        let needs = self.gateway.models().needs();
+        needs.targets.get(&TargetId::new(id), needs.services.clock.now())
+    }
+
+    /// What is still held: nothing, when all calls are over, but idle connections in the pools.
+    fn held(&self, sims: &[&Sim]) -> String {
+        let mut held = String::new();
+        for id in &self.targets {
+            let target = self.target(id.as_str());
+            if (target.in_flight(), target.tokens_in_flight(), target.queued()) != (0, 0, 0) {
+                let _ = write!(held, "{id}: {} in flight, {} queued; ", target.in_flight(), target.queued());
+            }
+        }
+        let clients = self.gateway.tasks(Kind::Connection);
+        if clients > 0 {
+            let _ = write!(held, "{clients} client connections; ");
+        }
+        let upkeep = self.gateway.tasks(Kind::Upkeep);
+        // hyper and its keep-alive timer use up to three tasks for an HTTP/2 connection.
+        if upkeep < self.upkeep || upkeep > self.upkeep + 3 * self.options.http2 {
+            let _ = write!(held, "{upkeep} tasks instead of {}; ", self.upkeep);
+        }
+        let idle = self.gateway.models().needs().egress.idle_connections() as u64;
+        let open: u64 = sims.iter().map(|sim| sim.stats().open_connections).sum();
+        if open > idle + self.options.http2 as u64 {
+            let _ = write!(held, "{open} connections to providers, {idle} of them idle; ");
+        }
+        for sim in sims.iter().filter(|sim| sim.stats().in_flight > 0) {
+            let _ = write!(held, "{} requests at {}; ", sim.stats().in_flight, sim.name());
+        }
+        held
+    }
+
+    /// Waits until everything that calls hold has been given back: permits, connections, tasks, work at providers.
+    pub(crate) async fn is_back_at_baseline(&self, sims: &[&Sim]) {
+        let began = now();
+        loop {
+            let held = self.held(sims);
+            if held.is_empty() {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(3), "still held: {held}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Waits until `holds`; fails when it does not within `limit`.
+pub(crate) async fn eventually(what: &str, limit: Duration, holds: impl AsyncFn() -> bool) {
+    let began = now();
+    while !holds().await {
+        assert!(began.elapsed() < limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
