@@ -1,0 +1,107 @@
+# Everything that is done with this project by hand or by machine. `make help` lists it.
+#
+# CARGO_TARGET_DIR   where cargo builds, if not in ./target
+# TRADEWIND_PEERS    where clients, upstreams and rivals for the tests are installed
+# ARGS               further arguments: `make run ARGS="-f tradewind.yaml"`, `make test-clients ARGS="-k stream"`
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+target := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+export TRADEWIND_PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tradewind/peers
+python := $(TRADEWIND_PEERS)/python/bin/python
+ARGS ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: ## build and start the gateway
+	cargo run --release -p tradewind -- run $(ARGS)
+
+.PHONY: build
+build: ## build everything as it is shipped
+	cargo build --release --workspace --bins
+
+.PHONY: test
+test: peers nextest lint test-rust test-clients ## everything a change has to pass
+
+.PHONY: test-full
+test-full: test real-model soak test-bench ## test, the real model, ten minutes of soak, and the bench run short
+
+.PHONY: lint
+lint: ## formatting and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: test-rust
+test-rust: nextest ## the Rust tests
+	cargo nextest run --workspace
+	cargo test --workspace --doc --quiet
+
+.PHONY: test-clients
+test-clients: peers debug-bins ## black-box tests with the official clients
+	$(call clients,not real_model)
+
+.PHONY: real-model
+real-model: debug-bins ## the same against a real language model; builds llama-server when it is missing
+	tests/peers/install.sh test model
+	$(call clients,real_model)
+
+# clients MARK: the black-box tests with this mark, against the binaries just built.
+define clients
+	TRADEWIND_BIN=$(target)/debug/tradewind TRADEWIND_SIM_BIN=$(target)/debug/tradewind-sim \
+		$(python) -m pytest -c tests/clients/pytest.ini tests/clients -m "$(1)" $(ARGS)
+endef
+
+.PHONY: debug-bins
+debug-bins:
+	cargo build -p tradewind -p tradewind-sim --bins
+
+.PHONY: bench
+bench: release-bins ## measure against Envoy, nginx and no gateway at all; writes bench/RESULTS.md
+	tests/peers/install.sh bench
+	$(call bench,$(ARGS))
+
+.PHONY: test-bench
+test-bench: release-bins ## the same, short and without writing results: does the bench still run?
+	tests/peers/install.sh bench
+	$(call bench,--short)
+
+.PHONY: soak
+soak: peers release-bins ## ten minutes of calls, faults and callers that leave: nothing may grow
+	TRADEWIND_BIN=$(target)/release/tradewind TRADEWIND_SIM_BIN=$(target)/release/tradewind-sim \
+		$(python) bench/soak.py $(ARGS)
+
+define bench
+	TRADEWIND_BIN=$(target)/release/tradewind TRADEWIND_SIM_BIN=$(target)/release/tradewind-sim \
+		$(python) bench/run.py $(1)
+endef
+
+.PHONY: release-bins
+release-bins:
+	cargo build --release -p tradewind -p tradewind-sim --bins
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for a while
+	fuzz/run $(ARGS)
+
+.PHONY: deny
+deny: ## licences, bans and sources of all dependencies, by cargo-deny
+	@command -v cargo-deny >/dev/null || cargo install cargo-deny --locked
+	cargo deny check licenses bans sources
+
+.PHONY: peers
+peers: ## install what the tests need
+	tests/peers/install.sh test
+
+.PHONY: peers-full
+peers-full: ## install what the benches and the real model need as well
+	tests/peers/install.sh test bench model
+
+.PHONY: nextest
+nextest:
+	@command -v cargo-nextest >/dev/null || cargo install cargo-nextest --locked

