@@ -40,6 +40,13 @@ pub(crate) struct Won<P: Protocol> {
     pub(crate) leaf: usize,
 }
 
+/// The last attempt of a race in which nobody showed an answer.
+pub(crate) struct Lost {
+    pub(crate) fault: Fault,
+    /// Whose attempt it was: with a hedge, not always the one that the race began with.
+    pub(crate) leaf: usize,
+}
+
 type Attempting<P> = Pin<Box<dyn Future<Output = Result<Opened<P>, Missed>> + Send>>;
 
 struct Runner<P: Protocol> {
@@ -50,7 +57,7 @@ struct Runner<P: Protocol> {
 }
 
 /// Tries the next candidate, hedged if the model's terms say so.
-pub(crate) async fn race<P: Protocol>(call: &mut Call<P>, course: &mut Course) -> Result<Won<P>, Fault> {
+pub(crate) async fn race<P: Protocol>(call: &mut Call<P>, course: &mut Course) -> Result<Won<P>, Lost> {
     let leaf = course.ranked[course.next];
     course.next += 1;
     let delay =
@@ -64,7 +71,7 @@ pub(crate) async fn race<P: Protocol>(call: &mut Call<P>, course: &mut Course) -
     match delay {
         None => match attempt(terms(call, course, leaf)).await {
             Ok(opened) => Ok(Won { opened, number, leaf }),
-            Err(missed) => Err(note_miss(call, number, missed)),
+            Err(missed) => Err(Lost { fault: note_miss(call, number, missed), leaf }),
         },
         Some((hedge, delay)) => {
             let started = call.services.clock.now();
@@ -80,7 +87,7 @@ async fn race_hedged<P: Protocol>(
     first: Runner<P>,
     hedge: Hedge,
     delay: Duration,
-) -> Result<Won<P>, Fault> {
+) -> Result<Won<P>, Lost> {
     let mut running: SmallVec<[Runner<P>; 2]> = SmallVec::new();
     running.push(first);
     let mut hedges_left = hedge.at_most;
@@ -123,7 +130,7 @@ async fn race_hedged<P: Protocol>(
             Err(missed) => {
                 let fault = note_miss(call, finished.number, missed);
                 if running.is_empty() {
-                    return Err(fault);
+                    return Err(Lost { fault, leaf: finished.leaf });
                 }
             }
         }

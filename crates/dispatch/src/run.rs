@@ -10,7 +10,7 @@ use tradewind_runtime::Stage;
 use tradewind_telemetry::Outcome;
 
 use crate::attempt::{What, pause};
-use crate::race::{Course, Won, race};
+use crate::race::{Course, Lost, Won, race};
 use crate::relay::{Deadline, Relay, RelayParts};
 use crate::{Call, Ending, Failure, Protocol, Reply};
 
@@ -58,11 +58,10 @@ async fn drive<P: Protocol>(call: &mut Call<P>, deadline: Deadline, budget_spent
     let mut last: Option<Fault> = None;
     let mut round = 0;
     loop {
-        let tried = course.next;
         let began = call.services.clock.now();
-        let fault = match race(call, &mut course).await {
+        let Lost { fault, leaf } = match race(call, &mut course).await {
             Ok(won) => return Ok(won),
-            Err(fault) => fault,
+            Err(lost) => lost,
         };
         let busy = fault.kind == FaultKind::Busy;
         if busy {
@@ -85,8 +84,10 @@ async fn drive<P: Protocol>(call: &mut Call<P>, deadline: Deadline, budget_spent
             return Err(fault);
         }
         let mut wait = None;
-        if another_key(call, &course, tried, &fault) {
-            course.next = tried;
+        if another_key(call, leaf, &fault)
+            && let Some(again) = course.ranked.iter().position(|ranked| *ranked == leaf)
+        {
+            course.next = again;
         } else if course.next == course.ranked.len() {
             let took = now.since(began);
             let pause = pause_before_next_round(call, &fault, round, took, deadline);
@@ -114,11 +115,11 @@ fn had_no_effect(fault: &Fault) -> bool {
 }
 
 /// Whether the fault concerns a key, and the same target has another one.
-fn another_key<P: Protocol>(call: &Call<P>, course: &Course, tried: usize, fault: &Fault) -> bool {
+fn another_key<P: Protocol>(call: &Call<P>, leaf: usize, fault: &Fault) -> bool {
     if !matches!(fault.kind, FaultKind::RateLimited | FaultKind::Unauthorized) {
         return false;
     }
-    let lane = &call.lanes[course.ranked[tried]];
+    let lane = &call.lanes[leaf];
     !lane.keys.is_nameless() && lane.keys.is_ready(lane.target.id(), call.services.clock.now())
 }
 

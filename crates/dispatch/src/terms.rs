@@ -11,9 +11,9 @@ use tradewind_decide::RetryBudget;
 pub struct Timeouts {
     /// Name look-up, TCP and TLS of a new connection, for each attempt.
     pub connect: Duration,
-    /// From sending to the head of the response, for each attempt; not limited when `None`.
+    /// From connecting to the head of the response, for each attempt; not limited when `None`.
     pub headers: Option<Duration>,
-    /// From sending to the first event, for each attempt; streams only.
+    /// From the start of an attempt to its first event, waiting for a permit and connecting included; streams only.
     pub first_token: Duration,
     /// Between two chunks; streams only.
     pub idle: Duration,

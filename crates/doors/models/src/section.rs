@@ -149,9 +149,9 @@ impl From<TargetPrice> for Price {
 pub struct Timeouts {
     /// Name look-up, TCP and TLS of a new connection, for each attempt.
     pub connect: TimeSpan,
-    /// From sending to the head of the response, for each attempt; not limited when absent.
+    /// From connecting to the head of the response, for each attempt; not limited when absent.
     pub headers: Option<TimeSpan>,
-    /// From sending to the first event of a stream, for each attempt.
+    /// From the start of an attempt to the first event of a stream, waiting for a permit and connecting included.
     pub first_token: TimeSpan,
     /// Between two chunks of a stream.
     pub idle: TimeSpan,
