@@ -62,8 +62,22 @@ codes! {
     UnsupportedMedia = "1012", 415, "the request body has an encoding or type that is not supported";
     /// No record under this id.
     UnknownDecision = "1013", 404, "no decision record under this id";
-    /// The model is there, but only in the other dialect.
-    WrongDialect = "1014", 400, "no target of this model speaks the dialect of this call";
+    /// The model is there, but no target of it can express what is asked.
+    Inexpressible = "1014", 400, "no target of this model can express this request";
+    /// No key, or one that is not known.
+    UnknownKey = "1015", 401, "the call has no key, or one that is not known";
+    /// The key was revoked or has expired.
+    KeyRevoked = "1016", 401, "the key was revoked or has expired";
+    /// The key's allow-list does not have this.
+    NotAllowed = "1017", 403, "the key may not use this";
+    /// Requests a minute.
+    RequestRate = "1018", 429, "the key's requests a minute are used up";
+    /// Tokens a minute.
+    TokenRate = "1019", 429, "the key's tokens a minute are used up";
+    /// The budget.
+    BudgetSpent = "1020", 429, "the key's budget is spent";
+    /// `previous_response_id` was not given out here.
+    UnknownResponse = "1021", 400, "this previous response is not known here";
 
     /// No candidate may answer this call.
     NoCandidate = "2001", 503, "no target may answer this call now";

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Code;
+use crate::{Code, Usage};
 
 /// Who has to change something for this not to happen again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +135,14 @@ faults! {
     Rejected = "rejected", Caller, Rejected, false, false;
     /// 3xx: never followed.
     Redirect = "redirect", Target, Redirected, true, true;
+    /// The target has no such path, or does not let this key use it; other paths may well work.
+    NoSuchPath = "no_such_path", Caller, Inexpressible, true, false;
+    /// A good answer that cannot be said in the caller's dialect.
+    Untranslatable = "untranslatable", Gateway, BadAnswer, true, false;
+    /// The caller's key was revoked while its stream was running.
+    KeyRevoked = "key_revoked", Caller, KeyRevoked, false, false;
+    /// The caller's key may not use this, or has used up what it may.
+    KeyLimit = "key_limit", Caller, NotAllowed, false, false;
     /// Its permits and its queue are used up.
     Busy = "busy", Gateway, AllBusy, true, false;
     /// The caller went away.
@@ -167,6 +175,8 @@ pub struct Fault {
     pub status: Option<u16>,
     /// How long the target asked to be left alone, already capped.
     pub retry_after: Option<Duration>,
+    /// What the target says that it used, where its answer was read and no good all the same.
+    pub usage: Option<Usage>,
     /// Whether the request certainly never reached the target, so that sending it again has no effect twice.
     pub never_sent: bool,
 }
@@ -174,13 +184,20 @@ pub struct Fault {
 impl Fault {
     /// A fault of `kind`, explained by `detail`.
     pub fn new(kind: FaultKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), status: None, retry_after: None, never_sent: false }
+        Self { kind, detail: detail.into(), status: None, retry_after: None, usage: None, never_sent: false }
     }
 
     /// The same fault, with the certainty that nothing was sent.
     #[must_use]
     pub fn before_sending(mut self) -> Self {
         self.never_sent = true;
+        self
+    }
+
+    /// The same fault, with what the target says that it used.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Option<Usage>) -> Self {
+        self.usage = usage.or(self.usage);
         self
     }
 

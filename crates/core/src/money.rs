@@ -77,18 +77,22 @@ pub struct Price {
     pub output: f64,
     /// Prompt tokens read from the provider's cache; `input` when absent.
     pub cached: Option<f64>,
+    /// Prompt tokens written to the provider's cache; `input` when absent.
+    pub cache_write: Option<f64>,
     /// Reasoning tokens; `output` when absent.
     pub reasoning: Option<f64>,
 }
 
 impl Price {
-    /// The cost of `usage`. Cached tokens are part of the input and reasoning tokens part of the output.
+    /// The cost of `usage`. Tokens read from and written to a cache are part of the input, reasoning tokens of the output.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Usd {
         let cached = usage.cached.min(usage.input);
+        let written = usage.cache_written.min(usage.input - cached);
         let reasoning = usage.reasoning.min(usage.output);
         let parts = [
-            (usage.input - cached, self.input),
+            (usage.input - cached - written, self.input),
+            (written, self.cache_write.unwrap_or(self.input)),
             (cached, self.cached.unwrap_or(self.input)),
             (usage.output - reasoning, self.output),
             (reasoning, self.reasoning.unwrap_or(self.output)),
@@ -109,16 +113,25 @@ mod tests {
 
     #[test]
     fn cost_counts_cached_and_reasoning_tokens_once() {
-        let price = Price { input: 3.0, output: 15.0, cached: Some(0.3), reasoning: None };
-        let usage =
-            Usage { input: 1_000_000, output: 1_000_000, cached: 500_000, reasoning: 200_000, estimated: false };
+        let price = Price { input: 3.0, output: 15.0, cached: Some(0.3), cache_write: None, reasoning: None };
+        let usage = Usage {
+            input: 1_000_000,
+            output: 1_000_000,
+            cached: 500_000,
+            cache_written: 100_000,
+            reasoning: 200_000,
+            estimated: false,
+        };
         assert_eq!(price.cost(&usage), Usd::from_pico(16_650_000_000_000));
+        let dearer = Price { cache_write: Some(3.75), ..price };
+        assert_eq!(dearer.cost(&usage), Usd::from_pico(16_725_000_000_000));
     }
 
     #[test]
     fn absurd_usage_neither_panics_nor_wraps() {
-        let price = Price { input: 1e9, output: 1e9, cached: None, reasoning: None };
-        let usage = Usage { input: u64::MAX, output: u64::MAX, cached: u64::MAX, reasoning: 0, estimated: false };
+        let price = Price { input: 1e9, output: 1e9, ..Price::default() };
+        let all = u64::MAX;
+        let usage = Usage { input: all, output: all, cached: all, cache_written: all, ..Usage::default() };
         assert_eq!(price.cost(&usage), Usd::from_pico(u64::MAX));
     }
 }

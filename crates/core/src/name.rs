@@ -19,6 +19,12 @@ macro_rules! name {
                 Self(Arc::from(name))
             }
 
+            /// The name as a text that is shared, not copied.
+            #[must_use]
+            pub fn shared(&self) -> Arc<str> {
+                self.0.clone()
+            }
+
             /// The name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {

@@ -12,6 +12,9 @@ pub struct Usage {
     /// Prompt tokens that the provider read from its cache.
     #[serde(default)]
     pub cached: u64,
+    /// Prompt tokens that the provider wrote to its cache.
+    #[serde(default)]
+    pub cache_written: u64,
     /// Answer tokens spent on reasoning.
     #[serde(default)]
     pub reasoning: u64,
@@ -31,6 +34,7 @@ impl Usage {
             input: self.input.saturating_add(other.input),
             output: self.output.saturating_add(other.output),
             cached: self.cached.saturating_add(other.cached),
+            cache_written: self.cache_written.saturating_add(other.cache_written),
             reasoning: self.reasoning.saturating_add(other.reasoning),
             estimated: self.estimated || other.estimated,
         }

@@ -8,7 +8,9 @@
 mod decode;
 mod diff;
 mod digest;
+mod guard;
 mod interpolate;
+mod keys;
 mod limits;
 mod node;
 mod problem;
@@ -19,6 +21,7 @@ mod schema;
 mod sensitive;
 mod shared;
 mod spanned;
+mod telemetry;
 mod units;
 mod url;
 mod yaml;
@@ -26,7 +29,12 @@ mod yaml;
 pub use decode::{NotBuilt, decode, decode_list};
 pub use diff::{Change, diff};
 pub use digest::digest;
+pub use guard::TlsFiles;
 pub use interpolate::Lookup;
+pub use keys::{
+    BadPattern, BadTerm, Budget, CallerKey, DOORS, KeyHash, KeyTerms, LONGEST_SECRET, MOST_KEYS, Period,
+    SHORTEST_SECRET, Unpriced, check_key_name, check_pattern,
+};
 pub use limits::{Journal, Limits};
 pub use node::{Entry, Node, Place, Value};
 pub use problem::{MOST_PROBLEMS, Problem, Problems};
@@ -35,6 +43,7 @@ pub use root::{Root, SectionInfo};
 pub use schema::schema;
 pub use shared::{DataDir, Listen, SHARED_SECTIONS, Shared};
 pub use spanned::Spanned;
-pub use units::{Amount, ByteSize, TimeSpan};
+pub use telemetry::{LogFormat, LoggedCalls, Logs, Otlp, Telemetry};
+pub use units::{Amount, ByteSize, TimeSpan, Timestamp};
 pub use url::{BaseUrl, BaseUrlError};
 pub use yaml::{MOST_BYTES, MOST_DEPTH, MOST_NODES, MOST_TEXT, parse_yaml};

@@ -51,6 +51,10 @@ pub struct Provider {
     /// Whether `/v1` paths that the gateway does not know are passed to this provider.
     #[serde(default)]
     pub passthrough: bool,
+    /// Whether an OpenAI-compatible provider may be asked for the usage of a stream, which the gateway does when it
+    /// has to count tokens or cost. For providers that refuse `stream_options`: `false`.
+    #[serde(default = "yes")]
+    pub stream_usage: bool,
     /// Whether the provider is asked for its list of models.
     #[serde(default = "yes")]
     pub discover: bool,

@@ -162,9 +162,6 @@ fn refused(entry: &Entry, sections: &[SectionInfo]) -> Option<Problem> {
 ///
 /// A section that a door brings wins over its line here, so that building a part does not begin with an error.
 const NOT_BUILT: &[NotBuilt] = &[
-    NotBuilt::key("keys", "callers with keys of their own"),
-    NotBuilt::key("tls", "TLS on `listen`"),
-    NotBuilt::key("behind-tls", "TLS in front of `listen`"),
     NotBuilt::key("store", "the state store"),
     NotBuilt::key("via", "a way out of this network"),
     NotBuilt::key("network-policy", "choosing by network"),
@@ -177,7 +174,6 @@ const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt::key("budgets", "budgets"),
     NotBuilt::key("readiness", "readiness reports"),
     NotBuilt::key("rollout", "progressive delivery"),
-    NotBuilt::key("telemetry", "export of telemetry"),
     NotBuilt::key("ledger", "the ledger"),
     NotBuilt::key("proxies", "ways out through proxies"),
     NotBuilt::key("proxy-groups", "groups of proxies"),

@@ -4,8 +4,18 @@
 //! is named like a secret. Types cannot help here: a message may concern a file that does not parse.
 
 /// Endings of keys whose value is a secret.
-const SECRET_ENDINGS: &[&str] =
-    &["api-key", "api-keys", "secret", "password", "authorization", "cookie", "token", "private-key", "authentication"];
+const SECRET_ENDINGS: &[&str] = &[
+    "api-key",
+    "api-keys",
+    "secret",
+    "secret-sha256",
+    "password",
+    "authorization",
+    "cookie",
+    "token",
+    "private-key",
+    "authentication",
+];
 
 /// Keys that end like a secret and are none.
 const NO_SECRETS: &[&str] = &["first-token"];
@@ -155,6 +165,8 @@ mod tests {
             ("base-url: http://a:1/x", "base-url: http://a:1/x"),
             ("base-url: \"http://me:pw@a:1/x@y\"", "base-url: \"http://*****@a:1/x@y\""),
             ("secret:", "secret:"),
+            ("{name: ci, secret-sha256: ab12, rpm: 5}", "{name: ci, secret-sha256: ****, rpm: 5}"),
+            ("tls: {cert: a.pem, key: b.pem}", "tls: {cert: a.pem, key: b.pem}"),
         ] {
             assert_eq!(masked(line, "", 0, 0), shown);
         }

@@ -11,17 +11,26 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected};
 use serde::{Serialize, Serializer};
 use tradewind_core::{Code, ProviderName};
 
+use crate::guard::{TlsFiles, check_listen, decode_tls};
+use crate::keys::{CallerKey, decode_keys};
 use crate::limits::{Journal, Limits};
 use crate::problem::Problems;
 use crate::providers::{self, Provider, decode_providers};
 use crate::root::{Root, SectionInfo};
 use crate::spanned::Spanned;
+use crate::telemetry::{Telemetry, decode_telemetry};
 
 /// The shared sections of a document.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shared {
-    /// Where the gateway listens; loopback, since nothing guards it otherwise.
+    /// Where the gateway listens; loopback, unless there are keys and TLS.
     pub listen: Listen,
+    /// TLS on `listen`.
+    pub tls: Option<TlsFiles>,
+    /// Whether a proxy in front of `listen` does TLS.
+    pub behind_tls: bool,
+    /// Who may call; empty when everybody on this machine may, unless there are created keys.
+    pub keys: Vec<CallerKey>,
     /// Where it keeps its files, as written: `~` is not expanded.
     pub data_dir: DataDir,
     /// Who answers model calls, in the order of the file.
@@ -30,6 +39,8 @@ pub struct Shared {
     pub limits: Limits,
     /// How much of the decision journal is kept.
     pub journal: Journal,
+    /// Export of telemetry.
+    pub telemetry: Telemetry,
 }
 
 impl Shared {
@@ -37,11 +48,10 @@ impl Shared {
     #[must_use]
     pub fn decode(root: &Root, problems: &mut Problems) -> Self {
         let listen: Spanned<Listen> = root.value("listen", problems);
-        if !listen.0.ip().is_loopback() {
-            let message = format!("`{}` is open to other machines, and nothing guards it", listen.shown());
-            let hint = format!("listen on 127.0.0.1:{}: caller keys and TLS are not built yet", listen.0.port());
-            problems.push(listen.problem(Code::ConfigOpenListen, message).with_hint(hint));
-        }
+        let tls = decode_tls(root, problems);
+        let behind_tls: bool = root.value("behind-tls", problems);
+        let keys = decode_keys(root, problems);
+        check_listen(root, &listen, &keys, behind_tls, problems);
         let data_dir: Spanned<DataDir> = root.value("data-dir", problems);
         if data_dir.0.trim().is_empty() {
             problems.push(data_dir.problem(Code::ConfigBadValue, "the directory is empty"));
@@ -53,10 +63,14 @@ impl Shared {
         }
         Self {
             listen: listen.value,
+            tls,
+            behind_tls,
+            keys,
             data_dir: data_dir.value,
             providers: decode_providers(root, problems),
             limits,
             journal: root.value("journal", problems),
+            telemetry: decode_telemetry(root, problems),
         }
     }
 
@@ -71,9 +85,30 @@ impl Shared {
 pub const SHARED_SECTIONS: &[SectionInfo] = &[
     SectionInfo {
         key: "listen",
-        about: "Where the gateway listens, as IP address and port.",
+        about: "Where the gateway listens, as IP address and port. What is not loopback needs `keys`, and `tls` or `behind-tls`.",
         schema: |generator| generator.subschema_for::<Listen>(),
         governed: &[],
+        not_built: &[],
+    },
+    SectionInfo {
+        key: "tls",
+        about: "TLS on `listen`. The files are read again when the configuration is.",
+        schema: |generator| generator.subschema_for::<TlsFiles>(),
+        governed: &[],
+        not_built: &[],
+    },
+    SectionInfo {
+        key: "behind-tls",
+        about: "Whether a proxy in front of `listen` does TLS.",
+        schema: |generator| generator.subschema_for::<bool>(),
+        governed: &[],
+        not_built: &[],
+    },
+    SectionInfo {
+        key: "keys",
+        about: "Who may call. Without any key, callers on this machine need none.",
+        schema: |generator| generator.subschema_for::<Vec<CallerKey>>(),
+        governed: &["name", "tenant", "role", "allow", "budget", "unpriced", "rpm", "tpm", "expires"],
         not_built: &[],
     },
     SectionInfo {
@@ -96,6 +131,7 @@ pub const SHARED_SECTIONS: &[SectionInfo] = &[
             "query",
             "path",
             "passthrough",
+            "stream-usage",
             "discover",
             "http2",
         ],
@@ -112,6 +148,13 @@ pub const SHARED_SECTIONS: &[SectionInfo] = &[
         key: "journal",
         about: "How much of the decision journal is kept.",
         schema: |generator| generator.subschema_for::<Journal>(),
+        governed: &[],
+        not_built: &[],
+    },
+    SectionInfo {
+        key: "telemetry",
+        about: "Export of telemetry.",
+        schema: |generator| generator.subschema_for::<Telemetry>(),
         governed: &[],
         not_built: &[],
     },

@@ -290,8 +290,6 @@ fn sections_that_are_not_built_are_refused_by_name_whatever_is_in_them() {
         "networks",
         "network-policy",
         "modules",
-        "keys",
-        "tls",
         "via",
         "mixed-port",
         "port",
@@ -342,7 +340,7 @@ fn limits_of_zero_are_refused() {
 }
 
 #[test]
-fn only_loopback_can_be_listened_on() {
+fn only_loopback_can_be_listened_on_without_a_guard() {
     for open in ["0.0.0.0:7080", "192.168.1.5:80", "\"[::]:7080\"", "10.0.0.1:1"] {
         let found = refusals(&format!("listen: {open}"));
         assert!(found.len() == 1 && found[0].starts_with("TW4006 listen: "), "{found:?}");

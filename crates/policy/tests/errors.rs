@@ -140,7 +140,7 @@ error[TW4006]: `0.0.0.0:7080` is open to other machines, and nothing guards it
 1 | listen: 0.0.0.0:7080
   |         ^^^^^^^^^^^^
   = at: listen
-  = hint: listen on 127.0.0.1:7080: caller keys and TLS are not built yet
+  = hint: add at least one entry in `keys` (keys made with `tradewind key create` come in addition), and `tls: {cert: …, key: …}`, or `behind-tls: true` when a proxy in front does TLS; or listen on 127.0.0.1:7080
 ",
     );
 }
