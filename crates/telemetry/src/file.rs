@@ -1,4 +1,5 @@
-//! The file: its schema, its settings, and how a bad one is put out of the way. Only the writer thread writes to it.
+//! The file: its schema, its settings, and how a bad one is put out of the way. Only the writer thread writes to it. The
+//! spend book has a table of its own in it, which is `spend`'s matter.
 //!
 //! One row a block of records, as `block` packs them: LZ4 leaves a seventh of the bytes, and what a row costs is shared by
 //! some sixty records. Measured with 1000-byte records on two shared cores at 50,000 a second, everything that the
@@ -26,11 +27,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, params};
+use rustc_hash::FxHashMap;
 use tradewind_core::UnixMillis;
 
 use crate::block::Block;
 use crate::error::JournalError;
 use crate::queue::BATCH;
+use crate::spend::{self, About, Day, Totals};
 
 /// The name of the journal's file inside its folder.
 pub const FILE_NAME: &str = "journal.db";
@@ -161,6 +164,7 @@ impl JournalFile {
                  PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
             ))?;
         }
+        connection.execute_batch(spend::SCHEMA)?;
         Ok(Self { connection })
     }
 
@@ -170,8 +174,8 @@ impl JournalFile {
         Ok(newest.unwrap_or(0).unsigned_abs())
     }
 
-    /// Writes `blocks` in one transaction: all of them, or nothing.
-    pub(crate) fn append(&mut self, blocks: &[Block]) -> Result<(), JournalError> {
+    /// Writes `blocks` and adds `spent` to the spend book in one transaction: all of it, or nothing.
+    pub(crate) fn append(&mut self, blocks: &[Block], spent: &FxHashMap<About, Totals>) -> Result<(), JournalError> {
         let transaction = self.connection.transaction()?;
         {
             let mut insert = transaction.prepare(
@@ -188,8 +192,14 @@ impl JournalFile {
                 ])?;
             }
         }
+        spend::write(&transaction, spent)?;
         transaction.commit()?;
         Ok(())
+    }
+
+    /// Deletes what is in the spend book for days before `oldest`.
+    pub(crate) fn forget_spend(&mut self, oldest: Day) -> Result<(), JournalError> {
+        spend::forget(&self.connection, oldest)
     }
 
     /// How the file is used.

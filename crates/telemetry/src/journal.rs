@@ -17,6 +17,7 @@ use crate::queue::{JournalSender, Queue, Shared, Stats};
 use crate::read::{self, Page, Query};
 use crate::record::Record;
 use crate::settings::Settings;
+use crate::spend::{Spend, salvage};
 use crate::writer::Writer;
 
 /// How long a reader waits for what is still queued.
@@ -30,6 +31,7 @@ pub struct Journal {
     folder: PathBuf,
     records: SyncSender<Box<Record>>,
     shared: Arc<Shared>,
+    spend: Spend,
     /// `None` once it was told to stop.
     writer: Option<JoinHandle<()>>,
 }
@@ -52,8 +54,10 @@ impl Journal {
         let (file, newest) = match opened() {
             Err(error) if error.is_bad_file() => {
                 let path = move_aside(folder, clock.wall())?;
+                let (mut file, newest) = opened()?;
+                file.append(&[], &salvage(&path))?;
                 notice = Some(Notice::MovedAside { path, reason: error.in_one_line() });
-                opened()?
+                (file, newest)
             }
             other => other?,
         };
@@ -62,8 +66,10 @@ impl Journal {
         let space = file.space()?;
         shared.bytes.store(space.live_bytes + space.free_bytes, Ordering::Relaxed);
         shared.notice.lock().clone_from(&notice);
+        let spend = Spend::of_journal(folder);
         let writer = Writer {
             folder: folder.to_owned(),
+            spend: spend.clone(),
             settings: Settings { max_bytes: settings.max_bytes.max(1 << 20), ..settings },
             tidy_at: clock.now(),
             retry_at: tradewind_core::Moment::START,
@@ -79,7 +85,7 @@ impl Journal {
             .name("journal".to_owned())
             .spawn(move || writer.run())
             .map_err(JournalError::Thread)?;
-        Ok((Self { folder: folder.to_owned(), records, shared, writer: Some(writer) }, notice))
+        Ok((Self { folder: folder.to_owned(), records, shared, spend, writer: Some(writer) }, notice))
     }
 
     /// A sender for whoever ends calls.
@@ -87,6 +93,12 @@ impl Journal {
     pub fn sender(&self) -> JournalSender {
         let writer = self.writer.as_ref().expect("only close and drop take the writer").thread().clone();
         JournalSender::new(self.records.clone(), Arc::clone(&self.shared), writer)
+    }
+
+    /// The spend book that is kept in the journal's file.
+    #[must_use]
+    pub fn spend(&self) -> Spend {
+        self.spend.clone()
     }
 
     /// The number of the newest record in the file, 0 when there is none: new ids come after it.

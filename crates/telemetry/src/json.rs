@@ -2,7 +2,8 @@
 //!
 //! Rendered by the journal's thread, never on a call's way, and by hand: with serde's `Serialize` a record took 1.4 µs,
 //! and 1.0 µs when serde still wrote the numbers; now it takes 0.4 µs. Texts are cut here, so that no caller can make a
-//! line endless: the model at 200 bytes, details and notes at 500, candidates and attempts at 64 each, notes at 16.
+//! line endless: names and ids at 200 bytes, details and notes at 500, candidates and attempts at 64 each, notes and
+//! dropped hints at 16.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use tradewind_core::{Code, DecisionId, Dialect, FaultKind, TargetId, UnixMillis,
 use tradewind_decide::{Candidate, Decision, Parts, Reason};
 
 use crate::record::{Attempt, Record};
+use crate::trace::{as_text, hex};
 
 const MODEL_BYTES: usize = 200;
 const DETAIL_BYTES: usize = 500;
@@ -107,7 +109,7 @@ impl Renderer {
         self.attempts(&record.attempts);
         self.text(r#","outcome":"#, record.outcome.name());
         self.fault(record.fault);
-        self.optional_text(r#","code":"#, record.code.or_else(|| record.fault.map(FaultKind::code)).map(Code::name));
+        self.optional_text(r#","code":"#, record.public_code().map(Code::name));
         self.optional_text(r#","detail":"#, record.detail.as_deref().map(|detail| cut(detail, DETAIL_BYTES)));
         self.integer(r#","status":"#, u64::from(record.status));
         self.usage(record.usage);
@@ -123,18 +125,56 @@ impl Renderer {
                 renderer.quoted(cut(note, DETAIL_BYTES));
             });
         }
+        self.caller_and_answer(record);
         self.raw("}");
+    }
+
+    /// What not every record has: left out where there is nothing to say.
+    fn caller_and_answer(&mut self, record: &Record) {
+        // What says nothing new is left out: a name that stands for itself, and a model that answers by its own name.
+        let resolved = record.resolved.as_deref().filter(|resolved| **resolved != *record.model);
+        let asked = record.chosen.as_ref().map(TargetId::model);
+        let answered = record.response_model.as_deref().filter(|model| Some(*model) != asked);
+        for (key, text) in [
+            (r#","key":"#, record.key.as_deref()),
+            (r#","tenant":"#, record.tenant.as_deref()),
+            (r#","resolved":"#, resolved),
+            (r#","translated":"#, record.translated),
+            (r#","finish":"#, record.finish.as_deref()),
+            (r#","response_model":"#, answered),
+            (r#","response_id":"#, record.response_id.as_deref()),
+        ] {
+            if let Some(text) = text {
+                self.text(key, cut(text, MODEL_BYTES));
+            }
+        }
+        if !record.dropped.is_empty() {
+            self.list(r#","dropped":["#, record.dropped.iter().take(NOTES), |renderer, hint| {
+                renderer.quoted(cut(hint, MODEL_BYTES));
+            });
+        }
+        if let Some(overhead) = record.overhead {
+            self.millis(r#","overhead_ms":"#, Some(overhead));
+        }
+        if let Some(trace) = &record.trace {
+            self.text(r#","trace_id":"#, as_text(&hex(&trace.id)));
+            self.text(r#","span_id":"#, as_text(&hex(&trace.span)));
+            if let Some(parent) = &trace.parent {
+                self.text(r#","parent_id":"#, as_text(&hex(parent)));
+            }
+            self.raw(if trace.sampled { r#","sampled":true"# } else { r#","sampled":false"# });
+        }
     }
 
     fn into_text(self) -> String {
         String::from_utf8(self.lines).expect("whole texts and ASCII are UTF-8")
     }
 
-    fn raw(&mut self, text: &str) {
+    pub(crate) fn raw(&mut self, text: &str) {
         self.lines.extend_from_slice(text.as_bytes());
     }
 
-    fn at(&mut self, at: UnixMillis) {
+    pub(crate) fn at(&mut self, at: UnixMillis) {
         let second = at.0 / 1000;
         if self.second != second || self.at_second.is_empty() {
             self.second = second;
@@ -185,6 +225,11 @@ impl Renderer {
             if let Some(detail) = &attempt.detail {
                 renderer.text(r#","detail":"#, cut(detail, DETAIL_BYTES));
             }
+            // With one attempt it is the call's own.
+            if attempts.len() > 1 && attempt.usage.is_some() {
+                renderer.usage(attempt.usage);
+                renderer.cost(attempt.cost);
+            }
             renderer.raw("}");
         });
         self.omitted(r#","attempts_omitted":"#, attempts.len(), ATTEMPTS);
@@ -223,12 +268,18 @@ impl Renderer {
     /// below 0.00001 it uses an exponent.
     fn cost(&mut self, cost: Option<Usd>) {
         self.raw(r#","cost_usd":"#);
-        let Some(cost) = cost else { return self.raw("null") };
-        let pico = cost.pico();
+        match cost {
+            Some(cost) => self.dollars(cost),
+            None => self.raw("null"),
+        }
+    }
+
+    pub(crate) fn dollars(&mut self, amount: Usd) {
+        let pico = amount.pico();
         if (10_000_000..1_000_000_000_000_000).contains(&pico) {
             self.fraction(pico / PICO, pico % PICO, PICO / 10);
         } else {
-            self.serde_float(cost.dollars());
+            self.serde_float(amount.dollars());
         }
     }
 
@@ -241,6 +292,9 @@ impl Renderer {
             (r#","reasoning":"#, usage.reasoning),
         ] {
             self.integer(key, tokens);
+        }
+        if usage.cache_written > 0 {
+            self.integer(r#","cache_written":"#, usage.cache_written);
         }
         self.raw(if usage.estimated { r#","estimated":true}"# } else { r#","estimated":false}"# });
     }
@@ -271,7 +325,7 @@ impl Renderer {
         }
     }
 
-    fn text(&mut self, key: &str, text: &str) {
+    pub(crate) fn text(&mut self, key: &str, text: &str) {
         self.raw(key);
         self.quoted(text);
     }
@@ -296,7 +350,7 @@ impl Renderer {
     }
 
     /// Milliseconds with three digits, the trailing zeros left out but one: `0.411`, `12.0`.
-    fn millis(&mut self, key: &str, duration: Option<Duration>) {
+    pub(crate) fn millis(&mut self, key: &str, duration: Option<Duration>) {
         self.raw(key);
         let Some(duration) = duration else { return self.raw("null") };
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
@@ -325,7 +379,7 @@ impl Renderer {
         }
     }
 
-    fn integer(&mut self, key: &str, number: u64) {
+    pub(crate) fn integer(&mut self, key: &str, number: u64) {
         self.raw(key);
         self.digits(number);
     }

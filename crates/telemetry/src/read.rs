@@ -29,6 +29,8 @@ const LOOKED_AT: usize = 200_000;
 pub struct Query {
     /// Only calls for this model, as the caller named it.
     pub model: Option<String>,
+    /// Only calls of the key of this name.
+    pub key: Option<String>,
     /// Only calls that ended so.
     pub outcome: Option<Outcome>,
     /// Only calls that came in at this time or later.
@@ -158,6 +160,8 @@ struct Shown<'l> {
     model: Cow<'l, str>,
     #[serde(borrow)]
     outcome: Cow<'l, str>,
+    #[serde(borrow, default)]
+    key: Option<Cow<'l, str>>,
 }
 
 impl<'q> Found<'q> {
@@ -192,10 +196,12 @@ impl<'q> Found<'q> {
         if id < self.since || id >= self.before || too_old {
             return Ok(());
         }
-        if self.query.model.is_some() || self.query.outcome.is_some() {
+        let query = self.query;
+        if query.model.is_some() || query.outcome.is_some() || query.key.is_some() {
             let shown: Shown<'_> = serde_json::from_str(line).map_err(|_| JournalError::Damaged)?;
-            if self.query.model.as_ref().is_some_and(|model| *model != shown.model)
-                || self.query.outcome.is_some_and(|outcome| outcome.name() != shown.outcome)
+            if query.model.as_ref().is_some_and(|model| *model != shown.model)
+                || query.outcome.is_some_and(|outcome| outcome.name() != shown.outcome)
+                || query.key.as_deref().is_some_and(|key| shown.key.as_deref() != Some(key))
             {
                 return Ok(());
             }

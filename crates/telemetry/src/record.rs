@@ -9,6 +9,8 @@ use smallvec::SmallVec;
 use tradewind_core::{Code, DecisionId, Dialect, FaultKind, TargetId, UnixMillis, Usage, Usd};
 use tradewind_decide::Decision;
 
+use crate::trace::Trace;
+
 /// How a call, or one attempt of it, ended.
 //
 // The journal's file keeps a bit for each, by its place: new ones come at the end.
@@ -85,6 +87,34 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// What went wrong, for a person; never the text of prompts or answers. Shown up to 500 bytes.
     pub detail: Option<Cow<'static, str>>,
+    /// The provider's host and port: `api.openai.com:443`.
+    pub server: Option<Arc<str>>,
+    /// The tokens that this attempt used; `None` when they are known for the whole call only.
+    pub usage: Option<Usage>,
+    /// What this attempt cost; `None` when its target has no price, or `usage` is `None`.
+    pub cost: Option<Usd>,
+}
+
+impl Attempt {
+    /// An attempt that begins `started` after the call came in, and is running: what follows is filled in by and by.
+    #[must_use]
+    pub const fn new(target: TargetId, hedge: bool, started: Duration) -> Self {
+        Self {
+            target,
+            key: None,
+            hedge,
+            started,
+            first_byte: None,
+            ended: started,
+            outcome: Outcome::Cancelled,
+            fault: None,
+            status: None,
+            detail: None,
+            server: None,
+            usage: None,
+            cost: None,
+        }
+    }
 }
 
 /// The record of one call.
@@ -136,6 +166,75 @@ pub struct Record {
     pub events_dropped: u32,
     /// Remarks for a person, such as "usage estimated"; never the text of prompts or answers.
     pub notes: Vec<Cow<'static, str>>,
+    /// The name of the caller's key.
+    pub key: Option<Arc<str>>,
+    /// The tenant of the caller's key.
+    pub tenant: Option<Arc<str>>,
+    /// The entry of `models`, or the target, that `model` was resolved to; `None` when nothing is called so.
+    pub resolved: Option<Arc<str>>,
+    /// The trace that the call belongs to.
+    pub trace: Option<Trace>,
+    /// Hints of the request that the chosen target's protocol has no words for, and that were left out. Shown up to 16,
+    /// 200 bytes each.
+    pub dropped: Vec<String>,
+    /// The protocol that the chosen target was asked in when it is not the caller's: `messages`, `chat completions`.
+    pub translated: Option<&'static str>,
+    /// What of the time until the first byte the gateway itself took.
+    pub overhead: Option<Duration>,
+    /// Why the answer ended, in the words of the chosen target: `stop`, `max_tokens`. Shown up to 200 bytes.
+    pub finish: Option<Cow<'static, str>>,
+    /// The model that the answer names. Shown up to 200 bytes.
+    pub response_model: Option<Box<str>>,
+    /// The answer's own id at its provider. Shown up to 200 bytes.
+    pub response_id: Option<Box<str>>,
+}
+
+impl Record {
+    /// The record of a call that has just come in: everything else is filled in by and by.
+    #[must_use]
+    pub fn new(id: DecisionId, at: UnixMillis, door: &'static str, operation: &'static str, policy: Arc<str>) -> Self {
+        Self {
+            id,
+            at,
+            door,
+            dialect: None,
+            operation,
+            stream: false,
+            model: Arc::from(""),
+            decision: Decision::default(),
+            attempts: SmallVec::new(),
+            chosen: None,
+            outcome: Outcome::Failed,
+            fault: None,
+            detail: None,
+            code: None,
+            status: 0,
+            usage: None,
+            cost: None,
+            elapsed: Duration::ZERO,
+            first_byte: None,
+            network: None,
+            policy,
+            events_dropped: 0,
+            notes: Vec::new(),
+            key: None,
+            tenant: None,
+            resolved: None,
+            trace: None,
+            dropped: Vec::new(),
+            translated: None,
+            overhead: None,
+            finish: None,
+            response_model: None,
+            response_id: None,
+        }
+    }
+
+    /// The public code that the caller saw; `None` when all went well.
+    #[must_use]
+    pub fn public_code(&self) -> Option<Code> {
+        self.code.or_else(|| self.fault.map(FaultKind::code))
+    }
 }
 
 #[cfg(test)]

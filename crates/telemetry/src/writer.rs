@@ -1,7 +1,7 @@
 //! The one thread that writes the journal: batches, pruning, checkpoints, and going on when the file is bad.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -15,6 +15,7 @@ use crate::file::{FILE_NAME, JournalFile, Notice, Step, move_aside};
 use crate::queue::{BATCH, Queue, Shared};
 use crate::record::Record;
 use crate::settings::Settings;
+use crate::spend::{Spend, salvage};
 
 /// How often the log is moved into the file and old records are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
@@ -28,6 +29,7 @@ pub(crate) struct Writer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) queue: Queue,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) spend: Spend,
     /// `None` while the file cannot be used.
     pub(crate) file: Option<JournalFile>,
     /// Keeps other processes out; let go when the writer ends.
@@ -71,6 +73,10 @@ impl Writer {
                 if due == 0 {
                     break;
                 }
+            }
+            if self.spend.is_waiting() {
+                // Of calls whose records were dropped.
+                self.write(&mut batch, &mut packer);
             }
             if let Some(ticket) = ticket {
                 self.shared.flush_done(ticket);
@@ -118,13 +124,17 @@ impl Writer {
         }
         let records = batch.len();
         let blocks = packer.pack(batch);
+        let spend = self.spend.clone();
+        // Taken after the batch, so that what is booked for its records is in it.
+        let spent = spend.take();
         for _ in 0..2 {
             if !self.reopen() {
                 break;
             }
             let Some(file) = &mut self.file else { break };
-            match file.append(&blocks) {
+            match file.append(&blocks, spent.rows()) {
                 Ok(()) => {
+                    spent.written();
                     self.dirty = true;
                     self.shared.written.fetch_add(records as u64, Ordering::Relaxed);
                     let newest = blocks.iter().map(|block| block.last).max().unwrap_or(0);
@@ -169,13 +179,22 @@ impl Writer {
         let reason = error.in_one_line();
         let notice = if error.is_bad_file() {
             match move_aside(&self.folder, self.clock.wall()) {
-                Ok(path) => Notice::MovedAside { path, reason },
+                Ok(path) => {
+                    self.carry_spend_over(&path);
+                    Notice::MovedAside { path, reason }
+                }
                 Err(error) => self.not_writing(error.in_one_line()),
             }
         } else {
             self.not_writing(reason)
         };
         *self.shared.notice.lock() = Some(notice);
+    }
+
+    /// Begins the new file with what can still be read of the spend book of the one at `aside`.
+    fn carry_spend_over(&mut self, aside: &Path) {
+        let opened = JournalFile::open(&self.folder);
+        self.file = opened.and_then(|mut file| file.append(&[], &salvage(aside)).map(|()| file)).ok();
     }
 
     fn not_writing(&mut self, reason: String) -> Notice {
@@ -209,11 +228,13 @@ impl Writer {
         if due {
             self.tidy_at = now + TIDY_EVERY;
         }
+        let oldest_day = Spend::oldest_kept(self.clock.wall());
         let Some(file) = &mut self.file else { return };
         let max_age = u64::try_from(self.settings.max_age.as_millis()).unwrap_or(u64::MAX);
         let oldest = DecisionId::first_at(UnixMillis(self.clock.wall().0.saturating_sub(max_age)));
         let may_shrink = !stopping && self.shared.queued() == 0;
-        match file.tidy(oldest.number(), self.settings.max_bytes, may_shrink) {
+        let forgotten = if due { file.forget_spend(oldest_day) } else { Ok(()) };
+        match forgotten.and_then(|()| file.tidy(oldest.number(), self.settings.max_bytes, may_shrink)) {
             Ok(step) => {
                 self.untidy = step.more;
                 self.dirty |= step.pruned > 0 || step.more;

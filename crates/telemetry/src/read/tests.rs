@@ -6,6 +6,7 @@ use std::sync::Arc;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
+use rustc_hash::FxHashMap;
 
 use super::*;
 use crate::block::Packer;
@@ -32,7 +33,7 @@ fn written(batches: &[Vec<Call>]) -> tempfile::TempDir {
     let mut file = JournalFile::open(folder.path()).unwrap();
     let mut packer = Packer::default();
     for batch in batches {
-        file.append(&packer.pack(&mut batch.iter().copied().map(made).collect())).unwrap();
+        file.append(&packer.pack(&mut batch.iter().copied().map(made).collect()), &FxHashMap::default()).unwrap();
     }
     folder
 }
@@ -101,6 +102,7 @@ proptest! {
                     let query = Query {
                         model: model.map(|model| MODELS[model].to_owned()),
                         outcome: outcome.map(|outcome| OUTCOMES[outcome]),
+                        key: None,
                         since: (since > 0).then_some(UnixMillis(START.0 + since)),
                         before: (before < u64::MAX).then(|| id(before)),
                         limit,
@@ -144,7 +146,7 @@ fn more_models_than_are_listed_are_found_all_the_same() {
     }
     let blocks = Packer::default().pack(&mut batch);
     assert_eq!(blocks.iter().map(|block| block.models.clone()).collect::<Vec<_>>(), [None]);
-    JournalFile::open(folder.path()).unwrap().append(&blocks).unwrap();
+    JournalFile::open(folder.path()).unwrap().append(&blocks, &FxHashMap::default()).unwrap();
     let query = Query { model: Some("a model with a rather long name, number 49".to_owned()), ..Query::default() };
     assert_eq!(list(folder.path(), &query).unwrap().records.len(), 1);
 }

@@ -116,6 +116,24 @@ fn lists_are_filtered_newest_first_and_paged() {
 }
 
 #[test]
+fn lists_are_filtered_by_key_and_records_without_one_have_none() {
+    let folder = folder();
+    let (journal, _clock) = open(folder.path(), Settings::default());
+    let sender = journal.sender();
+    for number in 0..90 {
+        let mut made = record(number);
+        made.key = [None, Some(Arc::from("ci")), Some(Arc::from("c\"i"))][number as usize % 3].clone();
+        assert!(sender.try_send(made));
+    }
+    for (key, rest) in [("ci", 1), ("c\"i", 2)] {
+        let page = journal.list(&Query { key: Some(key.to_owned()), ..Query::default() }).unwrap();
+        assert_eq!(numbers(&page), (0..90).rev().filter(|number| number % 3 == rest).collect::<Vec<_>>());
+    }
+    let nobodys = journal.list(&Query { key: Some(String::new()), ..Query::default() }).unwrap();
+    assert_eq!(nobodys, Page::default());
+}
+
+#[test]
 fn a_list_never_holds_more_than_a_thousand() {
     let folder = folder();
     let (journal, _clock) = open(folder.path(), Settings::default());

@@ -16,13 +16,15 @@ const ROUNDS: usize = 6;
 fn write_for_ever(folder: &Path) {
     let (journal, notice) = Journal::open(folder, Settings::default(), TestClock::new()).unwrap();
     assert_eq!(notice, None, "a killed writer leaves a file that opens");
-    let sender = journal.sender();
+    let (sender, spend) = (journal.sender(), journal.spend());
     // Goes on where the last child was killed.
     let mut next = (journal.newest_id() >> 20).saturating_sub(START.0 - 1);
     let mut out = std::io::stdout();
     loop {
         for _ in 0..500 {
-            assert!(sender.try_send(record(next)));
+            let made = record(next);
+            spend.add(&made);
+            assert!(sender.try_send(made));
             next += 1;
         }
         assert!(journal.flush(Duration::from_secs(60)));
@@ -72,6 +74,16 @@ fn a_killed_writer_loses_at_most_the_batch_it_was_writing() {
         let newest = (newest.unsigned_abs() >> 20) - START.0;
         assert!(newest >= safe, "record {safe} was flushed, {newest} is the newest");
         assert_eq!(count.unsigned_abs(), newest + 1, "no hole: what is there is everything up to the newest");
+        let (calls, cost, input): (u64, u64, u64) = file
+            .query_row("SELECT sum(calls), sum(cost_pico), sum(input) FROM spend", [], |row| {
+                let number = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+                Ok((number(0)?, number(1)?, number(2)?))
+            })
+            .unwrap();
+        // A call may be booked in the batch before that of its record; the next child makes its record again.
+        let most = newest + 1 + 500 * (round as u64 + 1);
+        assert!((newest + 1..=most).contains(&calls), "{calls} calls are booked, {} records are there", newest + 1);
+        assert_eq!((cost, input), (calls * 120_000_000, calls * 12), "whole calls");
         let mut blocks = file.prepare("SELECT packed FROM blocks ORDER BY last").unwrap();
         let lines =
             blocks.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap().flat_map(|packed| lines(&packed.unwrap()));

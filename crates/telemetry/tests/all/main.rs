@@ -5,4 +5,7 @@
 mod journal;
 mod kill;
 mod record_json;
+mod sinks;
+mod spans;
+mod spend;
 mod support;

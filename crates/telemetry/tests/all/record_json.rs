@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::support::{START, record};
 use smallvec::smallvec;
-use tradewind_core::FaultKind;
+use tradewind_core::{FaultKind, TargetId};
 use tradewind_decide::Reason;
-use tradewind_telemetry::{Outcome, Preview};
+use tradewind_telemetry::{Attempt, Outcome, Preview, Trace};
 
 #[test]
 fn a_record_is_one_line_with_every_field_the_interface_names() {
@@ -119,5 +119,50 @@ fn a_preview_is_a_record_without_attempts_and_outcome() {
     assert_eq!(preview["network"], "office");
     for absent in ["id", "attempts", "outcome", "usage"] {
         assert!(preview.get(absent).is_none(), "{absent}");
+    }
+}
+
+#[test]
+fn what_is_known_of_caller_and_answer_is_shown_and_nothing_else() {
+    let mut full = record(0);
+    full.key = Some(Arc::from("ci"));
+    full.tenant = Some(Arc::from("build"));
+    full.resolved = Some(Arc::from("openai/gpt-5"));
+    full.translated = Some("messages");
+    full.overhead = Some(Duration::from_micros(31));
+    full.finish = Some("end_turn".into());
+    full.response_model = Some("claude-sonnet-5".into());
+    full.response_id = Some("x".repeat(1000).into());
+    full.dropped = vec!["metadata".to_owned(); 100];
+    full.trace =
+        Some(Trace::from_headers(Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), None, &mut || 7));
+    full.attempts.push(Attempt { usage: full.usage, ..full.attempts[0].clone() });
+    let json: serde_json::Value = serde_json::from_str(&full.to_json()).unwrap();
+    for (field, expected) in [
+        ("key", "ci"),
+        ("tenant", "build"),
+        ("resolved", "openai/gpt-5"),
+        ("translated", "messages"),
+        ("finish", "end_turn"),
+        ("response_model", "claude-sonnet-5"),
+        ("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ("span_id", "0000000000000007"),
+        ("parent_id", "00f067aa0ba902b7"),
+    ] {
+        assert_eq!(json[field], expected, "{field}");
+    }
+    assert_eq!(json["overhead_ms"], 0.031);
+    assert_eq!(json["sampled"], true);
+    assert_eq!(json["response_id"].as_str().unwrap().len(), 200);
+    assert_eq!(json["dropped"].as_array().unwrap().len(), 16);
+    assert_eq!(json["attempts"][0].get("usage"), None, "it is not known of this one");
+    assert_eq!(json["attempts"][1]["usage"]["input"], 12);
+    full.resolved = Some(full.model.clone());
+    full.chosen = Some(TargetId::new("anthropic/claude-sonnet-5"));
+    let again: serde_json::Value = serde_json::from_str(&full.to_json()).unwrap();
+    assert_eq!((again.get("resolved"), again.get("response_model")), (None, None), "they say nothing new");
+    let plain: serde_json::Value = serde_json::from_str(&record(0).to_json()).unwrap();
+    for absent in ["key", "resolved", "translated", "trace_id", "dropped", "overhead_ms", "finish"] {
+        assert_eq!(plain.get(absent), None, "{absent}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smallvec::smallvec;
 use tradewind_core::{Clock, DecisionId, Dialect, Moment, TargetId, UnixMillis, Usage, Usd};
-use tradewind_decide::{Candidate, Decision, Parts, Reason};
+use tradewind_decide::{Candidate, Parts, Reason};
 use tradewind_telemetry::{Attempt, Outcome, Record};
 
 /// 2026-11-21T20:57:01.123Z.
@@ -61,44 +61,28 @@ pub(crate) fn record(number: u64) -> Record {
         reason: Reason::CheaperOfTwo,
         eligible: true,
     };
-    Record {
-        id: id(number),
-        at: UnixMillis(START.0 + number),
-        door: "models",
-        dialect: Some(Dialect::OpenAi),
-        operation: "chat",
-        stream: true,
-        model: Arc::from("assistant"),
-        decision: Decision {
-            candidates: smallvec![candidate(0, &first), candidate(1, &TargetId::new("anthropic/claude-sonnet"))],
-        },
-        attempts: smallvec![Attempt {
-            target: first.clone(),
-            key: Some(0),
-            hedge: false,
-            started: Duration::from_micros(31),
-            first_byte: Some(Duration::from_micros(411)),
-            ended: Duration::from_micros(823),
-            outcome: Outcome::Ok,
-            fault: None,
-            status: Some(200),
-            detail: None,
-        }],
-        chosen: Some(first),
+    let mut made =
+        Record::new(id(number), UnixMillis(START.0 + number), "models", "chat", Arc::from("1f6d0c2a9b3e4857"));
+    made.dialect = Some(Dialect::OpenAi);
+    made.stream = true;
+    made.model = Arc::from("assistant");
+    made.decision.candidates = smallvec![candidate(0, &first), candidate(1, &TargetId::new("anthropic/claude-sonnet"))];
+    made.attempts = smallvec![Attempt {
+        key: Some(0),
+        first_byte: Some(Duration::from_micros(411)),
+        ended: Duration::from_micros(823),
         outcome: Outcome::Ok,
-        fault: None,
-        detail: None,
-        code: None,
-        status: 200,
-        usage: Some(Usage { input: 12, output: 9, ..Usage::default() }),
-        cost: Some(Usd::from_pico(120_000_000)),
-        elapsed: Duration::from_micros(861),
-        first_byte: Some(Duration::from_micros(430)),
-        network: None,
-        policy: Arc::from("1f6d0c2a9b3e4857"),
-        events_dropped: 0,
-        notes: Vec::new(),
-    }
+        status: Some(200),
+        ..Attempt::new(first.clone(), false, Duration::from_micros(31))
+    }];
+    made.chosen = Some(first);
+    made.outcome = Outcome::Ok;
+    made.status = 200;
+    made.usage = Some(Usage { input: 12, output: 9, ..Usage::default() });
+    made.cost = Some(Usd::from_pico(120_000_000));
+    made.elapsed = Duration::from_micros(861);
+    made.first_byte = Some(Duration::from_micros(430));
+    made
 }
 
 /// A record whose numbers differ from its neighbours' as those of real calls do: nothing compresses too well.
@@ -128,4 +112,25 @@ pub(crate) fn busy_record(number: u64) -> Record {
     made.usage = Some(Usage { input: draw(3000), output: draw(500), ..Usage::default() });
     made.cost = Some(Usd::from_pico(draw(1 << 20) * 250_000));
     made
+}
+
+/// A clock that goes on by itself.
+#[derive(Debug)]
+pub(crate) struct RealClock(std::time::Instant);
+
+impl RealClock {
+    #[expect(clippy::disallowed_methods, reason = "limits of time are tested with time")]
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(std::time::Instant::now()))
+    }
+}
+
+impl Clock for RealClock {
+    fn now(&self) -> Moment {
+        Moment::START + self.0.elapsed()
+    }
+
+    fn wall(&self) -> UnixMillis {
+        START
+    }
 }
