@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,13 +10,13 @@ use http::response;
 use http_body_util::BodyExt;
 use tradewind_core::{Fault, FaultKind, Moment, format_duration};
 use tradewind_decide::{Admission, Observation, backoff};
-use tradewind_egress::AnswerBody;
+use tradewind_egress::{Answer, AnswerBody};
 use tradewind_runtime::{Entered, Target};
 
 use crate::collect::collect;
 use crate::judge::{Verdict, clean_response_headers, judge};
 use crate::relay::Deadline;
-use crate::{Decoder, Finding, Lane, Outbox, Phase, Protocol, Reading, Services, StreamReader, Terms};
+use crate::{Decoder, Finding, Lane, Next, Outbox, Phase, Place, Protocol, Reading, Services, StreamReader, Terms};
 
 /// The most that is read of a provider's refusal.
 const REFUSAL_LIMIT: usize = 1024 * 1024;
@@ -24,6 +25,8 @@ const REFUSAL_LIMIT: usize = 1024 * 1024;
 pub(crate) struct Opened<P: Protocol> {
     pub(crate) head: response::Parts,
     pub(crate) key: Option<usize>,
+    /// How long the target was waited for, its queue included.
+    pub(crate) waited: Duration,
     pub(crate) held: Held,
     pub(crate) what: What<P>,
 }
@@ -100,11 +103,15 @@ pub(crate) struct AttemptTerms<P: Protocol> {
     pub(crate) terms: Arc<Terms>,
     pub(crate) lane: Lane,
     pub(crate) leaf: usize,
+    /// The attempt's number in the record.
+    pub(crate) number: usize,
     pub(crate) protocol: Arc<P>,
     pub(crate) tokens: u64,
     /// Whether to wait for a permit when none is free; otherwise the next candidate is better.
     pub(crate) may_queue: bool,
     pub(crate) deadline: Deadline,
+    /// Set when the request is being sent: from then on it may cost money.
+    pub(crate) sent: Arc<AtomicBool>,
 }
 
 /// An attempt that came to nothing.
@@ -112,6 +119,8 @@ pub(crate) struct Missed {
     pub(crate) fault: Fault,
     /// The key that was used, if it came to that.
     pub(crate) key: Option<usize>,
+    /// How long the target was waited for.
+    pub(crate) waited: Duration,
 }
 
 /// Makes one attempt. Dropping the future cancels it upstream.
@@ -125,7 +134,9 @@ pub(crate) async fn attempt<P: Protocol>(this: AttemptTerms<P>) -> Result<Opened
     let limit = if this.protocol.is_stream() { left.min(first_token) } else { left };
     let mut held = None;
     let mut key = None;
-    let trying = tokio::time::timeout(limit, try_once(&this, &mut held, &mut key)).await;
+    let mut answered = None;
+    let trying = tokio::time::timeout(limit, try_once(&this, &mut held, &mut key, &mut answered)).await;
+    let waited = answered.unwrap_or_else(|| this.services.clock.now()).since(now);
     let result = trying.unwrap_or_else(|_| {
         Err(if limit == left {
             this.deadline.fault()
@@ -141,13 +152,15 @@ pub(crate) async fn attempt<P: Protocol>(this: AttemptTerms<P>) -> Result<Opened
             if let Some(key) = key {
                 keys.accept(key);
             }
-            Ok(Opened { head, key: named, held, what })
+            Ok(Opened { head, key: named, waited, held, what })
         }
         (Ok(_), None) => {
             let fault = Fault::new(FaultKind::Internal, "an attempt ended without having begun");
-            Err(Missed { fault, key: named })
+            Err(Missed { fault, key: named, waited })
         }
         (Err(mut fault), held) => {
+            // Who waited for a permit or a connection until the end sent nothing.
+            fault.never_sent |= !this.sent.load(Ordering::Relaxed);
             rest_key(&this, key, &mut fault);
             if is_time_out(fault.kind) {
                 this.lane.route.distrust_connection();
@@ -155,7 +168,7 @@ pub(crate) async fn attempt<P: Protocol>(this: AttemptTerms<P>) -> Result<Opened
             if let Some(held) = held {
                 held.fail(fault.kind);
             }
-            Err(Missed { fault, key: named })
+            Err(Missed { fault, key: named, waited })
         }
     }
 }
@@ -166,11 +179,13 @@ pub(crate) fn is_time_out(kind: FaultKind) -> bool {
     matches!(kind, K::HeadersTimeout | K::FirstTokenTimeout | K::IdleTimeout | K::TotalTimeout)
 }
 
-/// The way of an attempt: permit, breaker, key, request. `held` and `key` tell how far it came when it is cut short.
+/// The way of an attempt: permit, breaker, key, request. `held` and `key` tell how far it came when it is cut short,
+/// `answered` when the last byte that had to be waited for was there.
 async fn try_once<P: Protocol>(
     this: &AttemptTerms<P>,
     held: &mut Option<Held>,
     key: &mut Option<usize>,
+    answered: &mut Option<Moment>,
 ) -> Result<(response::Parts, What<P>), Fault> {
     let (lane, services) = (&this.lane, &this.services);
     let id = lane.target.id();
@@ -198,7 +213,7 @@ async fn try_once<P: Protocol>(
         let detail = format!("every key for {id} rests after a rate limit or was refused");
         return Err(Fault::new(FaultKind::RateLimited, detail).before_sending());
     }
-    read(this, *key, held).await
+    read(this, *key, held, answered).await
 }
 
 /// Lets a key rest after the provider limited or refused it.
@@ -220,43 +235,75 @@ async fn read<P: Protocol>(
     this: &AttemptTerms<P>,
     key: Option<usize>,
     held: &mut Held,
+    answered: &mut Option<Moment>,
 ) -> Result<(response::Parts, What<P>), Fault> {
-    let AttemptTerms { services, terms, lane, leaf, protocol, .. } = this;
-    let build = || protocol.request(*leaf, key);
-    let sending = lane.route.send(&build, terms.timeouts.connect, protocol.is_repeatable());
-    let answer = match terms.timeouts.headers {
-        None => sending.await?,
-        Some(limit) => tokio::time::timeout(limit, sending).await.map_err(|_| {
-            let detail = format!("{} sent no response head within {}", lane.target.id(), format_duration(limit));
-            Fault::new(FaultKind::HeadersTimeout, detail)
-        })??,
-    };
+    let AttemptTerms { services, terms, lane, leaf, number, protocol, .. } = this;
+    let mut place = Place { leaf: *leaf, attempt: *number, key, other_form: false };
+    let mut answer = send(this, &place).await?;
+    match protocol.after_status(&place, answer.head.status.as_u16()) {
+        Next::AsUsual => {}
+        Next::Fault(fault) => return Err(fault),
+        Next::OtherForm => {
+            place.other_form = true;
+            answer = send(this, &place).await?;
+        }
+    }
     let (mut head, body) = (answer.head, answer.body);
     match judge(&head, lane.route.name(), services.clock.wall()) {
         Verdict::Answer => {}
         Verdict::Fault(fault) => return Err(fault),
         Verdict::Refusal => {
             let body = collect(body, &head.headers, REFUSAL_LIMIT).await?;
+            *answered = Some(services.clock.now());
             clean_response_headers(&mut head.headers);
+            let body = protocol.refusal(&place, &mut head, body);
             return Ok((head, What::Refusal { body }));
         }
     }
-    match protocol.reading(*leaf, &head)? {
+    match protocol.reading(&place, &head)? {
         Reading::Whole => {
             held.mark_first_byte();
             let body = collect(body, &head.headers, terms.limits.answer).await?;
-            let finding = protocol.check_whole(&body)?;
+            *answered = Some(services.clock.now());
+            let (body, finding) = protocol.check_whole(&place, body)?;
             clean_response_headers(&mut head.headers);
+            protocol.adapt_head(&place, &mut head);
             Ok((head, What::Whole { body, finding }))
         }
         Reading::Stream(reader) => {
             let decoder = Decoder::for_headers(&head.headers, terms.limits.event)?;
-            let mut streaming = Streaming { body: None, decoder, reader, out: Outbox::default() };
-            streaming.body = Some(first_event(body, &mut streaming, terms.limits.event, lane).await?);
+            let mut streaming: Streaming<P> = Streaming { body: None, decoder, reader, out: Outbox::default() };
+            let first = first_event(body, &mut streaming, terms.limits.event, lane).await;
+            let told = |fault: Fault| fault.with_usage(streaming.reader.finding().usage);
+            let first = first.map_err(told)?;
+            streaming.body = Some(first);
+            *answered = Some(services.clock.now());
             held.mark_first_event();
             clean_response_headers(&mut head.headers);
+            protocol.adapt_head(&place, &mut head);
+            if streaming.reader.phase() == Phase::Done && streaming.out.is_empty() {
+                // Nobody would ever ask for the body of a 204.
+                return Ok((head, What::Whole { body: Bytes::new(), finding: streaming.reader.finding() }));
+            }
             Ok((head, What::Stream(streaming)))
         }
+    }
+}
+
+/// Sends the request and waits for the head of the response.
+async fn send<P: Protocol>(this: &AttemptTerms<P>, place: &Place) -> Result<Answer, Fault> {
+    let AttemptTerms { terms, lane, protocol, sent, .. } = this;
+    let build = || {
+        sent.store(true, Ordering::Relaxed);
+        protocol.request(place)
+    };
+    let sending = lane.route.send(&build, terms.timeouts.connect, protocol.is_repeatable());
+    match terms.timeouts.headers {
+        None => sending.await,
+        Some(limit) => tokio::time::timeout(limit, sending).await.map_err(|_| {
+            let detail = format!("{} sent no response head within {}", lane.target.id(), format_duration(limit));
+            Fault::new(FaultKind::HeadersTimeout, detail)
+        })?,
     }
 }
 
@@ -272,6 +319,10 @@ async fn first_event<P: Protocol>(
         let Some(frame) = Pin::new(&mut body).frame().await else {
             reader.push(decoder.end()?, out)?;
             reader.end(out)?;
+            // Bytes of unknown meaning may as well be none: the answer to a DELETE, say.
+            if reader.phase() == Phase::Done {
+                return Ok(body);
+            }
             let detail = format!("{} ended the stream before the first event", lane.target.id());
             return Err(Fault::new(FaultKind::EmptyAnswer, detail));
         };

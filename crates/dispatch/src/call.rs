@@ -8,9 +8,9 @@ use http::response;
 use tradewind_core::{Clock, Fault, Moment, TargetId};
 use tradewind_decide::HealthSettings;
 use tradewind_runtime::Stages;
-use tradewind_telemetry::JournalSender;
+use tradewind_telemetry::Sinks;
 
-use crate::{Lane, Open, Protocol, Relay, Terms};
+use crate::{Lane, Open, Protocol, Relay, Sampling, Terms};
 
 /// What every call needs and no call owns.
 pub struct Services {
@@ -18,8 +18,10 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Whether the process is stopping.
     pub stages: Stages,
-    /// Where records go.
-    pub journal: JournalSender,
+    /// Where the records of closed calls go.
+    pub sinks: Arc<Sinks>,
+    /// How many traces are recorded.
+    pub sampling: Sampling,
     /// How health is judged.
     pub health: HealthSettings,
 }

@@ -57,7 +57,8 @@ pub(crate) fn clean_response_headers(headers: &mut HeaderMap) {
     }
 }
 
-const HOP_BY_HOP: [header::HeaderName; 10] = [
+const HOP_BY_HOP: [header::HeaderName; 11] = [
+    header::HeaderName::from_static("keep-alive"),
     header::TRANSFER_ENCODING,
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,

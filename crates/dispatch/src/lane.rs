@@ -15,6 +15,10 @@ pub struct Lane {
     pub route: Arc<Route>,
     /// The keys of its provider.
     pub keys: Arc<Keys>,
+    /// Host and port of its provider.
+    pub server: Arc<str>,
+    /// The most tokens that it answers with, as far as is known.
+    pub max_output: u64,
     /// What it charges.
     pub price: Option<Price>,
 }

@@ -17,13 +17,15 @@ mod protocol;
 mod race;
 mod relay;
 mod run;
+mod sampling;
 mod terms;
 
 pub use call::{Call, Failure, Reply, Services};
 pub use decode::Decoder;
 pub use lane::Lane;
 pub use open::{Ending, Open};
-pub use protocol::{Finding, Outbox, Phase, Protocol, Reading, StreamReader};
+pub use protocol::{Finding, Next, Outbox, Phase, Place, Protocol, Reading, StreamReader};
 pub use relay::Relay;
 pub use run::run;
+pub use sampling::Sampling;
 pub use terms::{AnswerLimits, Hedge, HedgeAfter, Retry, Terms, Timeouts};

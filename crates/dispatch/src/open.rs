@@ -2,14 +2,18 @@
 //! goes to the journal.
 
 use std::borrow::Cow;
+use std::ops::Add;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tradewind_core::{Code, DecisionId, Fault, FaultKind, Moment, Price, TargetId, Usage, Usd};
+use smallvec::SmallVec;
+use tradewind_access::{Grant, Reservation};
+use tradewind_core::{Code, DecisionId, Fault, FaultKind, Moment, Price, Usage, Usd};
 use tradewind_runtime::Caller;
 use tradewind_telemetry::{Attempt, Outcome, Record};
 
-use crate::{Finding, Services};
+use crate::{Finding, Lane, Services};
 
 /// An open record.
 pub struct Open {
@@ -18,8 +22,22 @@ pub struct Open {
     services: Arc<Services>,
     arrived: Moment,
     caller: Caller,
-    /// What the attempt under way has used at least, if its request was sent: the estimated question, at its price.
-    at_stake: Option<(u64, Option<Price>)>,
+    grant: Grant,
+    /// What the key's limits hold back for this call until it is known what it used.
+    reservation: Option<Reservation>,
+    /// What the attempts under way have used at least: the estimated question, at its price.
+    at_stake: SmallVec<[Stake; 1]>,
+    /// How long others were waited for: the caller's body, targets, pauses between attempts.
+    waited: Duration,
+}
+
+#[derive(Debug)]
+struct Stake {
+    attempt: usize,
+    input: u64,
+    price: Option<Price>,
+    /// Whether the request was sent: what was not costs nothing.
+    sent: Arc<AtomicBool>,
 }
 
 /// How a call ended.
@@ -36,9 +54,34 @@ pub struct Ending {
 }
 
 impl Open {
-    /// Opens `record` for a call of `caller` that came in at `arrived`.
-    pub fn new(record: Box<Record>, services: Arc<Services>, arrived: Moment, caller: Caller) -> Self {
-        Self { record: Some(record), services, arrived, caller, at_stake: None }
+    /// Opens `record` for a call of `caller`, who has `grant`, that came in at `arrived`.
+    pub fn new(record: Box<Record>, services: Arc<Services>, arrived: Moment, caller: Caller, grant: Grant) -> Self {
+        Self {
+            record: Some(record),
+            services,
+            arrived,
+            caller,
+            grant,
+            reservation: None,
+            at_stake: SmallVec::new(),
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// Who calls.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// Keeps what the key's limits hold back for this call; it is settled when the record is closed.
+    pub fn hold(&mut self, reservation: Reservation) {
+        self.reservation = Some(reservation);
+    }
+
+    /// Notes that something else than the gateway was waited for.
+    pub fn waited(&mut self, time: Duration) {
+        self.waited += time;
     }
 
     /// The id that the caller is told.
@@ -62,24 +105,17 @@ impl Open {
         self.services.clock.now().since(self.arrived)
     }
 
-    /// Notes that an attempt with a question of about `input` tokens begins; the number is given back when it ends.
-    pub(crate) fn begin_attempt(&mut self, target: &TargetId, hedge: bool, input: u64, price: Option<Price>) -> usize {
+    /// Notes that an attempt at `lane` with a question of about `input` tokens begins; the number is given back when it ends.
+    pub(crate) fn begin_attempt(&mut self, lane: &Lane, hedge: bool, input: u64, sent: Arc<AtomicBool>) -> usize {
         let started = self.elapsed();
-        self.at_stake = Some((input, price));
+        let (target, server, price) = (lane.target.id(), &lane.server, lane.price);
+        let attempt = self.look().attempts.len();
+        self.at_stake.push(Stake { attempt, input, price, sent });
         let record = self.edit();
-        record.attempts.push(Attempt {
-            target: target.clone(),
-            key: None,
-            hedge,
-            started,
-            first_byte: None,
-            ended: started,
-            outcome: Outcome::Cancelled,
-            fault: None,
-            status: None,
-            detail: None,
-        });
-        record.attempts.len() - 1
+        let mut begun = Attempt::new(target.clone(), hedge, started);
+        begun.server = Some(server.clone());
+        record.attempts.push(begun);
+        attempt
     }
 
     /// Notes which of the provider's keys attempt `number` used.
@@ -92,7 +128,7 @@ impl Open {
     /// Notes how attempt `number` ended.
     pub(crate) fn end_attempt(&mut self, number: usize, outcome: Outcome, fault: Option<&Fault>) {
         let ended = self.elapsed();
-        self.at_stake = None;
+        self.at_stake.retain(|stake| stake.attempt != number);
         let Some(attempt) = self.edit().attempts.get_mut(number) else { return };
         attempt.ended = ended;
         attempt.outcome = outcome;
@@ -101,11 +137,14 @@ impl Open {
         attempt.status = fault.and_then(|fault| fault.status).or(attempt.status);
     }
 
-    /// Notes the first byte of the answer that the caller will see.
+    /// Notes the first byte of the answer that the caller will see. From here on whoever passes it on accounts for it.
     pub(crate) fn first_byte(&mut self, number: usize, key: Option<usize>, status: u16) {
         let now = self.elapsed();
+        self.at_stake.retain(|stake| stake.attempt != number);
+        let overhead = now.saturating_sub(self.waited);
         let record = self.edit();
         record.first_byte = Some(now);
+        record.overhead = Some(overhead);
         record.status = status;
         if let Some(attempt) = record.attempts.get_mut(number) {
             attempt.first_byte = Some(now);
@@ -120,8 +159,8 @@ impl Open {
         self.edit().notes.push(note.into());
     }
 
-    /// Adds what an attempt used, and what that costs, to what is known of the call.
-    pub(crate) fn account(&mut self, finding: &Finding, estimated_input: u64, price: Option<&Price>) {
+    /// Adds what attempt `number` used, and what that costs, to what is known of the call.
+    pub(crate) fn account(&mut self, number: usize, finding: &Finding, estimated_input: u64, price: Option<&Price>) {
         let usage = finding.usage.unwrap_or_else(|| Usage {
             input: estimated_input,
             output: finding.estimated_output,
@@ -130,12 +169,24 @@ impl Open {
         });
         let cost: Option<Usd> = price.map(|price| price.cost(&usage));
         let record = self.edit();
+        if let Some(attempt) = record.attempts.get_mut(number) {
+            (attempt.usage, attempt.cost) = (Some(usage), cost);
+        }
         (record.usage, record.cost) = match record.usage {
             None => (Some(usage), cost),
             // One attempt without a price makes the cost of the call unknown.
             Some(known) => (Some(known.plus(usage)), record.cost.zip(cost).map(|(known, more)| known + more)),
         };
         record.events_dropped += finding.ignored;
+        if finding.finish.is_some() {
+            record.finish.clone_from(&finding.finish);
+        }
+        if finding.model.is_some() {
+            record.response_model.clone_from(&finding.model);
+        }
+        if finding.id.is_some() {
+            record.response_id.clone_from(&finding.id);
+        }
     }
 
     /// Closes the record and sends it to the journal.
@@ -145,6 +196,12 @@ impl Open {
 
     fn send(&mut self, ending: Ending) {
         let elapsed = self.elapsed();
+        // Attempts that are still under way: their providers have the question, and charge for it.
+        for stake in std::mem::take(&mut self.at_stake) {
+            if self.record.is_some() && stake.sent.load(Ordering::Relaxed) {
+                self.account(stake.attempt, &Finding::default(), stake.input, stake.price.as_ref());
+            }
+        }
         let Some(mut record) = self.record.take() else { return };
         record.elapsed = elapsed;
         record.outcome = ending.outcome;
@@ -160,17 +217,20 @@ impl Open {
                 attempt.fault = record.fault;
             }
         }
-        self.services.journal.try_send(record);
+        if let Some(reservation) = self.reservation.take() {
+            let tokens = record.usage.map_or(0, |usage| usage.input.saturating_add(usage.output));
+            // Attempts without a price leave the cost of the call unknown, but not that of the others.
+            let cost = record.attempts.iter().filter_map(|attempt| attempt.cost).fold(Usd::default(), Usd::add);
+            reservation.settle(tokens, cost, self.services.clock.now());
+        }
+        self.services.sinks.finish(record);
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // The provider had the question by then, as far as is known, and charges for it.
-        if let Some((input, price)) = self.at_stake.take()
-            && self.record.as_ref().is_some_and(|record| record.usage.is_none())
-        {
-            self.account(&Finding::default(), input, price.as_ref());
+        if self.record.is_none() {
+            return;
         }
         // 499 is what proxies log for a caller that went away; nobody receives it.
         let fault = if self.caller.is_stalled() {

@@ -3,6 +3,8 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -49,11 +51,26 @@ pub(crate) struct Lost {
 
 type Attempting<P> = Pin<Box<dyn Future<Output = Result<Opened<P>, Missed>> + Send>>;
 
+/// An attempt that has a place in the record.
+struct Begun {
+    leaf: usize,
+    /// Its number in the record.
+    number: usize,
+    /// Whether its request was sent.
+    sent: Arc<AtomicBool>,
+}
+
 struct Runner<P: Protocol> {
     future: Attempting<P>,
-    number: usize,
-    leaf: usize,
+    begun: Begun,
     started: Moment,
+}
+
+impl<P: Protocol> Runner<P> {
+    fn start(call: &Call<P>, course: &Course, begun: Begun) -> Self {
+        let future = Box::pin(attempt(terms(call, course, &begun)));
+        Self { future, begun, started: call.services.clock.now() }
+    }
 }
 
 /// Tries the next candidate, hedged if the model's terms say so.
@@ -67,15 +84,21 @@ pub(crate) async fn race<P: Protocol>(call: &mut Call<P>, course: &mut Course) -
                 Some((hedge, hedge_delay(hedge, lane)?))
             },
         );
-    let number = begin(call, course, leaf, false);
+    let begun = begin(call, course, leaf, false);
+    let number = begun.number;
     match delay {
-        None => match attempt(terms(call, course, leaf)).await {
-            Ok(opened) => Ok(Won { opened, number, leaf }),
-            Err(missed) => Err(Lost { fault: note_miss(call, number, missed), leaf }),
+        None => match attempt(terms(call, course, &begun)).await {
+            Ok(opened) => {
+                call.open.waited(opened.waited);
+                Ok(Won { opened, number, leaf })
+            }
+            Err(missed) => {
+                call.open.waited(missed.waited);
+                Err(Lost { fault: note_miss(call, number, leaf, missed), leaf })
+            }
         },
         Some((hedge, delay)) => {
-            let started = call.services.clock.now();
-            let first = Runner { future: Box::pin(attempt(terms(call, course, leaf))), number, leaf, started };
+            let first = Runner::start(call, course, begun);
             race_hedged(call, course, first, hedge, delay).await
         }
     }
@@ -88,6 +111,7 @@ async fn race_hedged<P: Protocol>(
     hedge: Hedge,
     delay: Duration,
 ) -> Result<Won<P>, Lost> {
+    let began = first.started;
     let mut running: SmallVec<[Runner<P>; 2]> = SmallVec::new();
     running.push(first);
     let mut hedges_left = hedge.at_most;
@@ -101,35 +125,38 @@ async fn race_hedged<P: Protocol>(
         let Some((index, result)) = done else {
             hedges_left -= 1;
             let allowed = course.attempts < call.terms.retry.attempts;
-            let started = call.services.clock.now();
-            if allowed && call.terms.may_try_again(started) {
+            if allowed && call.terms.may_try_again(call.services.clock.now()) {
                 let leaf = course.ranked[course.next];
                 course.next += 1;
-                let number = begin(call, course, leaf, true);
-                let future = Box::pin(attempt(terms(call, course, leaf)));
-                running.push(Runner { future, number, leaf, started });
+                let begun = begin(call, course, leaf, true);
+                running.push(Runner::start(call, course, begun));
             }
             continue;
         };
-        let finished = running.swap_remove(index);
+        let Runner { begun: finished, .. } = running.swap_remove(index);
         match result {
             Ok(opened) => {
                 let now = call.services.clock.now();
-                for loser in running {
+                call.open.waited(now.since(began));
+                for Runner { begun: loser, started, .. } in running {
                     // Without this a slow target that is always overtaken would never look slow.
-                    let after = now.since(loser.started);
+                    let after = now.since(started);
                     call.lanes[loser.leaf].target.record(&call.services.health, now, &Observation::Overtaken { after });
                     let fault = Fault::new(FaultKind::LostHedge, "another attempt of the same call was faster");
                     call.open.end_attempt(loser.number, Outcome::Cancelled, Some(&fault));
-                    // What it had answered until now nobody knows; the question at least is paid for.
-                    let price = call.lanes[loser.leaf].price;
-                    call.open.account(&Finding::default(), call.protocol.estimated_input(), price.as_ref());
+                    // What it had answered until now nobody knows; the question at least is paid for, once it was sent.
+                    if loser.sent.load(Ordering::Relaxed) {
+                        let price = call.lanes[loser.leaf].price;
+                        let question = call.protocol.estimated_input(loser.leaf);
+                        call.open.account(loser.number, &Finding::default(), question, price.as_ref());
+                    }
                 }
                 return Ok(Won { opened, number: finished.number, leaf: finished.leaf });
             }
             Err(missed) => {
-                let fault = note_miss(call, finished.number, missed);
+                let fault = note_miss(call, finished.number, finished.leaf, missed);
                 if running.is_empty() {
+                    call.open.waited(call.services.clock.now().since(began));
                     return Err(Lost { fault, leaf: finished.leaf });
                 }
             }
@@ -138,28 +165,64 @@ async fn race_hedged<P: Protocol>(
 }
 
 /// Takes an attempt that came to nothing into the record.
-fn note_miss<P: Protocol>(call: &mut Call<P>, number: usize, Missed { fault, key }: Missed) -> Fault {
+fn note_miss<P: Protocol>(call: &mut Call<P>, number: usize, leaf: usize, missed: Missed) -> Fault {
+    let Missed { fault, key, .. } = missed;
     call.open.used_key(number, key);
     call.open.end_attempt(number, Outcome::Failed, Some(&fault));
+    if fault.usage.is_some() || was_worked_on(&fault) {
+        let price = call.lanes[leaf].price;
+        let question = call.protocol.estimated_input(leaf);
+        let finding = Finding { usage: fault.usage, ..Finding::default() };
+        call.open.account(number, &finding, question, price.as_ref());
+    }
     fault
 }
 
-fn begin<P: Protocol>(call: &mut Call<P>, course: &mut Course, leaf: usize, hedge: bool) -> usize {
-    course.attempts += 1;
-    let lane = &call.lanes[leaf];
-    call.open.begin_attempt(lane.target.id(), hedge, call.protocol.estimated_input(), lane.price)
+/// Whether the target had the request and began to work on it, so that the question at least is charged: it let a time
+/// limit pass, or what it answered is no good. What it refused or failed at (a status of its own) is not charged.
+fn was_worked_on(fault: &Fault) -> bool {
+    use FaultKind as K;
+    !fault.never_sent
+        && fault.status.is_none()
+        && matches!(
+            fault.kind,
+            K::HeadersTimeout
+                | K::FirstTokenTimeout
+                | K::TotalTimeout
+                | K::Deadline
+                | K::Cut
+                | K::LengthMismatch
+                | K::BadEvent
+                | K::EmptyAnswer
+                | K::BadJson
+                | K::BadShape
+                | K::BadToolCall
+                | K::Untranslatable
+                | K::BadEncoding
+                | K::TooLarge
+        )
 }
 
-fn terms<P: Protocol>(call: &Call<P>, course: &Course, leaf: usize) -> AttemptTerms<P> {
+fn begin<P: Protocol>(call: &mut Call<P>, course: &mut Course, leaf: usize, hedge: bool) -> Begun {
+    course.attempts += 1;
+    let sent = Arc::new(AtomicBool::new(false));
+    let question = call.protocol.estimated_input(leaf);
+    let number = call.open.begin_attempt(&call.lanes[leaf], hedge, question, sent.clone());
+    Begun { leaf, number, sent }
+}
+
+fn terms<P: Protocol>(call: &Call<P>, course: &Course, begun: &Begun) -> AttemptTerms<P> {
     AttemptTerms {
         services: call.services.clone(),
         terms: call.terms.clone(),
-        lane: call.lanes[leaf].clone(),
-        leaf,
+        lane: call.lanes[begun.leaf].clone(),
+        leaf: begun.leaf,
+        number: begun.number,
         protocol: call.protocol.clone(),
         tokens: call.tokens,
         may_queue: course.queueing,
         deadline: course.deadline,
+        sent: begun.sent.clone(),
     }
 }
 

@@ -120,6 +120,9 @@ impl<P: Protocol> Relay<P> {
         if self.services.stages.now() == Stage::Over {
             return Some(Fault::new(FaultKind::Draining, "the gateway stopped before the stream had ended"));
         }
+        if self.call.as_ref().is_some_and(|(open, _)| open.grant().is_revoked()) {
+            return Some(Fault::new(FaultKind::KeyRevoked, "the key was revoked while this stream was running"));
+        }
         (self.services.clock.now() >= self.deadline.at).then(|| self.deadline.fault())
     }
 
@@ -161,7 +164,7 @@ impl<P: Protocol> Relay<P> {
         }
         let Some((mut open, held)) = self.call.take() else { return };
         held.succeed();
-        open.account(&self.streaming.reader.finding(), self.estimated_input, self.price.as_ref());
+        open.account(self.number, &self.streaming.reader.finding(), self.estimated_input, self.price.as_ref());
         open.end_attempt(self.number, Outcome::Ok, None);
         let status = open.look().status;
         open.close(Ending { outcome: Outcome::Ok, status, fault: None, code: None });
@@ -177,7 +180,7 @@ impl<P: Protocol> Relay<P> {
             body.distrust_connection();
         }
         held.fail(fault.kind);
-        open.account(&self.streaming.reader.finding(), self.estimated_input, self.price.as_ref());
+        open.account(self.number, &self.streaming.reader.finding(), self.estimated_input, self.price.as_ref());
         open.end_attempt(self.number, Outcome::Partial, Some(&fault));
         let event = self.streaming.reader.error_event(&fault, open.id());
         if event.is_empty() {
@@ -224,7 +227,7 @@ impl<P: Protocol> Drop for Relay<P> {
         // The caller went away: what was used until now is still accounted.
         if let Some((open, _)) = &mut self.call {
             let finding = self.streaming.reader.finding();
-            open.account(&finding, self.estimated_input, self.price.as_ref());
+            open.account(self.number, &finding, self.estimated_input, self.price.as_ref());
         }
     }
 }

@@ -103,6 +103,7 @@ async fn drive<P: Protocol>(call: &mut Call<P>, deadline: Deadline, budget_spent
         }
         if let Some(wait) = wait {
             tokio::time::sleep(wait).await;
+            call.open.waited(wait);
         }
         last = Some(fault);
     }
@@ -111,7 +112,8 @@ async fn drive<P: Protocol>(call: &mut Call<P>, deadline: Deadline, budget_spent
 /// Whether the target certainly did nothing: the request was not sent, or it was turned away at the door.
 fn had_no_effect(fault: &Fault) -> bool {
     use FaultKind as K;
-    fault.never_sent || matches!(fault.kind, K::RateLimited | K::Unauthorized | K::NotFound | K::Redirect)
+    fault.never_sent
+        || matches!(fault.kind, K::RateLimited | K::Unauthorized | K::NotFound | K::NoSuchPath | K::Redirect)
 }
 
 /// Whether the fault concerns a key, and the same target has another one.
@@ -167,10 +169,11 @@ fn reply<P: Protocol>(call: Call<P>, won: Won<P>, deadline: Deadline) -> Reply<P
     let head = opened.head;
     let status = head.status.as_u16();
     open.first_byte(number, opened.key, status);
+    protocol.describe(leaf, open.edit());
     match opened.what {
         What::Whole { body, finding } => {
             opened.held.succeed();
-            open.account(&finding, protocol.estimated_input(), lane.price.as_ref());
+            open.account(number, &finding, protocol.estimated_input(leaf), lane.price.as_ref());
             open.end_attempt(number, Outcome::Ok, None);
             open.close(Ending { outcome: Outcome::Ok, status, fault: None, code: None });
             Reply::Whole { head, body, target }
@@ -188,7 +191,7 @@ fn reply<P: Protocol>(call: Call<P>, won: Won<P>, deadline: Deadline) -> Reply<P
                 streaming,
                 services,
                 // The request itself is not needed any more: a stream that is held open does not hold it.
-                estimated_input: protocol.estimated_input(),
+                estimated_input: protocol.estimated_input(leaf),
                 price: lane.price,
                 number,
                 idle: terms.timeouts.idle,

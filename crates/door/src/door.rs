@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use http::request;
+use tradewind_access::Grant;
 use tradewind_core::Moment;
 use tradewind_runtime::Caller;
 
@@ -20,8 +21,10 @@ pub struct Request {
     pub body: Incoming,
     /// When its head had been read.
     pub arrived: Moment,
-    /// Who sent it.
+    /// The connection that it came on.
     pub caller: Caller,
+    /// Who calls, and what they may use. Each door asks it about the resource that is called.
+    pub grant: Grant,
 }
 
 /// A protocol that Tradewind serves.

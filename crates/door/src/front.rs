@@ -1,18 +1,28 @@
-//! What happens to every request before a door sees it. The order is a decision:
-//! headers over the limit (cheapest), then where the request was meant for (security before work), then whether there is
-//! room for another call, then which door it belongs to.
+//! What happens to every request before a door sees it. The order is a decision: headers over the limit (cheapest), then
+//! who calls (security before work) or, where nobody needs a key, where the request was meant for, then which door it
+//! belongs to, then whether there is room for another call.
+//!
+//! Whether the gateway lives and is ready may be asked without a key: what probes it has none. Then it has to be asked
+//! from anywhere, too, and says nothing else.
+//!
+//! No door records what is refused here, so it is counted here. The body of a request that is refused is read away first:
+//! a client that is still sending it would see a broken connection and not the refusal.
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::request;
+use http::header::{CONNECTION, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode, request};
+use tradewind_access::{Access, Grant};
 use tradewind_core::{Clock, Code};
 use tradewind_runtime::Caller;
 
 use crate::local::is_local;
+use crate::read::discard;
+use crate::tally::{Tally, Unauthorized};
 use crate::{Door, Incoming, Refusal, Request, Response, json_response};
 
 /// Bounds that hold for all doors.
@@ -24,24 +34,40 @@ pub struct FrontLimits {
     pub calls: usize,
 }
 
+/// What is answered without a key.
+const WITHOUT_KEY: [&str; 2] = ["/livez", "/readyz"];
+
 /// All doors behind one listener.
 pub struct Front {
     doors: Vec<Arc<dyn Door>>,
+    access: Arc<Access>,
     clock: Arc<dyn Clock>,
     limits: FrontLimits,
     calls: Arc<AtomicUsize>,
+    refused: Tally,
 }
 
 impl Front {
     /// A front of `doors`; the first that serves a path gets it.
-    pub fn new(doors: Vec<Arc<dyn Door>>, clock: Arc<dyn Clock>, limits: FrontLimits) -> Self {
-        Self { doors, clock, limits, calls: Arc::default() }
+    pub fn new(doors: Vec<Arc<dyn Door>>, access: Arc<Access>, clock: Arc<dyn Clock>, limits: FrontLimits) -> Self {
+        Self { doors, access, clock, limits, calls: Arc::default(), refused: Tally::default() }
     }
 
     /// Calls that are being answered.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Requests that were refused before they came to a door, by public code.
+    #[must_use]
+    pub fn refused(&self) -> Vec<(Code, u64)> {
+        self.refused.codes()
+    }
+
+    /// Requests that were refused with 401 since this was last asked.
+    pub fn take_unauthorized(&self) -> Unauthorized {
+        self.refused.take_unauthorized()
     }
 
     /// Answers one request.
@@ -53,34 +79,67 @@ impl Front {
         let arrived = self.clock.now();
         let (head, body) = request.into_parts();
         let door = self.doors.iter().find(|door| door.serves(head.uri.path()));
-        let refuse = |refusal: Refusal| -> Pin<Box<dyn Future<Output = Response> + Send>> {
-            let mut response = door.map_or_else(|| plain(&refusal), |door| door.refuse(&head, &refusal));
-            if refusal.close {
-                response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+        let refusal = match self.admit(&head, door) {
+            Ok((grant, door, place)) => {
+                let call = door.call(Request { head, body, arrived, caller, grant });
+                return Box::pin(async move { call.await.map(|body| body.holding(place)) });
             }
-            Box::pin(ready(response))
+            Err(refusal) => refusal,
         };
-        if header_bytes(&head) > self.limits.headers {
+        self.refused.count(refusal.code);
+        let mut response = door.map_or_else(|| plain(&refusal), |door| door.refuse(&head, &refusal));
+        if response.status() == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Box::pin(async move {
+            if !discard(&head.headers, body).await || refusal.close {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        })
+    }
+
+    /// Lets a request in to its door.
+    fn admit<'d>(
+        &self,
+        head: &request::Parts,
+        door: Option<&'d Arc<dyn Door>>,
+    ) -> Result<(Grant, &'d Arc<dyn Door>, Place), Refusal> {
+        if header_bytes(head) > self.limits.headers {
             let message =
                 format!("the request headers are over {} bytes (limits.request-headers)", self.limits.headers);
-            return refuse(Refusal::new(Code::HeadersTooLarge, message).closing());
+            return Err(Refusal::new(Code::HeadersTooLarge, message).closing());
         }
-        if !is_local(&head) {
-            let message = "without keys only requests for this machine are answered: use http://127.0.0.1 or localhost \
-                           as the base URL, and no page of another origin";
-            return refuse(Refusal::new(Code::NotLocal, message).closing());
-        }
+        let grant = self.identify(head)?;
         let Some(door) = door else {
             let message = format!("{} is not served; see /v1/models, /api/v1/decisions, /livez", head.uri.path());
-            return refuse(Refusal::new(Code::UnknownPath, message));
+            return Err(Refusal::new(Code::UnknownPath, message));
         };
         let Some(place) = Place::take(&self.calls, self.limits.calls) else {
             let mut refusal = Refusal::new(Code::Overloaded, "too many calls at once; try again in a moment");
             refusal.retry_after = Some(Duration::from_secs(1));
-            return refuse(refusal);
+            return Err(refusal);
         };
-        let call = door.call(Request { head, body, arrived, caller });
-        Box::pin(async move { call.await.map(|body| body.holding(place)) })
+        Ok((grant, door, place))
+    }
+
+    /// Who calls. Without any key only requests that were meant for this machine are let in.
+    fn identify(&self, head: &request::Parts) -> Result<Grant, Refusal> {
+        let is_probe = WITHOUT_KEY.contains(&head.uri.path());
+        let grant = match self.access.authenticate(&head.headers, self.clock.wall()) {
+            Ok(grant) => grant,
+            Err(_) if is_probe => return Ok(Grant::nobody()),
+            Err(denied) => {
+                self.refused.note(&denied);
+                return Err(Refusal::new(denied.code(), denied.to_string()));
+            }
+        };
+        if grant.is_anyone() && !is_local(head) {
+            let message = "without keys only requests for this machine are answered: use http://127.0.0.1 or localhost \
+                           as the base URL, and no page of another origin";
+            return Err(Refusal::new(Code::NotLocal, message));
+        }
+        Ok(grant)
     }
 }
 

@@ -9,10 +9,14 @@ mod read;
 mod refusal;
 mod server;
 mod stall;
+mod tally;
+mod tls;
 
 pub use body::{Body, Response, json_response, text_response};
 pub use door::{Door, Incoming, Request};
 pub use front::{Front, FrontLimits};
-pub use read::{BodyLimits, read_body};
+pub use read::{BodyLimits, discard, read_body};
 pub use refusal::Refusal;
 pub use server::{ServerLimits, serve};
+pub use tally::{Unauthorized, Why};
+pub use tls::{Certificate, Tls, TlsError};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{header, request};
+use http::{HeaderMap, header, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tradewind_core::{Code, format_duration};
@@ -74,6 +74,35 @@ pub async fn read_body(head: &request::Parts, mut body: Incoming, limits: BodyLi
         Err(_) => return Err(too_slow(limits.total, "was not complete after")),
     }
     Ok(if joined.is_empty() { only.unwrap_or_default() } else { joined.freeze() })
+}
+
+/// The most that is read of the body of a request that is refused without it: as much as a body may have where nothing
+/// else is configured. And for how long, which is what bounds the work of it.
+const DISCARDED: usize = 32 * 1024 * 1024;
+const DISCARDED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Reads a body away, so that a client that is still sending it sees the refusal and not a connection that was reset:
+/// up to 32 MiB, for up to two seconds, and not that of a client that waits to be asked for it (`Expect`). Keeps nothing.
+/// Says whether it was all read; the refusal has to close the connection if it was not.
+pub async fn discard(headers: &HeaderMap, mut body: Incoming) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
+    if headers.contains_key(header::EXPECT) {
+        return false; // it waits to be asked for
+    }
+    let reading = async {
+        let mut length = 0;
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return false };
+            length += frame.data_ref().map_or(0, Bytes::len);
+            if length > DISCARDED {
+                return false;
+            }
+        }
+        true
+    };
+    tokio::time::timeout(DISCARDED_WITHIN, reading).await.unwrap_or(false)
 }
 
 fn too_slow(limit: Duration, what: &str) -> Refusal {

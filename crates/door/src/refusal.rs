@@ -15,7 +15,7 @@ pub struct Refusal {
     /// What happened and what to do next, for a person.
     pub message: Cow<'static, str>,
     /// The field of the request that is wrong.
-    pub field: Option<&'static str>,
+    pub field: Option<Cow<'static, str>>,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
     /// The decision, when one was made.
@@ -43,8 +43,8 @@ impl Refusal {
 
     /// The same, naming the field that is wrong.
     #[must_use]
-    pub fn in_field(mut self, field: &'static str) -> Self {
-        self.field = Some(field);
+    pub fn in_field(mut self, field: impl Into<Cow<'static, str>>) -> Self {
+        self.field = Some(field.into());
         self
     }
 

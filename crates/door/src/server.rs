@@ -12,20 +12,22 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tradewind_runtime::{Caller, Kind, Stage, Stages, Supervisor};
 
-use crate::Front;
 use crate::stall::StallGuard;
+use crate::{Front, Tls};
 
 /// Bounds of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
-    /// Open connections; one more is answered 503 and closed.
+    /// Open connections; one more is answered 503 and closed, in TLS closed without an answer.
     pub connections: usize,
     /// The read buffer of a connection and so the hard bound of its headers, in bytes.
     pub buffer: usize,
-    /// How long a connection may take to send the head of a request, or stay idle between two.
+    /// How long a connection may take for its TLS handshake, then to send the head of a request, or stay idle between
+    /// two.
     pub head: Duration,
     /// How long a peer may not read.
     pub write_stall: Duration,
@@ -50,8 +52,14 @@ const FULL: &[u8] =
 /// After a failed accept (no file descriptor left) the next one waits for this long, so that some can be closed.
 const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
 
-/// Serves `listener` until `supervisor` stops the process.
-pub async fn serve(listener: TcpListener, front: Arc<Front>, supervisor: Supervisor, limits: ServerLimits) {
+/// Serves `listener` until `supervisor` stops the process; in TLS when there is a certificate.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    front: Arc<Front>,
+    supervisor: Supervisor,
+    limits: ServerLimits,
+) {
     let open = Arc::new(AtomicUsize::new(0));
     let stages = supervisor.stages().clone();
     loop {
@@ -72,15 +80,32 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, supervisor: Supervi
         };
         if open.fetch_add(1, Ordering::Relaxed) >= limits.connections {
             open.fetch_sub(1, Ordering::Relaxed);
-            let _ = stream.try_write(FULL); // whoever cannot even take this is closed all the same
+            if tls.is_none() {
+                let _ = stream.try_write(FULL); // whoever cannot even take this is closed all the same
+            }
             continue;
         }
         let counted = Counted(open.clone());
         let (front, stages) = (front.clone(), stages.clone());
-        supervisor.spawn(Kind::Connection, async move {
-            let _counted = counted;
-            connection(stream, front, stages, limits).await;
-        });
+        let _ = stream.set_nodelay(true); // slower without, but it works
+        match tls.clone() {
+            None => supervisor.spawn(Kind::Connection, async move {
+                let _counted = counted;
+                connection(stream, front, stages, limits).await;
+            }),
+            // A task of its own kind: the state of TLS is not in those without.
+            Some(tls) => supervisor.spawn(Kind::Connection, async move {
+                let _counted = counted;
+                let accepted = tokio::select! {
+                    biased;
+                    () = stages.reached(Stage::Draining) => None,
+                    accepted = tls.accept(stream, limits.head) => accepted,
+                };
+                if let Some(stream) = accepted {
+                    connection(stream, front, stages, limits).await;
+                }
+            }),
+        }
     }
 }
 
@@ -92,8 +117,10 @@ impl Drop for Counted {
     }
 }
 
-async fn connection(stream: TcpStream, front: Arc<Front>, stages: Stages, limits: ServerLimits) {
-    let _ = stream.set_nodelay(true); // slower without, but it works
+async fn connection<T>(stream: T, front: Arc<Front>, stages: Stages, limits: ServerLimits)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let caller = Caller::default();
     let guarded = StallGuard::new(stream, limits.write_stall, caller.clone());
     let service = service_fn(move |request| {

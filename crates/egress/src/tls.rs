@@ -1,7 +1,7 @@
 //! TLS towards targets: certificates are always verified; there is no switch to turn that off.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -9,9 +9,16 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::Http2;
 
-/// The certificate authorities that are trusted: the system's, or those of a file.
+/// The certificate authorities that are trusted: the system's, or those of a file. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct Roots(Arc<RootCertStore>);
+pub struct Roots(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    /// Read when the first client needs them.
+    System(Arc<OnceLock<Arc<RootCertStore>>>),
+    Given(Arc<RootCertStore>),
+}
 
 /// Why a file of certificate authorities cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,19 +35,18 @@ pub enum RootsError {
 }
 
 impl Roots {
-    /// The system's authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured). Unreadable ones are left out: what
-    /// they signed is then refused, which is the safe side.
+    /// The system's authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured). They are read once, when the first
+    /// route with TLS is made, which takes some ten milliseconds: a start without such routes does not. Unreadable ones
+    /// are left out: what they signed is then refused, which is the safe side.
     #[must_use]
     pub fn system() -> Self {
-        let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Self(Arc::new(store))
+        Self(Source::System(Arc::default()))
     }
 
     /// No authority at all: for routes without TLS.
     #[must_use]
     pub fn none() -> Self {
-        Self(Arc::new(RootCertStore::empty()))
+        Self(Source::Given(Arc::new(RootCertStore::empty())))
     }
 
     /// The authorities of the PEM file at `path`, in place of the system's.
@@ -59,7 +65,18 @@ impl Roots {
         for certificate in certificates {
             store.add(certificate).map_err(|error| RootsError::NotRoot(name.clone(), error))?;
         }
-        Ok(Self(Arc::new(store)))
+        Ok(Self(Source::Given(Arc::new(store))))
+    }
+
+    fn store(&self) -> &Arc<RootCertStore> {
+        match &self.0 {
+            Source::Given(store) => store,
+            Source::System(store) => store.get_or_init(|| {
+                let mut store = RootCertStore::empty();
+                store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                Arc::new(store)
+            }),
+        }
     }
 
     pub(crate) fn client(&self, http2: Http2) -> Arc<ClientConfig> {
@@ -67,7 +84,7 @@ impl Roots {
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("ring supports the default TLS versions")
-            .with_root_certificates(self.0.clone())
+            .with_root_certificates(self.store().clone())
             .with_no_client_auth();
         config.alpn_protocols = match http2 {
             Http2::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
@@ -75,5 +92,38 @@ impl Roots {
             Http2::Never => vec![b"http/1.1".to_vec()],
         };
         Arc::new(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Egress, EgressSettings, Origin, Spawner};
+    use tradewind_core::{Clock, Moment, UnixMillis};
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Moment {
+            Moment::START
+        }
+
+        fn wall(&self) -> UnixMillis {
+            UnixMillis(0)
+        }
+    }
+
+    #[test]
+    fn the_systems_authorities_are_read_once_and_only_for_tls() {
+        let egress = Egress::new(Arc::new(Still), Spawner::new(|_| {}), EgressSettings::default());
+        let roots = Roots::system();
+        let Source::System(store) = &roots.0 else { panic!("{roots:?}") };
+        let route = |url: &str, roots: &Roots| egress.route(Origin::parse(url).unwrap(), Http2::Auto, roots, "");
+        let _plain = route("http://127.0.0.1:9", &roots);
+        assert!(store.get().is_none(), "no route with TLS");
+        let _tls = route("https://127.0.0.1:9", &roots.clone());
+        let first = store.get().expect("a route with TLS, through a clone").clone();
+        let _more = route("https://127.0.0.2:9", &roots);
+        assert!(Arc::ptr_eq(&first, store.get().unwrap()));
     }
 }

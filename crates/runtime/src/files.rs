@@ -1,6 +1,7 @@
-//! The one place that reads and watches files of the user's.
+//! The one place that reads, writes and watches files of the user's.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +19,52 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     std::fs::read_to_string(path)
+}
+
+/// Puts a text file in place of the one at `path`, readable by its owner only. Whoever reads sees the old file or the
+/// new one, whole, also after a crash. Two writers at once need a [`FileLock`].
+///
+/// # Errors
+/// When it cannot be written; then the old file is as it was.
+pub fn replace_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let mut file = private_file(&part)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+/// An empty file that only its owner may read, in place of what was there.
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    // One that was left behind keeps its permissions when it is opened.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// Keeps other processes that ask for the same lock waiting until it is dropped; a process that dies drops it.
+#[derive(Debug)]
+pub struct FileLock(#[expect(dead_code, reason = "open for as long as the lock is held")] File);
+
+impl FileLock {
+    /// Waits for the lock at `path`, an empty file that stays.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or the file system knows no locks.
+    pub fn take(path: &Path) -> io::Result<Self> {
+        let file = private_file(path)?;
+        file.lock()?;
+        Ok(Self(file))
+    }
 }
 
 /// Makes a directory with its parents, readable by its owner only.
@@ -99,6 +146,42 @@ fn stamp(path: &Path) -> Option<Stamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_replaced_whole_and_for_its_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let left_behind = folder.path().join("keys.json.part");
+        File::create(&left_behind).unwrap();
+        std::fs::set_permissions(&left_behind, PermissionsExt::from_mode(0o644)).unwrap();
+        for text in ["one and more", "two"] {
+            replace_private(&path, text).unwrap();
+            assert_eq!(read_text(&path, 100).unwrap(), text);
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert!(!left_behind.exists());
+        assert!(replace_private(&folder.path().join("nowhere/keys.json"), "x").is_err());
+    }
+
+    #[test]
+    fn a_lock_is_held_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let _lock = FileLock::take(&path).unwrap();
+                        assert_eq!(count.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        count.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+    }
 
     #[test]
     fn a_tilde_is_the_home_directory() {
