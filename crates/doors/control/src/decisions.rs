@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use tradewind_core::{Code, DecisionId};
 use tradewind_door::{Refusal, Response, json_response};
 use tradewind_telemetry::{Journal, JournalError, Query};
@@ -10,9 +11,16 @@ use tradewind_telemetry::{Journal, JournalError, Query};
 /// How long a question to the journal may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The record of `id`.
-pub(crate) async fn one(journal: Arc<Journal>, id: DecisionId) -> Result<Response, Refusal> {
-    match ask(journal, move |journal| journal.get(id)).await? {
+/// The record of `id`; with `own`, only when it is one of that key's.
+pub(crate) async fn one(journal: Arc<Journal>, id: DecisionId, own: Option<String>) -> Result<Response, Refusal> {
+    #[derive(Deserialize)]
+    struct Shown {
+        #[serde(default)]
+        key: Option<String>,
+    }
+    let may_see =
+        |record: &String| own.is_none() || serde_json::from_str::<Shown>(record).is_ok_and(|shown| shown.key == own);
+    match ask(journal, move |journal| journal.get(id)).await?.filter(may_see) {
         Some(record) => Ok(json_response(200, record)),
         None => {
             let message = format!("there is no record of the decision {id}: it may be older than journal.max-age");

@@ -7,21 +7,24 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, header, request};
 use serde_json::json;
+use tradewind_access::Grant;
 use tradewind_core::{Clock, Code};
 use tradewind_door::{BodyLimits, Door, Refusal, Request, Response, json_response, read_body, text_response};
 use tradewind_runtime::{Stage, Stages};
-use tradewind_telemetry::Journal;
+use tradewind_telemetry::{Format, Journal, Spend};
 
 use crate::decisions;
-use crate::query::decisions_query;
+use crate::query::{decisions_query, spend_query};
+use crate::spend;
 
 /// A question for a preview is bounded like this.
 const BODY: BodyLimits =
     BodyLimits { size: 32 * 1024 * 1024, idle: Duration::from_secs(15), total: Duration::from_secs(60) };
 
-type Previewing = dyn Fn(&[u8]) -> Result<String, Refusal> + Send + Sync;
+type Previewing = dyn Fn(&[u8], &Grant) -> Result<String, Refusal> + Send + Sync;
 type Selecting = dyn Fn(&str, &str) -> bool + Send + Sync;
 type Describing = dyn Fn() -> serde_json::Value + Send + Sync;
+type Measuring = dyn Fn(Format) -> String + Send + Sync;
 
 /// What the door shows and moves, handed in by the composition root.
 pub struct Controls {
@@ -31,12 +34,20 @@ pub struct Controls {
     pub stages: Stages,
     /// The decision journal.
     pub journal: Arc<Journal>,
-    /// Decides upon the call in a body of `POST /api/v1/decide`, and calls nobody. Gives JSON.
+    /// What was spent.
+    pub spend: Spend,
+    /// Decides upon the call in a body of `POST /api/v1/decide` of a caller, and calls nobody. Gives JSON.
     pub preview: Box<Previewing>,
     /// Lets the `select` model of the first name use the target of the second. False when there is none.
     pub select: Box<Selecting>,
     /// What the process is doing, for `GET /api/v1/status`.
     pub status: Box<Describing>,
+    /// The targets and their health, for `GET /api/v1/targets`.
+    pub targets: Box<Describing>,
+    /// The callers' keys and what they have used, for `GET /api/v1/keys`.
+    pub keys: Box<Describing>,
+    /// The metrics, for `GET /metrics`.
+    pub metrics: Box<Measuring>,
 }
 
 /// The control door.
@@ -52,7 +63,7 @@ impl ControlDoor {
 
 impl Door for ControlDoor {
     fn serves(&self, path: &str) -> bool {
-        matches!(path, "/livez" | "/readyz") || path == "/api/v1" || path.starts_with("/api/v1/")
+        matches!(path, "/livez" | "/readyz" | "/metrics") || path == "/api/v1" || path.starts_with("/api/v1/")
     }
 
     fn call(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
@@ -69,7 +80,7 @@ impl Door for ControlDoor {
 }
 
 async fn answer(controls: Arc<Controls>, request: Request) -> Result<Response, Refusal> {
-    let Request { head, body, .. } = request;
+    let Request { head, body, grant, .. } = request;
     let path = head.uri.path().to_owned();
     let rest = path.strip_prefix("/api/v1").unwrap_or(&path);
     match (&head.method, rest) {
@@ -78,39 +89,85 @@ async fn answer(controls: Arc<Controls>, request: Request) -> Result<Response, R
             Stage::Running => text_response(200, "ready\n"),
             _ => text_response(503, "stopping\n"),
         }),
-        (&Method::GET, "/status") => Ok(json_response(200, (controls.status)().to_string())),
+        (&Method::GET, "/metrics") => {
+            needs(&grant, READ)?;
+            let accepts = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+            let format = Format::of_accept(accepts);
+            let mut response = text_response(200, (controls.metrics)(format));
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+            Ok(response)
+        }
+        (&Method::GET, "/status") => shown(&grant, &controls.status),
+        (&Method::GET, "/targets") => shown(&grant, &controls.targets),
+        (&Method::GET, "/keys") => shown(&grant, &controls.keys),
+        (&Method::GET, "/spend") => {
+            let query = spend_query(head.uri.query().unwrap_or_default(), &*controls.clock)?;
+            spend::rows(controls.spend.clone(), query, own_only(&grant)).await
+        }
         (&Method::GET, "/decisions") => {
-            let query = decisions_query(head.uri.query().unwrap_or_default(), &*controls.clock)?;
+            let mut query = decisions_query(head.uri.query().unwrap_or_default(), &*controls.clock)?;
+            if let Some(own) = own_only(&grant) {
+                query.key = Some(own);
+            }
             decisions::many(controls.journal.clone(), query).await
         }
         (&Method::POST, "/decide") => {
             let body = read_body(&head, body, BODY).await?;
-            (controls.preview)(&body).map(|preview| json_response(200, preview))
+            (controls.preview)(&body, &grant).map(|preview| json_response(200, preview))
         }
         (method, rest) => {
             if let Some(id) = rest.strip_prefix("/decisions/") {
                 only(method, &Method::GET, &path)?;
                 let id = id.parse().map_err(|error| Refusal::new(Code::UnknownDecision, format!("{error}")))?;
-                return decisions::one(controls.journal.clone(), id).await;
+                return decisions::one(controls.journal.clone(), id, own_only(&grant)).await;
             }
             if let Some(name) = rest.strip_prefix("/models/").and_then(|rest| rest.strip_suffix("/selected")) {
                 only(method, &Method::PUT, &path)?;
+                needs(&grant, WRITE)?;
                 let body = read_body(&head, body, BODY).await?;
                 return select(&controls, name, &body);
             }
             match rest {
-                "/livez" | "/readyz" | "/status" | "/decisions" => Err(not_allowed(&path, &Method::GET)),
+                "/livez" | "/readyz" | "/metrics" | "/status" | "/targets" | "/keys" | "/spend" | "/decisions" => {
+                    Err(not_allowed(&path, &Method::GET))
+                }
                 "/decide" => Err(not_allowed(&path, &Method::POST)),
                 _ => Err(Refusal::new(
                     Code::UnknownPath,
                     format!(
-                        "{path} is not served; served are GET /api/v1/status, /api/v1/decisions, \
-                         /api/v1/decisions/ID, POST /api/v1/decide and PUT /api/v1/models/NAME/selected"
+                        "{path} is not served; served are GET /api/v1/status, /api/v1/targets, /api/v1/keys, \
+                         /api/v1/spend, /api/v1/decisions, /api/v1/decisions/ID, /metrics, POST /api/v1/decide and PUT /api/v1/models/NAME/selected"
                     ),
                 )),
             }
         }
     }
+}
+
+/// What reading of more than a caller's own needs in its allow-list.
+const READ: &str = "control/read";
+/// What changes need.
+const WRITE: &str = "control/write";
+
+fn needs(grant: &Grant, resource: &str) -> Result<(), Refusal> {
+    if grant.allows(resource) {
+        return Ok(());
+    }
+    let name = grant.name().map_or("", |name| name);
+    Err(Refusal::new(
+        Code::NotAllowed,
+        format!("the key `{name}` may not use this: `{resource}` is not in its `allow`"),
+    ))
+}
+
+/// The name of the key whose own records are all that it may see.
+fn own_only(grant: &Grant) -> Option<String> {
+    grant.name().filter(|_| !grant.allows(READ)).map(|name| name.to_string())
+}
+
+fn shown(grant: &Grant, describe: &Describing) -> Result<Response, Refusal> {
+    needs(grant, READ)?;
+    Ok(json_response(200, describe().to_string()))
 }
 
 fn select(controls: &Controls, name: &str, body: &[u8]) -> Result<Response, Refusal> {

@@ -2,7 +2,7 @@
 
 use tradewind_core::{Clock, Code, DecisionId, UnixMillis, parse_duration};
 use tradewind_door::Refusal;
-use tradewind_telemetry::{Outcome, Query};
+use tradewind_telemetry::{Day, GroupBy, Outcome, Query};
 
 /// Reads the query of `GET /api/v1/decisions`.
 pub(crate) fn decisions_query(text: &str, clock: &dyn Clock) -> Result<Query, Refusal> {
@@ -12,6 +12,7 @@ pub(crate) fn decisions_query(text: &str, clock: &dyn Clock) -> Result<Query, Re
         let value = decoded(value);
         match name {
             "model" => query.model = Some(value),
+            "key" => query.key = Some(value),
             "outcome" => {
                 let outcome = Outcome::from_name(&value).ok_or_else(|| {
                     let names: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.name()).collect();
@@ -30,7 +31,58 @@ pub(crate) fn decisions_query(text: &str, clock: &dyn Clock) -> Result<Query, Re
             }
             other => {
                 let other: String = other.chars().take(40).collect();
-                let message = format!("there is no filter `{other}`: use model, outcome, since, before, limit");
+                let message = format!("there is no filter `{other}`: use model, key, outcome, since, before, limit");
+                return Err(Refusal::new(Code::BadField, message));
+            }
+        }
+    }
+    Ok(query)
+}
+
+/// What `GET /api/v1/spend` is asked for.
+#[derive(Debug)]
+pub(crate) struct SpendQuery {
+    /// The first day.
+    pub(crate) from: Day,
+    /// The last day.
+    pub(crate) to: Day,
+    /// One key only.
+    pub(crate) key: Option<String>,
+    /// What is told apart.
+    pub(crate) by: GroupBy,
+}
+
+/// Without `from`, the last this many days.
+const USUAL_DAYS: u32 = 31;
+
+/// Reads the query of `GET /api/v1/spend`.
+pub(crate) fn spend_query(text: &str, clock: &dyn Clock) -> Result<SpendQuery, Refusal> {
+    let today = Day::of(clock.wall());
+    let by = GroupBy { day: true, key: true, model: true, target: true };
+    let mut query = SpendQuery { from: Day(today.0.saturating_sub(USUAL_DAYS - 1)), to: today, key: None, by };
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = decoded(value);
+        let day = |field| Day::parse(&value).ok_or_else(|| bad(field, "is a day in UTC like 2026-11-21"));
+        match name {
+            "from" => query.from = day("from")?,
+            "to" => query.to = day("to")?,
+            "key" => query.key = Some(value),
+            "by" => {
+                query.by = GroupBy::default();
+                for part in value.split(',') {
+                    match part {
+                        "day" => query.by.day = true,
+                        "key" => query.by.key = true,
+                        "model" => query.by.model = true,
+                        "target" => query.by.target = true,
+                        _ => return Err(bad("by", "is a list of day, key, model and target, such as by=day,key")),
+                    }
+                }
+            }
+            other => {
+                let other: String = other.chars().take(40).collect();
+                let message = format!("there is no filter `{other}`: use from, to, key, by");
                 return Err(Refusal::new(Code::BadField, message));
             }
         }

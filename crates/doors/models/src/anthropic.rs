@@ -22,14 +22,18 @@ struct Event<'a> {
     index: u64,
     #[serde(default, borrow)]
     delta: Option<Delta<'a>>,
-    #[serde(default)]
-    message: Option<Started>,
+    #[serde(default, borrow)]
+    message: Option<Started<'a>>,
     #[serde(default)]
     usage: Option<Counts>,
 }
 
 #[derive(Deserialize)]
-struct Started {
+struct Started<'a> {
+    #[serde(default, borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    model: Option<Cow<'a, str>>,
     #[serde(default)]
     usage: Option<Counts>,
 }
@@ -56,6 +60,14 @@ struct Counts {
     cache_read_input_tokens: Count,
     #[serde(default)]
     cache_creation_input_tokens: Count,
+    #[serde(default)]
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct OutputDetails {
+    #[serde(default)]
+    thinking_tokens: Count,
 }
 
 impl Counts {
@@ -72,6 +84,9 @@ impl Counts {
                 *known = new;
             }
         }
+        if later.output_tokens_details.is_some() {
+            self.output_tokens_details = later.output_tokens_details;
+        }
     }
 
     /// The counts, when they make sense. Anthropic's `input_tokens` leaves the cached ones out; ours has them in.
@@ -82,7 +97,11 @@ impl Counts {
             input: Usage::sane(self.input_tokens.0?)? + cached + written,
             output: Usage::sane(self.output_tokens.0?)?,
             cached,
-            reasoning: 0,
+            cache_written: written,
+            reasoning: self
+                .output_tokens_details
+                .and_then(|details| Usage::sane(details.thinking_tokens.0?))
+                .unwrap_or(0),
             estimated: false,
         })
     }
@@ -100,6 +119,9 @@ pub(crate) struct MessageStream {
     has_content: bool,
     cut_at_limit: bool,
     output_bytes: u64,
+    finish: Option<Cow<'static, str>>,
+    id: Option<Box<str>>,
+    model: Option<Box<str>>,
 }
 
 impl std::fmt::Debug for Counts {
@@ -118,6 +140,9 @@ impl MessageStream {
             has_content: false,
             cut_at_limit: false,
             output_bytes: 0,
+            finish: None,
+            id: None,
+            model: None,
         }
     }
 
@@ -143,6 +168,7 @@ impl MessageStream {
                 self.started = true;
                 let message = event.message.ok_or_else(|| bad_event("message"))?;
                 self.counts.update(message.usage.unwrap_or_default());
+                (self.id, self.model) = (message.id.map(Box::from), message.model.map(Box::from));
                 Ok(Meaning::Preamble)
             }
             "content_block_start" => {
@@ -174,6 +200,9 @@ impl MessageStream {
                     self.tools.finish_all()?;
                 }
                 let is_answer = self.has_content || may_be_empty(reason.as_deref());
+                if let Some(reason) = reason {
+                    self.finish = Some(known_reason(reason));
+                }
                 Ok(if is_answer { Meaning::Content } else { Meaning::Preamble })
             }
             "message_stop" => {
@@ -193,7 +222,17 @@ impl MessageStream {
             usage.output = usage.output.max(estimated_output);
             usage.estimated = true;
         }
-        Finding { usage, estimated_output, ignored }
+        let (finish, id, model) = (self.finish.clone(), self.id.clone(), self.model.clone());
+        Finding { usage, estimated_output, ignored, finish, id, model }
+    }
+}
+
+/// A stop reason without an allocation, when it is one of the usual ones.
+fn known_reason(reason: Cow<'_, str>) -> Cow<'static, str> {
+    const KNOWN: [&str; 6] = ["end_turn", "max_tokens", "tool_use", "stop_sequence", "refusal", "pause_turn"];
+    match KNOWN.iter().find(|known| **known == reason) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(reason.chars().take(40).collect()),
     }
 }
 
@@ -209,6 +248,10 @@ fn bad_event(field: &str) -> Fault {
 
 #[derive(Deserialize)]
 struct Whole<'a> {
+    #[serde(default, borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    model: Option<Cow<'a, str>>,
     #[serde(default, borrow, rename = "type")]
     kind: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
@@ -240,7 +283,7 @@ pub(crate) fn check_whole(operation: Operation, body: &[u8]) -> Result<Finding, 
     if operation == Operation::CountTokens {
         // Counting is free: nothing was used.
         let usage = whole.input_tokens.0.map(|_| Usage::default()).ok_or_else(|| missing("input_tokens"))?;
-        return Ok(Finding { usage: Some(usage), estimated_output: 0, ignored: 0 });
+        return Ok(Finding { usage: Some(usage), ..Finding::default() });
     }
     let content = whole.content.ok_or_else(|| missing("content"))?;
     if content.is_empty() && !may_be_empty(whole.stop_reason.as_deref()) {
@@ -250,7 +293,8 @@ pub(crate) fn check_whole(operation: Operation, body: &[u8]) -> Result<Finding, 
     for block in content {
         let input = block.input.map_or("", RawValue::get);
         if block.kind.as_deref() == Some("tool_use") && !input.starts_with('{') {
-            return Err(Fault::new(FaultKind::BadToolCall, "the input of a tool call is not a JSON object"));
+            let fault = Fault::new(FaultKind::BadToolCall, "the input of a tool call is not a JSON object");
+            return Err(fault.with_usage(whole.usage.and_then(|counts| counts.usage())));
         }
         bytes += block.text.map_or(0, |text| text.0) + input.len();
     }
@@ -258,6 +302,9 @@ pub(crate) fn check_whole(operation: Operation, body: &[u8]) -> Result<Finding, 
         usage: whole.usage.and_then(|counts| counts.usage()),
         estimated_output: estimated_tokens(bytes as u64),
         ignored: 0,
+        finish: whole.stop_reason.map(known_reason),
+        id: whole.id.map(Box::from),
+        model: whole.model.map(Box::from),
     })
 }
 
@@ -278,7 +325,7 @@ const fn error_type(status: u16) -> &'static str {
 
 /// The body of an error response.
 pub(crate) fn error_body(refusal: &Refusal) -> String {
-    let field = refusal.field.map(|field| format!("{field}: ")).unwrap_or_default();
+    let field = refusal.field.as_ref().map(|field| format!("{field}: ")).unwrap_or_default();
     let message = format!("{field}{} ({})", refusal.message, refusal.code);
     let error = serde_json::json!({
         "type": error_type(refusal.status),

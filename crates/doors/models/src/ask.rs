@@ -1,20 +1,30 @@
 //! Reads a request as far as the gateway needs to, and leaves its bytes alone.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use smallvec::SmallVec;
 use tradewind_core::{Code, Dialect};
+use tradewind_dialects::Wire;
 use tradewind_door::Refusal;
 use tradewind_policy as policy;
+use tradewind_tokens::Features;
 
-use crate::loose::{estimated_tokens, what_is_wrong};
+use crate::loose::what_is_wrong;
+use crate::shape::check_shape;
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// OpenAI chat completions.
     Chat,
+    /// OpenAI responses.
+    Responses,
     /// OpenAI completions.
     Completions,
     /// OpenAI embeddings.
@@ -33,6 +43,7 @@ impl Operation {
     pub fn of_path(path: &str) -> Option<Self> {
         Some(match path {
             "/v1/chat/completions" => Self::Chat,
+            "/v1/responses" => Self::Responses,
             "/v1/completions" => Self::Completions,
             "/v1/embeddings" => Self::Embeddings,
             "/v1/messages" => Self::Messages,
@@ -46,6 +57,7 @@ impl Operation {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Responses => "responses",
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Messages => "messages",
@@ -58,8 +70,18 @@ impl Operation {
     #[must_use]
     pub const fn dialect(self) -> Dialect {
         match self {
-            Self::Chat | Self::Completions | Self::Embeddings | Self::Passthrough => Dialect::OpenAi,
+            Self::Chat | Self::Responses | Self::Completions | Self::Embeddings | Self::Passthrough => Dialect::OpenAi,
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
+        }
+    }
+
+    /// The wire format that it is asked in, where there are others to translate it to.
+    pub(crate) const fn wire(self) -> Option<Wire> {
+        match self {
+            Self::Chat => Some(Wire::Chat),
+            Self::Responses => Some(Wire::Responses),
+            Self::Messages => Some(Wire::Messages),
+            Self::Completions | Self::Embeddings | Self::CountTokens | Self::Passthrough => None,
         }
     }
 
@@ -67,6 +89,7 @@ impl Operation {
     pub(crate) const fn in_policy(self) -> Option<policy::Operation> {
         Some(match self {
             Self::Chat => policy::Operation::ChatCompletions,
+            Self::Responses => policy::Operation::Responses,
             Self::Completions => policy::Operation::Completions,
             Self::Embeddings => policy::Operation::Embeddings,
             Self::Messages => policy::Operation::Messages,
@@ -79,7 +102,7 @@ impl Operation {
     const fn question(self) -> &'static str {
         match self {
             Self::Completions => "prompt",
-            Self::Embeddings => "input",
+            Self::Embeddings | Self::Responses => "input",
             _ => "messages",
         }
     }
@@ -108,6 +131,25 @@ struct Envelope<'a> {
     store: Option<&'a RawValue>,
     #[serde(default, borrow)]
     web_search_options: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    max_output_tokens: Option<&'a RawValue>,
+    #[serde(default, borrow, deserialize_with = "even_null")]
+    stream_options: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    previous_response_id: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    n: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    best_of: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    background: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    conversation: Option<&'a RawValue>,
+}
+
+/// A field that is there, be it null: what stands in its place has to be known, or it would be written twice.
+fn even_null<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// A request that can be decided upon.
@@ -121,17 +163,43 @@ pub struct Ask {
     pub stream: bool,
     /// Whether it may be sent twice: it costs money, not effects.
     pub repeatable: bool,
-    /// Estimated tokens of the question.
-    pub estimated_input: u64,
-    /// Estimated tokens of question and answer.
-    pub estimated_total: u64,
+    /// What the question looks like, for estimates of its tokens.
+    pub features: Arc<Features>,
+    /// The tokens that the answer is expected to have.
+    pub expected_answer: u64,
+    /// The tokens that the answer may have, if the caller says so.
+    pub largest_answer: Option<u64>,
+    /// Whether the caller wants to see the token counts of a stream (`stream_options.include_usage`).
+    pub wants_usage: bool,
+    /// The response that this one goes on from, as the caller named it.
+    pub previous: Option<String>,
     body: Bytes,
     /// Where the value of `model` stands in the body, its quotes included.
-    model_at: std::ops::Range<usize>,
+    model_at: Range<usize>,
+    /// Where the value of `stream_options` stands.
+    stream_options_at: Option<Range<usize>>,
+    /// Where the value of `previous_response_id` stands.
+    previous_at: Option<Range<usize>>,
 }
 
+/// What is changed in a body on its way to a provider of the same wire format. Every other byte goes on as it came.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Changes<'a> {
+    /// The model's name there.
+    pub(crate) model: &'a str,
+    /// Whether the provider is asked to count the tokens of the stream.
+    pub(crate) ask_usage: bool,
+    /// The provider's own id of the previous response.
+    pub(crate) previous: Option<&'a str>,
+}
+
+/// Longer names of models are no names. A name of the configuration has at most 128 bytes.
+const LONGEST_NAME: usize = 256;
 /// Expected answer tokens of a call that does not say how many it wants.
 const USUAL_ANSWER: u64 = 500;
+/// The answer tokens that are held back from a budget for a call that sets no limit to its answer, where the target's own
+/// limit is not configured.
+pub(crate) const ASSUMED_ANSWER: u64 = 4096;
 /// An announced maximum is rarely used up.
 const LARGEST_EXPECTED_ANSWER: u64 = 4000;
 
@@ -141,6 +209,10 @@ impl Ask {
     /// # Errors
     /// 400 when it is not JSON, or a field that the gateway needs is missing or has the wrong type.
     pub fn read(operation: Operation, body: Bytes) -> Result<Self, Refusal> {
+        if std::str::from_utf8(&body).is_err() {
+            return Err(Refusal::new(Code::MalformedJson, "the request body is not valid UTF-8"));
+        }
+        check_shape(&body)?;
         let envelope: Envelope<'_> = serde_json::from_slice(&body).map_err(|error| not_a_request(&error))?;
         // For serde a list of the fields' values would do, too.
         if !body.trim_ascii_start().starts_with(b"{") {
@@ -153,10 +225,13 @@ impl Ask {
         if model.is_empty() {
             return Err(bad_field("model", "is empty; GET /v1/models lists what there is"));
         }
+        if model.len() > LONGEST_NAME {
+            return Err(bad_field("model", "is longer than 256 bytes; GET /v1/models lists what there is"));
+        }
         let stream = envelope.stream.map_or(Ok(None), |raw| field::<Option<bool>>("stream", "true or false", raw))?;
         let question = match operation {
             Operation::Completions => envelope.prompt,
-            Operation::Embeddings => envelope.input,
+            Operation::Embeddings | Operation::Responses => envelope.input,
             _ => envelope.messages,
         };
         let name = operation.question();
@@ -164,42 +239,134 @@ impl Ask {
         if name == "messages" && !question.starts_with('[') {
             return Err(bad_field(name, "has to be a list"));
         }
-        let model_at = place_in(&body, raw_model.get());
-        let estimated_input = estimated_tokens(body.len() as u64);
-        let limit = [envelope.max_completion_tokens, envelope.max_tokens].into_iter().flatten();
-        let answer = limit.filter_map(|raw| raw.get().parse::<u64>().ok()).next().unwrap_or(USUAL_ANSWER);
-        let stores = envelope.store.is_some_and(|raw| raw.get() == "true");
-        let repeatable = !stores && envelope.web_search_options.is_none() && !provider_runs_tools(envelope.tools);
+        let largest_answer = largest_answer(operation, &envelope)?;
+        let previous = envelope.previous_response_id.filter(|raw| raw.get() != "null");
+        let is_true = |raw: Option<&RawValue>| raw.is_some_and(|raw| raw.get() == "true");
+        let given = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "false"));
+        if operation == Operation::Responses && is_true(envelope.background) {
+            return Err(bad_field("background", "is not passed on: nobody here could ask for the answer later"));
+        }
+        let has_effects = is_true(envelope.store)
+            || given(envelope.web_search_options)
+            || given(envelope.conversation)
+            || provider_runs_tools(envelope.tools);
+        let options: Option<StreamOptions> = envelope
+            .stream_options
+            .map_or(Ok(None), |raw| field::<Option<StreamOptions>>("stream_options", "an object", raw))?;
         Ok(Self {
             operation,
             model,
-            stream: stream.unwrap_or(false) && operation != Operation::Embeddings,
-            repeatable,
-            estimated_input,
-            estimated_total: estimated_input + answer.min(LARGEST_EXPECTED_ANSWER),
-            model_at,
+            stream: stream.unwrap_or(false) && !matches!(operation, Operation::Embeddings | Operation::CountTokens),
+            repeatable: !has_effects,
+            features: Arc::new(Features::of_request(&body)),
+            expected_answer: largest_answer.unwrap_or(USUAL_ANSWER).min(LARGEST_EXPECTED_ANSWER),
+            largest_answer,
+            wants_usage: options.is_some_and(|options| options.include_usage == Some(true)),
+            previous: previous.map(|raw| field("previous_response_id", "a text", raw)).transpose()?,
+            model_at: place_in(&body, raw_model.get()),
+            stream_options_at: envelope.stream_options.map(|raw| place_in(&body, raw.get())),
+            previous_at: previous.map(|raw| place_in(&body, raw.get())),
             body,
         })
     }
 
-    /// The body with the model's name replaced and every other byte as it came.
+    /// The body for a provider of the same wire format that knows the model as `model`.
     #[must_use]
     pub fn body_for(&self, model: &str) -> Bytes {
-        if model == self.model {
+        self.body_with(&Changes { model, ..Changes::default() })
+    }
+
+    /// [`Self::body_for`], with what else is to be changed.
+    pub(crate) fn body_with(&self, changes: &Changes<'_>) -> Bytes {
+        let mut edits: SmallVec<[(Range<usize>, String); 3]> = SmallVec::new();
+        if changes.model != self.model {
+            edits.push((self.model_at.clone(), quoted(changes.model)));
+        }
+        if let (Some(previous), Some(at)) = (changes.previous, &self.previous_at) {
+            edits.push((at.clone(), quoted(previous)));
+        }
+        if changes.ask_usage && !self.wants_usage {
+            edits.push(self.asking_usage());
+        }
+        if edits.is_empty() {
             return self.body.clone();
         }
-        let quoted = serde_json::Value::from(model).to_string();
-        let mut body = BytesMut::with_capacity(self.body.len() - self.model_at.len() + quoted.len());
-        body.put_slice(&self.body[..self.model_at.start]);
-        body.put_slice(quoted.as_bytes());
-        body.put_slice(&self.body[self.model_at.end..]);
+        edits.sort_unstable_by_key(|(at, _)| at.start);
+        let longer: usize = edits.iter().map(|(_, text)| text.len()).sum();
+        let mut body = BytesMut::with_capacity(self.body.len() + longer);
+        let mut from = 0;
+        for (at, text) in &edits {
+            body.put_slice(&self.body[from..at.start]);
+            body.put_slice(text.as_bytes());
+            from = at.end;
+        }
+        body.put_slice(&self.body[from..]);
         body.freeze()
+    }
+
+    /// The edit that asks for the token counts of a stream.
+    fn asking_usage(&self) -> (Range<usize>, String) {
+        let Some(at) = &self.stream_options_at else {
+            // Behind the brace that opens the object; there is a field after it, since `model` is one.
+            let start = self.body.iter().position(|byte| *byte == b'{').map_or(0, |brace| brace + 1);
+            return (start..start, "\"stream_options\":{\"include_usage\":true},".to_owned());
+        };
+        let mut options: Map<String, Value> = serde_json::from_slice(&self.body[at.clone()]).unwrap_or_default();
+        options.insert("include_usage".to_owned(), Value::Bool(true));
+        (at.clone(), Value::Object(options).to_string())
     }
 
     /// The bytes of the request, for the rules responder.
     pub(crate) fn body(&self) -> &Bytes {
         &self.body
     }
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+#[derive(Deserialize)]
+struct StreamOptions {
+    #[serde(default)]
+    include_usage: Option<bool>,
+}
+
+/// The tokens that the answers may have altogether, if the request says so: the largest of the limits that the operation
+/// has, for each of the answers that are asked for.
+fn largest_answer(operation: Operation, envelope: &Envelope<'_>) -> Result<Option<u64>, Refusal> {
+    let limits: &[(&'static str, Option<&RawValue>)] = match operation {
+        Operation::Chat => {
+            &[("max_completion_tokens", envelope.max_completion_tokens), ("max_tokens", envelope.max_tokens)]
+        }
+        Operation::Completions | Operation::Messages => &[("max_tokens", envelope.max_tokens)],
+        Operation::Responses => &[("max_output_tokens", envelope.max_output_tokens)],
+        Operation::Embeddings | Operation::CountTokens | Operation::Passthrough => &[],
+    };
+    let mut largest = None;
+    for (name, raw) in limits {
+        if let Some(raw) = raw {
+            largest = largest.max(field::<Option<u64>>(name, "a whole number", raw)?);
+        }
+    }
+    let mut answers = 1;
+    if matches!(operation, Operation::Chat | Operation::Completions) {
+        for (name, raw) in [("n", envelope.n), ("best_of", envelope.best_of)] {
+            if let Some(raw) = raw {
+                answers = answers.max(field::<Option<u64>>(name, "a whole number", raw)?.unwrap_or(1));
+            }
+        }
+    }
+    if operation == Operation::Completions
+        && let Some(prompts) = envelope.prompt.and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok())
+        // A list of numbers is one prompt, in tokens.
+        && prompts.first().is_some_and(|first| first.get().starts_with(['"', '[']))
+    {
+        answers = answers.saturating_mul(prompts.len() as u64);
+    }
+    // Several answers without a limit are several times what is assumed of one.
+    let several = (answers > 1).then(|| answers.saturating_mul(ASSUMED_ANSWER));
+    Ok(largest.map(|limit| limit.saturating_mul(answers)).or(several))
 }
 
 /// Where `part`, a slice of `whole`, stands in it.
@@ -254,6 +421,38 @@ mod tests {
     }
 
     #[test]
+    fn token_counts_of_a_stream_are_asked_for_in_place() {
+        let changes = Changes { model: "a", ask_usage: true, previous: None };
+        for (options, expected) in [
+            ("", r#"{"stream_options":{"include_usage":true},"model":"a","messages":[]}"#),
+            (r#","stream_options":null"#, r#"{"model":"a","messages":[],"stream_options":{"include_usage":true}}"#),
+            (
+                r#","stream_options":{"include_obfuscation":false,"include_usage":false}"#,
+                r#"{"model":"a","messages":[],"stream_options":{"include_obfuscation":false,"include_usage":true}}"#,
+            ),
+            (
+                r#","stream_options":{ "include_usage" : true }"#,
+                r#"{"model":"a","messages":[],"stream_options":{ "include_usage" : true }}"#,
+            ),
+        ] {
+            let ask = read(Operation::Chat, &format!(r#"{{"model":"a","messages":[]{options}}}"#)).unwrap();
+            assert_eq!(ask.body_with(&changes), expected);
+        }
+    }
+
+    #[test]
+    fn several_changes_keep_every_other_byte() {
+        let body = r#" {"previous_response_id" : "resp_ours", "input":"hé", "model":"m", "stream_options": null }"#;
+        let ask = read(Operation::Responses, body).unwrap();
+        assert_eq!(ask.previous.as_deref(), Some("resp_ours"));
+        let changes = Changes { model: "up", ask_usage: false, previous: Some("resp_theirs") };
+        assert_eq!(
+            ask.body_with(&changes),
+            r#" {"previous_response_id" : "resp_theirs", "input":"hé", "model":"up", "stream_options": null }"#
+        );
+    }
+
+    #[test]
     fn only_the_model_is_rewritten() {
         let body = r#"{ "zeta": [1, 2.50, 1e2], "model" : "assis\u0074ant","messages":[{"role":"user","content":"hé"}],"alpha":null}"#;
         let ask = read(Operation::Chat, body).unwrap();
@@ -288,7 +487,7 @@ mod tests {
         ];
         for (body, code, field) in table {
             let refusal = read(Operation::Chat, body).unwrap_err();
-            assert_eq!((refusal.code, refusal.field), (code, field), "{body}: {}", refusal.message);
+            assert_eq!((refusal.code, refusal.field.as_deref()), (code, field), "{body}: {}", refusal.message);
         }
     }
 

@@ -3,38 +3,44 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
 use parking_lot::Mutex;
-use smallvec::SmallVec;
-use tradewind_core::{Code, DecisionIds, Dialect, Fault, FaultKind, Moment, TargetId, parse_duration};
-use tradewind_decide::Decision;
+use tradewind_access::Grant;
+use tradewind_core::{Code, DecisionIds, Dialect, Fault, FaultKind, Moment, TargetId, Usage, Usd, parse_duration};
 use tradewind_dispatch::{Call, Ending, Open, Reply, Services, run};
-use tradewind_door::{Body, Door, Refusal, Request, Response, read_body};
+use tradewind_door::{Body, Door, Refusal, Request, Response, discard, json_response, read_body};
 use tradewind_egress::{Egress, Roots};
 use tradewind_policy::Shared;
 use tradewind_runtime::{Caller, KeyRings, Live, Targets};
-use tradewind_telemetry::{Outcome, Preview, Record};
+use tradewind_telemetry::{Outcome, Preview, Record, Trace};
+use tradewind_tokens::{Estimator, ModelTokens};
 
 use crate::ask::{Ask, Operation};
 use crate::call::{ModelCall, What};
-use crate::failure::{after_attempts, mark, nobody_eligible, render};
+use crate::failure::{DROPPED, after_attempts, mark, nobody_eligible, over_limit, render};
+use crate::fit::{Fits, Wish};
 use crate::headers::passed_on;
 use crate::link::LinkError;
 use crate::list::{dialect_of, list};
-use crate::model::{Model, Wish};
+use crate::model::Model;
 use crate::preview::{PreviewRequest, preview};
 use crate::rules::Rules;
+use crate::seal::Seal;
 use crate::section::Models;
-use crate::snapshot::{Snapshot, Source};
+use crate::snapshot::{Snapshot, Source, resource, short};
+use crate::targets::{TargetLoad, loads, targets};
 
 /// What is served, for whoever asks for something else.
-const SERVED: &str = "POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/messages, \
+const SERVED: &str = "POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /v1/messages, \
                       /v1/messages/count_tokens and GET /v1/models";
 /// The header in which a caller says how long it will wait.
 const TIMEOUT: &str = "x-tradewind-timeout";
+/// Says that a count is an estimate.
+const ESTIMATED: HeaderName = HeaderName::from_static("x-tradewind-estimated");
 /// Records keep this much of a model's name.
 const NAME_KEPT: usize = 200;
 
@@ -50,6 +56,10 @@ pub struct Needs {
     pub services: Arc<Services>,
     /// The source of decision ids.
     pub ids: DecisionIds,
+    /// Counts tokens before there is an answer.
+    pub estimator: Arc<Estimator>,
+    /// Seals the ids of responses.
+    pub seal: Arc<Seal>,
 }
 
 /// The models door.
@@ -115,18 +125,38 @@ impl ModelsDoor {
         &self.0.needs
     }
 
-    /// What would be decided for a call. Calls nobody.
+    /// What would be decided for a call of `grant`. Calls nobody.
     ///
     /// # Errors
     /// When the call would be refused before a decision.
-    pub fn preview(&self, asked: &PreviewRequest) -> Result<Preview, Refusal> {
-        preview(&self.0, asked)
+    pub fn preview(&self, asked: &PreviewRequest, grant: &Grant) -> Result<Preview, Refusal> {
+        preview(&self.0, asked, grant)
     }
 
     /// Lets the `select` model `name` use `target`, until the process ends or the target is taken out of the document. False when there is no such model or member.
     #[must_use]
     pub fn select(&self, name: &str, target: &str) -> bool {
         self.0.snapshot.get().model(name).is_some_and(|model| model.select_target(target))
+    }
+
+    /// The targets of the document with their health, as JSON.
+    #[must_use]
+    pub fn targets(&self) -> serde_json::Value {
+        let services = &self.0.needs.services;
+        targets(&self.0.snapshot.get(), &services.health, services.clock.now())
+    }
+
+    /// A way back to the door for those that the door itself holds, such as metrics: nothing once the door is gone.
+    pub fn weak(&self) -> impl Fn() -> Option<Self> + Send + Sync + 'static {
+        let inner = Arc::downgrade(&self.0);
+        move || inner.upgrade().map(Self)
+    }
+
+    /// The load of each target of the document.
+    #[must_use]
+    pub fn target_loads(&self) -> Vec<TargetLoad> {
+        let services = &self.0.needs.services;
+        loads(&self.0.snapshot.get(), &services.health, services.clock.now())
     }
 
     /// Takes outliers of each model out of the choice for a while. Call it about once a second.
@@ -157,10 +187,10 @@ impl Door for ModelsDoor {
 
 impl Inner {
     async fn answer(self: Arc<Self>, request: Request) -> Response {
-        let Request { head, body, arrived, caller } = request;
+        let Request { head, body, arrived, caller, grant } = request;
         let snapshot = self.snapshot.get();
         if head.method == Method::GET
-            && let Some(response) = list(&head, &snapshot)
+            && let Some(response) = list(&head, &snapshot, &grant)
         {
             return response;
         }
@@ -171,121 +201,168 @@ impl Inner {
         };
         if operation != Operation::Passthrough && head.method != Method::POST {
             let message = format!("{} takes POST only", head.uri.path());
-            let mut response = render(dialect, &Refusal::new(Code::MethodNotAllowed, message));
+            let refusal = Refusal::new(Code::MethodNotAllowed, message);
+            let was_read = discard(&head.headers, body).await;
+            let mut response = render(dialect, &if was_read { refusal } else { refusal.closing() });
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
-        let mut open = self.open(operation, dialect, &snapshot, arrived, caller);
-        let read = read_body(&head, body, snapshot.limits.body).await;
-        let prepared =
-            read.and_then(|body| self.prepare(&head, operation, dialect, body, &snapshot, arrived, &mut open));
+        let incoming = Incoming { head, operation, dialect, snapshot, arrived };
+        let mut open = self.open(&incoming, caller, grant);
+        let prepared = match open.grant().count_request(arrived) {
+            Err(limit) => {
+                // Whoever is still sending would see a broken connection instead of the refusal.
+                let was_read = discard(&incoming.head.headers, body).await;
+                let refusal = over_limit(&limit);
+                Err(if was_read { refusal } else { refusal.closing() })
+            }
+            Ok(()) => {
+                let reading = self.needs.services.clock.now();
+                let read = read_body(&incoming.head, body, incoming.snapshot.limits.body).await;
+                open.waited(self.needs.services.clock.now().since(reading));
+                read.and_then(|body| self.prepare(&incoming, body, &mut open))
+            }
+        };
         match prepared {
             Ok(prepared) => self.drive(prepared, dialect, open, arrived).await,
             Err(refusal) => {
-                let fault = Fault::new(FaultKind::Rejected, refusal.message.clone());
+                let kind = match refusal.code {
+                    Code::NotAllowed | Code::RequestRate | Code::TokenRate | Code::BudgetSpent => FaultKind::KeyLimit,
+                    _ => FaultKind::Rejected,
+                };
+                let fault = Fault::new(kind, refusal.message.clone());
                 close_refused(open, dialect, refusal, fault, Outcome::Rejected)
             }
         }
     }
 
     /// Opens the record of a call: from here on there is exactly one, however the call ends.
-    fn open(
-        &self,
-        operation: Operation,
-        dialect: Dialect,
-        snapshot: &Snapshot,
-        arrived: Moment,
-        caller: Caller,
-    ) -> Open {
+    fn open(&self, incoming: &Incoming, caller: Caller, grant: Grant) -> Open {
         let services = &self.needs.services;
         let at = services.clock.wall();
-        let record = Record {
-            id: self.needs.ids.next(at),
-            at,
-            door: "models",
-            dialect: Some(dialect),
-            operation: operation.name(),
-            stream: false,
-            model: Arc::from(""),
-            decision: Decision::default(),
-            attempts: SmallVec::new(),
-            chosen: None,
-            outcome: Outcome::Failed,
-            fault: None,
-            detail: None,
-            code: None,
-            status: 0,
-            usage: None,
-            cost: None,
-            elapsed: Duration::ZERO,
-            first_byte: None,
-            network: None,
-            policy: snapshot.policy.clone(),
-            events_dropped: 0,
-            notes: Vec::new(),
-        };
-        Open::new(Box::new(record), services.clone(), arrived, caller)
+        let (id, policy) = (self.needs.ids.next(at), incoming.snapshot.policy.clone());
+        let mut record = Box::new(Record::new(id, at, "models", incoming.operation.name(), policy));
+        record.dialect = Some(incoming.dialect);
+        record.key = grant.name().cloned();
+        record.tenant = grant.tenant().cloned();
+        record.trace = trace(&incoming.head.headers, services.sampling.get());
+        Open::new(record, services.clone(), incoming.arrived, caller, grant)
     }
 
     /// Reads the request and decides.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is another thing, and a struct for one call site hides nothing"
-    )]
-    fn prepare(
-        &self,
-        head: &request::Parts,
-        operation: Operation,
-        dialect: Dialect,
-        body: Bytes,
-        snapshot: &Snapshot,
-        arrived: Moment,
-        open: &mut Open,
-    ) -> Result<Prepared, Refusal> {
+    fn prepare(&self, incoming: &Incoming, body: Bytes, open: &mut Open) -> Result<Prepared, Refusal> {
+        let Incoming { head, operation, dialect, snapshot, arrived } = incoming;
         let patience = patience(head)?;
-        let (what, model, wish) = if operation == Operation::Passthrough {
+        let grant = open.grant().clone();
+        let (what, model) = if *operation == Operation::Passthrough {
             let path = head.uri.path();
-            let model = snapshot.passthrough(dialect, &self.needs, arrived).ok_or_else(|| {
+            open.edit().model = Arc::from(path.chars().take(NAME_KEPT).collect::<String>());
+            check_path(path)?;
+            if grant.has_token_rate() {
+                let name = grant.name().map_or("", |name| name);
+                let message = format!("the key `{name}` has tokens a minute, and {path} is passed through uncounted");
+                return Err(Refusal::new(Code::NotAllowed, message));
+            }
+            if !grant.allows(&resource(&format!("passthrough{path}"))) {
+                let name = grant.name().map_or("", |name| name);
+                let message =
+                    format!("the key `{name}` may not use paths that are passed through (models/passthrough)");
+                return Err(Refusal::new(Code::NotAllowed, message));
+            }
+            let model = snapshot.passthrough(*dialect, &self.needs, *arrived).ok_or_else(|| {
                 let message =
                     format!("{path} is not served, and no provider has `passthrough: true`; served are {SERVED}");
                 Refusal::new(Code::UnknownPath, message)
             })?;
-            open.edit().model = Arc::from(path.chars().take(NAME_KEPT).collect::<String>());
-            let what = What::Unknown { method: head.method.clone(), path: path.to_owned(), body };
-            (what, Arc::new(model), Wish::Passthrough)
+            (What::Unknown { method: head.method.clone(), path: path.to_owned(), body }, Arc::new(model))
         } else {
-            let ask = Ask::read(operation, body)?;
+            let ask = Ask::read(*operation, body)?;
             let record = open.edit();
             record.stream = ask.stream;
             record.model = match ask.model.char_indices().nth(NAME_KEPT) {
                 None => Arc::from(ask.model.as_str()),
                 Some((end, _)) => Arc::from(&ask.model[..end]),
             };
-            let model = snapshot.resolve(&ask.model, &self.needs, arrived)?;
-            (What::Ask(ask), model, Wish::Dialect(dialect))
+            let model = snapshot.resolve(&ask.model, &grant, &self.needs, *arrived)?;
+            (What::Ask(Box::new(ask)), model)
         };
-        open.edit().decision = model.decide(wish, &self.needs.services.health, arrived);
+        let ask = what.ask();
+        let previous = ask.map_or(Ok(None), |ask| kept_by(ask, &self.needs.seal, &grant))?;
+        let wish = Wish {
+            ask,
+            strict: model.strict,
+            needs_price: grant.needs_price() && *operation != Operation::CountTokens,
+            kept_by: previous.as_ref().map(|(target, _)| target),
+        };
+        let fits = Fits::new(&wish, &model.lanes, &model.links, *arrived);
+        let record = open.edit();
+        record.resolved = Some(model.name.shared());
+        record.decision = model.decide(&fits, &self.needs.services.health, *arrived);
+        if grant.counts_tokens()
+            && let Some(ask) = ask
+        {
+            self.reserve(ask, &model, &grant, open)?;
+        }
         let call = ModelCall {
             what,
             headers: passed_on(&head.headers),
             query: head.uri.query().map(str::to_owned),
             lanes: model.lanes.clone(),
             links: model.links.clone(),
+            counters: model.counters.clone(),
+            fits,
             event_limit: snapshot.limits.answer.event,
+            answer_limit: snapshot.limits.answer.answer,
+            // Without spans of our own the caller's header goes on as it came.
+            trace: open.look().trace.clone().filter(|_| self.needs.services.sampling.get().is_some()),
+            counts_tokens: grant.counts_tokens(),
+            seal: self.needs.seal.clone(),
+            caller: grant.name().cloned(),
+            previous: previous.map(|(_, id)| id),
+            id: open.id(),
+            at: open.look().at,
+            arrived: *arrived,
+            estimates: Default::default(),
+            other_forms: AtomicU64::new(0),
         };
-        Ok(Prepared { call: Arc::new(call), model, wish, patience })
+        Ok(Prepared { call: Arc::new(call), model, patience })
+    }
+
+    /// Holds back what the call may use at most, as far as that is known, from what the key may still use.
+    fn reserve(&self, ask: &Ask, model: &Model, grant: &Grant, open: &mut Open) -> Result<(), Refusal> {
+        if ask.operation == Operation::CountTokens {
+            return Ok(());
+        }
+        let answers = !matches!(ask.operation, Operation::Embeddings);
+        let (mut tokens, mut cost) = (0, Usd::default());
+        for candidate in open.look().decision.eligible() {
+            let input = model.counters[candidate.leaf].estimate(&ask.features).tokens;
+            let lane = &model.lanes[candidate.leaf];
+            let output = if answers { ask.largest_answer.unwrap_or(lane.max_output) } else { 0 };
+            let expected = if answers { ask.largest_answer.unwrap_or(ask.expected_answer) } else { 0 };
+            tokens = tokens.max(input.saturating_add(expected));
+            if let Some(price) = lane.price {
+                let usage = Usage { input, output, estimated: true, ..Usage::default() };
+                cost = cost.max(price.cost(&usage));
+            }
+        }
+        // On the day on which the call came in, as the spend book has it.
+        let reserved = grant.reserve(tokens, cost, self.needs.services.clock.now(), open.look().at);
+        open.hold(reserved.map_err(|limit| over_limit(&limit))?);
+        Ok(())
     }
 
     async fn drive(&self, prepared: Prepared, dialect: Dialect, mut open: Open, arrived: Moment) -> Response {
-        let Prepared { call, model, wish, patience } = prepared;
+        let Prepared { call, model, patience } = prepared;
         let id = open.id();
         let decision = &open.look().decision;
         if decision.eligible().is_empty() {
-            let (refusal, fault) = nobody_eligible(decision, model.never_fits(wish));
-            return self.last_resort(&call, &model, dialect, open, refusal, fault);
+            let (refusal, fault) = nobody_eligible(decision, call.fits.nobody());
+            return self.without_answer(&call, &model, dialect, open, refusal, fault).await;
         }
+        let first = decision.eligible()[0].leaf;
         let tokens = match &call.what {
-            What::Ask(ask) => ask.estimated_total,
+            What::Ask(ask) => call.estimate(ask, first) + ask.expected_answer,
             What::Unknown { .. } => 0,
         };
         let result = run(Call {
@@ -305,21 +382,33 @@ impl Inner {
             }
             Ok(Reply::Stream { head, relay, target }) => (head, Body::stream(relay), target),
             Err(failure) => {
-                let attempts = failure.open.look().attempts.len();
-                let refusal = after_attempts(&failure, model.name.as_str(), attempts);
+                let attempts = &failure.open.look().attempts;
+                let mut refusal = after_attempts(&failure, model.name.as_str(), attempts.len());
+                if failure.fault.kind == FaultKind::NoSuchPath {
+                    refusal.field =
+                        attempts.last().and_then(|last| call.field_in_the_way(&last.target)).map(Into::into);
+                }
                 open = failure.open;
-                return self.last_resort(&call, &model, dialect, open, refusal, failure.fault);
+                return self.without_answer(&call, &model, dialect, open, refusal, failure.fault).await;
             }
         };
         let mut response = Response::from_parts(head, body);
         // The version is that of the connection to the provider; the caller's own is the server's to say.
         *response.version_mut() = http::Version::HTTP_11;
         mark(&mut response, Some(id), Some(&target));
+        let leaf = model.lanes.iter().position(|lane| *lane.target.id() == target);
+        let dropped = leaf.map_or(&[][..], |leaf| call.dropped(leaf));
+        if !dropped.is_empty()
+            && let Ok(value) = HeaderValue::try_from(dropped.join(", "))
+        {
+            response.headers_mut().insert(DROPPED, value);
+        }
         response
     }
 
-    /// Answers by rule where the model has a last resort, with the refusal otherwise.
-    fn last_resort(
+    /// What a caller gets whom no target has answered: a count made here where counting was asked for, an answer by rule
+    /// where the model has a last resort, the refusal otherwise.
+    async fn without_answer(
         &self,
         call: &ModelCall,
         model: &Model,
@@ -329,29 +418,114 @@ impl Inner {
         fault: Fault,
     ) -> Response {
         let caller_gave_up = matches!(fault.kind, FaultKind::Deadline | FaultKind::Draining);
-        let (What::Ask(ask), Some(rules), false) = (&call.what, &model.last_resort, caller_gave_up) else {
-            let outcome = if refusal.code == Code::WrongDialect { Outcome::Rejected } else { Outcome::Failed };
-            return close_refused(open, dialect, refusal, fault, outcome);
+        let refused = |open: Open, refusal: Refusal, fault: Fault| {
+            let is_callers = matches!(fault.kind, FaultKind::Rejected | FaultKind::NoSuchPath);
+            let outcome = if is_callers { Outcome::Rejected } else { Outcome::Failed };
+            close_refused(open, dialect, refusal, fault, outcome)
         };
-        if !Rules::answers(ask.operation) {
-            return close_refused(open, dialect, refusal, fault, Outcome::Failed);
+        let What::Ask(ask) = &call.what else { return refused(open, refusal, fault) };
+        if caller_gave_up {
+            return refused(open, refusal, fault);
         }
+        if ask.operation == Operation::CountTokens
+            && let Some(leaf) = model.links.iter().position(|link| link.dialect != dialect)
+        {
+            return self.counted_here(ask, model, leaf, open).await;
+        }
+        let never = matches!(fault.kind, FaultKind::Rejected | FaultKind::NoSuchPath);
+        let Some(rules) = model.last_resort.as_ref().filter(|_| Rules::answers(ask.operation) && !never) else {
+            return refused(open, refusal, fault);
+        };
         let id = open.id();
         let target = rules.target();
-        let mut response = rules.respond(ask, id, self.needs.services.clock.wall());
+        let input = self.tokens(model, 0).estimate(&ask.features).tokens;
+        let mut response = rules.respond(ask, input, id, self.needs.services.clock.wall());
         mark(&mut response, Some(id), Some(&target));
         open.edit().chosen = Some(target);
         open.close(Ending { outcome: Outcome::LastResort, status: 200, fault: Some(fault), code: None });
         response
     }
+
+    /// The token counter of target `leaf`, or of a model that nobody knows.
+    fn tokens(&self, model: &Model, leaf: usize) -> Arc<ModelTokens> {
+        model.counters.get(leaf).cloned().unwrap_or_else(|| self.needs.estimator.model(""))
+    }
+
+    /// The count of a question whose target does not count: an estimate, and marked as one.
+    async fn counted_here(&self, ask: &Ask, model: &Model, leaf: usize, mut open: Open) -> Response {
+        let (estimator, body) = (self.needs.estimator.clone(), ask.body().clone());
+        let target = model.lanes[leaf].target.id().clone();
+        // A tokenizer takes milliseconds: not on a thread that serves others.
+        let counting = tokio::task::spawn_blocking(move || estimator.exact(target.model(), &body));
+        let exact = counting.await.ok().flatten();
+        let count = exact.unwrap_or_else(|| model.counters[leaf].estimate(&ask.features));
+        let body = serde_json::json!({"input_tokens": count.tokens, "estimated": true}).to_string();
+        let mut response = json_response(200, body);
+        response.headers_mut().insert(ESTIMATED, HeaderValue::from_static("true"));
+        mark(&mut response, Some(open.id()), None);
+        open.note("counted by the gateway: no target counts tokens");
+        open.close(Ending { outcome: Outcome::Ok, status: 200, fault: None, code: None });
+        response
+    }
+}
+
+/// Refuses paths that a provider may read as another one than what was allowed: with dot segments, empty segments or
+/// encoded slashes and dots, and served ones in another spelling.
+fn check_path(path: &str) -> Result<(), Refusal> {
+    let plain = tradewind_core::percent_decoded(path);
+    let odd = plain.split('/').skip(1).any(|segment| matches!(segment, "." | ".."))
+        || plain.contains("//")
+        || plain.matches('/').count() != path.matches('/').count()
+        || plain.contains(['\\', '\0', '?', '#']);
+    let spelled = Operation::of_path(plain.trim_end_matches('/').to_ascii_lowercase().as_str()).is_some();
+    if odd || spelled {
+        let message = format!("{} is not passed on: providers may read it as another path", short(path));
+        return Err(Refusal::new(Code::UnknownPath, message));
+    }
+    Ok(())
+}
+
+/// A request whose body has not been read.
+struct Incoming {
+    head: request::Parts,
+    operation: Operation,
+    dialect: Dialect,
+    snapshot: Arc<Snapshot>,
+    arrived: Moment,
 }
 
 /// A call that has been decided.
 struct Prepared {
     call: Arc<ModelCall>,
     model: Arc<Model>,
-    wish: Wish,
     patience: Option<Duration>,
+}
+
+/// The trace that a call belongs to: the caller's, or a new one when spans are exported, of which `share` are recorded.
+fn trace(headers: &HeaderMap, share: Option<f64>) -> Option<Trace> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let parent = text("traceparent");
+    if share.is_none() && parent.is_none() {
+        return None;
+    }
+    let trace = Trace::from_headers(parent, text("tracestate"), &mut || fastrand::u64(..));
+    Some(trace.sampled_at(share.unwrap_or(0.0)))
+}
+
+/// The target that keeps the previous response of `ask`, and its own id there.
+///
+/// # Errors
+/// 400 when the id was not given out here, or to another key.
+pub(crate) fn kept_by(ask: &Ask, seal: &Seal, grant: &Grant) -> Result<Option<(TargetId, String)>, Refusal> {
+    let Some(previous) = ask.previous.as_ref().filter(|_| ask.operation == Operation::Responses) else {
+        return Ok(None);
+    };
+    let caller = grant.name().map(|name| &**name);
+    seal.open(caller, previous).map(Some).ok_or_else(|| {
+        let message = "previous_response_id is none that can be gone on from: it was not given out here, or to another \
+                       key, or the target that answered keeps no responses; send the whole conversation in `input`";
+        Refusal::new(Code::UnknownResponse, message).in_field("previous_response_id")
+    })
 }
 
 fn close_refused(open: Open, dialect: Dialect, mut refusal: Refusal, fault: Fault, outcome: Outcome) -> Response {

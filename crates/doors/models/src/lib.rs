@@ -1,7 +1,8 @@
-//! The models door: OpenAI and Anthropic dialects in, the same dialect out.
+//! The models door: OpenAI and Anthropic dialects in, whichever of them a target speaks out.
 //!
-//! A request is read as far as is needed to decide, and its bytes go on unchanged but for the model's name; a stream is
-//! relayed chunk by chunk and judged in passing. Who is asked, and in which order, is `decide`'s; how the attempts are
+//! A request is read as far as is needed to decide. To a target of the same wire format its bytes go on unchanged but for
+//! the model's name; for another it is translated (`fit`, `call`). A stream is relayed event by event and judged in
+//! passing. Who is asked, and in which order, is `decide`'s; how the attempts are
 //! driven is `dispatch`'s.
 
 mod anthropic;
@@ -10,19 +11,26 @@ mod call;
 mod discover;
 mod door;
 mod failure;
+mod fit;
 mod headers;
+mod lesson;
 mod link;
 mod list;
 mod loose;
 mod meaning;
 mod model;
+
 mod openai;
 mod preview;
+mod responses;
 mod rules;
+mod seal;
 mod section;
+mod shape;
 mod snapshot;
 mod sse;
 mod stream;
+mod targets;
 mod tools;
 
 pub use ask::{Ask, Operation};
@@ -30,9 +38,11 @@ pub use discover::{Discovered, discover, probe};
 pub use door::{ModelsDoor, Needs};
 pub use link::LinkError;
 pub use preview::PreviewRequest;
+pub use seal::Seal;
 pub use section::{
     BUILT_IN_RESPONDER, Hedge, HedgeAfter, LastResort, MODELS_SECTION, ModelEntry, Models, RESPONDERS_SECTION,
     Reference, Responder, ResponderRule, Retry, Strategy, Target, TargetPrice, TargetSettings, Timeouts,
 };
 pub use snapshot::{Limits, Snapshot};
 pub use stream::ModelStream;
+pub use targets::TargetLoad;

@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use tradewind_core::{Dialect, ProviderName};
+use parking_lot::Mutex;
+use tradewind_core::{Dialect, Moment, ProviderName};
+use tradewind_dialects::TokenLimit;
 use tradewind_egress::{Http2, Origin, Roots, Route};
 use tradewind_policy::{self as policy, Auth, Provider};
 use tradewind_runtime::Keys;
@@ -18,9 +21,17 @@ pub(crate) struct Link {
     pub(crate) name: ProviderName,
     pub(crate) dialect: Dialect,
     pub(crate) route: Arc<Route>,
+    /// Host and port, for records.
+    pub(crate) server: Arc<str>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) passthrough: bool,
     pub(crate) discover: bool,
+    /// The field that bounds an answer in translated requests.
+    pub(crate) token_limit: TokenLimit,
+    /// Whether it may be asked to count the tokens of streams.
+    pub(crate) stream_usage: bool,
+    /// What it turned out not to have.
+    absent: Mutex<HashMap<Absent, Moment>>,
     provider: Provider,
     key_header: Option<HeaderName>,
     key_values: Vec<HeaderValue>,
@@ -90,9 +101,13 @@ impl Link {
         let keys = needs.key_rings.get(&name, key_values.len(), fingerprint.finish());
         let mut link = Self {
             route: needs.egress.route(origin, http2, &roots, &roots_name),
+            server: format!("{}:{}", provider.base_url.host(), provider.base_url.port()).into(),
             dialect: provider.dialect,
             passthrough: provider.passthrough,
             discover: provider.discover,
+            token_limit: token_limit(provider),
+            stream_usage: provider.stream_usage,
+            absent: Mutex::default(),
             provider: provider.clone(),
             name,
             keys,
@@ -120,6 +135,21 @@ impl Link {
         }
     }
 
+    /// Whether it may answer `model` at this path; it is taken as known for a while that it does not.
+    pub(crate) fn may_have(&self, path: Optional, model: &str, now: Moment) -> bool {
+        let absent = self.absent.lock();
+        absent.get(&(path, model.into())).is_none_or(|until| now >= *until)
+    }
+
+    /// Notes that it does not.
+    pub(crate) fn has_not(&self, path: Optional, model: &str, now: Moment) {
+        let mut absent = self.absent.lock();
+        if absent.len() >= MOST_ABSENT {
+            absent.clear();
+        }
+        absent.insert((path, model.into()), now + LOOK_AGAIN_AFTER);
+    }
+
     /// The request target of a path that the gateway does not know, `/v1/…`.
     pub(crate) fn unknown_target(&self, path: &str, query: Option<&str>) -> Uri {
         let own = match self.dialect {
@@ -140,6 +170,33 @@ impl Link {
         if let (Some(name), Some(value)) = (&self.key_header, key.and_then(|key| self.key_values.get(key))) {
             headers.insert(name.clone(), value.clone());
         }
+    }
+}
+
+/// A path that not every provider of its dialect has, or not for every model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Optional {
+    /// OpenAI responses.
+    Responses,
+    /// The counting of tokens as Anthropic has it.
+    CountTokens,
+}
+
+/// What was looked for in vain: the path, and the model there.
+type Absent = (Optional, Box<str>);
+
+/// How long it is not looked for again: servers are upgraded.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(600);
+/// How much of it is remembered for a provider; beyond that all is forgotten, and looked for once more.
+const MOST_ABSENT: usize = 256;
+
+/// OpenAI and Azure refuse `max_tokens` for their newer models; other servers may not know anything else.
+fn token_limit(provider: &Provider) -> TokenLimit {
+    let host = provider.base_url.host();
+    if host == "api.openai.com" || host.ends_with(".openai.azure.com") || host.ends_with(".azure.com") {
+        TokenLimit::MaxCompletionTokens
+    } else {
+        TokenLimit::MaxTokens
     }
 }
 

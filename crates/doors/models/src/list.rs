@@ -2,27 +2,30 @@
 
 use http::request;
 use serde_json::{Value, json};
-use tradewind_core::{Code, Dialect, percent_decoded};
+use tradewind_access::Grant;
+use tradewind_core::{Code, Dialect, TargetId, percent_decoded};
 use tradewind_door::{Refusal, Response, json_response};
 
 use crate::failure::render;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, resource};
 
 /// The dialect of a caller that has sent no body to tell it by.
 pub(crate) fn dialect_of(head: &request::Parts) -> Dialect {
     if head.headers.contains_key("anthropic-version") { Dialect::Anthropic } else { Dialect::OpenAi }
 }
 
-/// Answers `GET /v1/models…`; `None` when the path is another one.
-pub(crate) fn list(head: &request::Parts, snapshot: &Snapshot) -> Option<Response> {
+/// Answers `GET /v1/models…` with what `grant` may use; `None` when the path is another one.
+pub(crate) fn list(head: &request::Parts, snapshot: &Snapshot, grant: &Grant) -> Option<Response> {
     let dialect = dialect_of(head);
     let rest = head.uri.path().strip_prefix("/v1/models")?;
     if rest.is_empty() || rest == "/" {
-        return Some(json_response(200, all(dialect, &snapshot.listed()).to_string()));
+        return Some(json_response(200, all(dialect, &snapshot.listed(grant)).to_string()));
     }
     let id = percent_decoded(rest.strip_prefix('/')?);
-    let discovered = || snapshot.discovered().iter().any(|target| target.as_str() == id || target.model() == id);
-    if snapshot.model(&id).is_some() || discovered() {
+    let may = |name: &str| grant.allows(&resource(name));
+    let is_it = |target: &TargetId| (target.as_str() == id || target.model() == id) && may(target.as_str());
+    let named = snapshot.model(&id).is_some() && may(&id);
+    if named || snapshot.discovered().iter().any(is_it) {
         return Some(json_response(200, one(dialect, &id).to_string()));
     }
     let message = "there is no model of this name; GET /v1/models lists what there is";

@@ -7,6 +7,8 @@ pub(crate) enum Meaning {
     Preamble,
     /// A part of the answer.
     Content,
+    /// The token counts and nothing else.
+    Usage,
     /// The dialect's own end of the stream.
     End,
     /// Not to be passed on: it was there before.

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use tradewind_core::{Dialect, ModelName, Moment};
+use tradewind_core::{ModelName, Moment};
 use tradewind_decide::{
     Decision, Facts, Group, HealthSettings, HealthView, Member, MemberKind, RetryBudget, Strategy, decide, outliers,
 };
 use tradewind_dispatch::{AnswerLimits, Hedge, HedgeAfter, Lane, Retry, Terms, Timeouts};
+use tradewind_tokens::{Estimator, ModelTokens};
 
+use crate::fit::Fits;
 use crate::link::Link;
 use crate::rules::Rules;
 use crate::section::{self, ModelEntry};
@@ -23,19 +25,14 @@ pub(crate) struct Model {
     pub(crate) lanes: Arc<[Lane]>,
     /// The provider of each target, by `leaf`.
     pub(crate) links: Arc<[Arc<Link>]>,
+    /// The token counter of each target, by `leaf`.
+    pub(crate) counters: Arc<[Arc<ModelTokens>]>,
+    /// Whether hints have to be expressed.
+    pub(crate) strict: bool,
     pub(crate) terms: Arc<Terms>,
     pub(crate) last_resort: Option<Arc<Rules>>,
     /// The member that a `select` group uses; a reload keeps it by name.
     selected: AtomicUsize,
-}
-
-/// What a call asks of a target, for the hard filters.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wish {
-    /// An operation of a dialect.
-    Dialect(Dialect),
-    /// A path that the gateway does not know.
-    Passthrough,
 }
 
 impl Model {
@@ -43,10 +40,14 @@ impl Model {
         group: Group,
         lanes: Vec<Lane>,
         links: Vec<Arc<Link>>,
+        estimator: &Estimator,
         terms: Terms,
         last_resort: Option<Arc<Rules>>,
     ) -> Self {
+        let counters = lanes.iter().map(|lane| estimator.model(lane.target.id().model())).collect();
         Self {
+            counters,
+            strict: false,
             name: group.name.clone(),
             group,
             lanes: lanes.into(),
@@ -94,15 +95,21 @@ impl Model {
         }
     }
 
+    /// The same model, with hints that have to be expressed.
+    pub(crate) fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+
     /// Who may answer, in which order, and why.
-    pub(crate) fn decide(&self, wish: Wish, health: &HealthSettings, now: Moment) -> Decision {
+    pub(crate) fn decide(&self, fits: &Fits, health: &HealthSettings, now: Moment) -> Decision {
         let facts: SmallVec<[Facts<'_>; 4]> = self
             .lanes
             .iter()
-            .zip(self.links.iter())
-            .map(|(lane, link)| Facts {
+            .enumerate()
+            .map(|(leaf, lane)| Facts {
                 target: lane.target.id(),
-                unfit: unfit(wish, link),
+                unfit: fits.unfit(leaf).map(|unfit| unfit.why.clone()),
                 health: lane.target.view(health, now),
                 in_flight: lane.target.in_flight(),
                 tokens_in_flight: lane.target.tokens_in_flight(),
@@ -114,30 +121,10 @@ impl Model {
             decide(&self.group, &facts, Some(self.selected.load(Ordering::Relaxed)), now, random)
         })
     }
-
-    /// Whether no target can ever answer `wish`, so that trying again later makes no sense.
-    pub(crate) fn never_fits(&self, wish: Wish) -> bool {
-        self.links.iter().all(|link| unfit(wish, link).is_some())
-    }
 }
 
 thread_local! {
     static RANDOM: std::cell::RefCell<fastrand::Rng> = std::cell::RefCell::new(fastrand::Rng::new());
-}
-
-/// Why a provider cannot answer at all, if so.
-fn unfit(wish: Wish, link: &Link) -> Option<std::borrow::Cow<'static, str>> {
-    match wish {
-        Wish::Dialect(wanted) if wanted == link.dialect => None,
-        Wish::Dialect(Dialect::OpenAi) => {
-            Some("speaks anthropic, the call is openai, and translation is not built yet".into())
-        }
-        Wish::Dialect(Dialect::Anthropic) => {
-            Some("speaks openai, the call is anthropic, and translation is not built yet".into())
-        }
-        Wish::Passthrough if link.passthrough => None,
-        Wish::Passthrough => Some("its provider has no `passthrough: true`".into()),
-    }
 }
 
 /// The terms that an entry of the configuration sets; the defaults when there is none.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 use tradewind_core::{DecisionId, Fault, FaultKind, Usage};
 use tradewind_dispatch::Finding;
 use tradewind_door::Refusal;
@@ -13,11 +14,17 @@ use crate::loose::{Amount, Count, estimated_tokens, what_is_wrong};
 use crate::meaning::Meaning;
 use crate::tools::{ToolArguments, check_arguments};
 
+/// The most choices of one answer: OpenAI gives up to 128.
+const MOST_CHOICES: usize = 128;
 /// The last event's data.
 const DONE: &[u8] = b"[DONE]";
 
 #[derive(Deserialize)]
 struct Chunk<'a> {
+    #[serde(default, borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    model: Option<&'a RawValue>,
     #[serde(default, borrow)]
     choices: Option<Vec<Choice<'a>>>,
     #[serde(default, borrow)]
@@ -28,6 +35,8 @@ struct Chunk<'a> {
 
 #[derive(Deserialize)]
 struct Choice<'a> {
+    #[serde(default)]
+    index: u64,
     #[serde(default, borrow)]
     delta: Option<Message<'a>>,
     #[serde(default)]
@@ -43,8 +52,10 @@ struct Message<'a> {
     content: Option<Amount>,
     #[serde(default)]
     refusal: Option<Amount>,
-    #[serde(default, alias = "reasoning_content")]
+    #[serde(default)]
     reasoning: Option<Amount>,
+    #[serde(default)]
+    reasoning_content: Option<Amount>,
     #[serde(default)]
     audio: Option<Amount>,
     #[serde(default, borrow)]
@@ -56,7 +67,9 @@ struct Message<'a> {
 #[derive(Deserialize)]
 struct ToolCall<'a> {
     #[serde(default)]
-    index: u64,
+    index: Option<u64>,
+    #[serde(default, borrow)]
+    id: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     function: Option<Function<'a>>,
 }
@@ -64,7 +77,18 @@ struct ToolCall<'a> {
 #[derive(Deserialize)]
 struct Function<'a> {
     #[serde(default, borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
     arguments: Option<Cow<'a, str>>,
+}
+
+/// A finish reason without an allocation, when it is one of the usual ones.
+fn known_reason(reason: Cow<'_, str>) -> Cow<'static, str> {
+    const KNOWN: [&str; 5] = ["stop", "length", "tool_calls", "content_filter", "function_call"];
+    match KNOWN.iter().find(|known| **known == reason) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(reason.chars().take(40).collect()),
+    }
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -83,6 +107,8 @@ struct Counts {
 struct PromptDetails {
     #[serde(default)]
     cached_tokens: Count,
+    #[serde(default)]
+    cache_write_tokens: Count,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -99,6 +125,10 @@ impl Counts {
             input: Usage::sane(self.prompt_tokens.0?)?,
             output,
             cached: self.prompt_tokens_details.and_then(|details| Usage::sane(details.cached_tokens.0?)).unwrap_or(0),
+            cache_written: self
+                .prompt_tokens_details
+                .and_then(|details| Usage::sane(details.cache_write_tokens.0?))
+                .unwrap_or(0),
             reasoning: self
                 .completion_tokens_details
                 .and_then(|details| Usage::sane(details.reasoning_tokens.0?))
@@ -111,19 +141,24 @@ impl Counts {
 /// Reads the events of a chat completion or completion stream.
 #[derive(Debug)]
 pub(crate) struct ChatStream {
-    tools: ToolArguments,
+    /// The tool calls of each choice: mostly there is one.
+    tools: SmallVec<[(u64, ToolArguments); 1]>,
+    limit: usize,
     usage: Option<Usage>,
     output_bytes: u64,
+    finish: Option<Cow<'static, str>>,
+    id: Option<Box<str>>,
+    model: Option<Box<str>>,
 }
 
 impl ChatStream {
-    pub(crate) const fn new(limit: usize) -> Self {
-        Self { tools: ToolArguments::new(limit), usage: None, output_bytes: 0 }
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { tools: SmallVec::new(), limit, usage: None, output_bytes: 0, finish: None, id: None, model: None }
     }
 
     pub(crate) fn event(&mut self, data: &[u8]) -> Result<Meaning, Fault> {
         if data.trim_ascii() == DONE {
-            self.tools.finish_all()?;
+            self.tools.iter_mut().try_for_each(|(_, tools)| tools.finish_all())?;
             return Ok(Meaning::End);
         }
         let chunk: Chunk<'_> = serde_json::from_slice(data).map_err(|error| {
@@ -135,54 +170,91 @@ impl ChatStream {
         let Some(choices) = chunk.choices else {
             return Err(Fault::new(FaultKind::BadEvent, "an event of the stream has no choices"));
         };
+        let mut meaning = Meaning::Preamble;
         if let Some(counts) = chunk.usage {
             self.usage = counts.usage();
+            if choices.is_empty() {
+                meaning = Meaning::Usage;
+            }
         }
-        let mut meaning = Meaning::Preamble;
+        if self.model.is_none() {
+            (self.id, self.model) = (text(chunk.id), text(chunk.model));
+        }
         for choice in choices {
-            let said = choice.text.map_or(0, |text| text.0) + self.delta(choice.delta)?;
+            let number = choice.index;
+            let said = choice.text.map_or(0, |text| text.0) + self.delta(number, choice.delta)?;
             if said > 0 || choice.finish_reason.is_some() {
                 meaning = Meaning::Content;
             }
             match choice.finish_reason.as_deref() {
-                None => {}
-                Some("length" | "content_filter") => self.tools.forget(),
-                Some(_) => self.tools.finish_all()?,
+                None => continue,
+                Some("length" | "content_filter" | "model_length" | "max_length") => self.tools(number)?.forget(),
+                Some(_) => self.tools(number)?.finish_all()?,
             }
+            self.finish = choice.finish_reason.map(known_reason);
         }
         Ok(meaning)
     }
 
-    /// Takes note of a delta; returns how much it says.
-    fn delta(&mut self, delta: Option<Message<'_>>) -> Result<usize, Fault> {
+    /// The tool calls of choice number `choice`.
+    fn tools(&mut self, choice: u64) -> Result<&mut ToolArguments, Fault> {
+        if let Some(place) = self.tools.iter().position(|(known, _)| *known == choice) {
+            return Ok(&mut self.tools[place].1);
+        }
+        if self.tools.len() >= MOST_CHOICES {
+            let detail = format!("the stream has more than {MOST_CHOICES} choices");
+            return Err(Fault::new(FaultKind::TooLarge, detail));
+        }
+        self.tools.push((choice, ToolArguments::new(self.limit)));
+        let last = self.tools.len() - 1;
+        Ok(&mut self.tools[last].1)
+    }
+
+    /// Takes note of a delta of choice number `choice`; returns how much it says.
+    fn delta(&mut self, choice: u64, delta: Option<Message<'_>>) -> Result<usize, Fault> {
         let Some(delta) = delta else { return Ok(0) };
-        let texts = [delta.content, delta.refusal, delta.reasoning, delta.audio];
+        // Some servers give the reasoning under both names: what is said twice is said all the same.
+        let texts = [delta.content, delta.refusal, delta.reasoning.or(delta.reasoning_content), delta.audio];
         let mut said: usize = texts.iter().flatten().map(|amount| amount.0).sum();
         let mut bytes = said;
-        for call in delta.tool_calls.into_iter().flatten() {
+        for (place, call) in (0..).zip(delta.tool_calls.into_iter().flatten()) {
             said += 1;
-            if let Some(arguments) = call.function.and_then(|function| function.arguments) {
+            let (name, arguments) = call.function.map_or((None, None), |function| (function.name, function.arguments));
+            let [id, name, arguments] = [call.id, name, arguments].map(Option::unwrap_or_default);
+            let number = self.tools(choice)?.call(call.index.unwrap_or(place), &id, &name, &arguments)?;
+            if !arguments.is_empty() {
                 bytes += arguments.len();
-                self.tools.add(call.index, &arguments)?;
+                self.tools(choice)?.add(number, &arguments)?;
             }
         }
         if let Some(function) = delta.function_call {
             said += 1;
             let arguments = function.arguments.unwrap_or_default();
             bytes += arguments.len();
-            self.tools.add(u64::MAX, &arguments)?;
+            self.tools(choice)?.add(u64::MAX, &arguments)?;
         }
         self.output_bytes += bytes as u64;
         Ok(said)
     }
 
     pub(crate) fn finding(&self, ignored: u32) -> Finding {
-        Finding { usage: self.usage, estimated_output: estimated_tokens(self.output_bytes), ignored }
+        Finding {
+            usage: self.usage,
+            estimated_output: estimated_tokens(self.output_bytes),
+            ignored,
+            finish: self.finish.clone(),
+            id: self.id.clone(),
+            model: self.model.clone(),
+        }
     }
 }
 
 #[derive(Deserialize)]
 struct Whole<'a> {
+    #[serde(default, borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    model: Option<&'a RawValue>,
     #[serde(default, borrow)]
     choices: Option<Vec<WholeChoice<'a>>>,
     #[serde(default)]
@@ -203,13 +275,20 @@ struct WholeChoice<'a> {
     finish_reason: Option<Cow<'a, str>>,
 }
 
+/// A text that is kept; anything else is none.
+fn text(raw: Option<&RawValue>) -> Option<Box<str>> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
 /// Checks a whole answer to `operation`.
 pub(crate) fn check_whole(operation: Operation, body: &[u8]) -> Result<Finding, Fault> {
     let whole: Whole<'_> = parse_answer(body)?;
     if whole.error.is_some_and(|error| error.get() != "null") {
         return Err(Fault::new(FaultKind::ErrorEvent, "the answer is an error with the status 200"));
     }
+    let usage = whole.usage.and_then(|counts| counts.usage());
     let mut bytes = 0;
+    let mut finish = None;
     if operation == Operation::Embeddings {
         match whole.data {
             None => return Err(missing("data")),
@@ -222,13 +301,17 @@ pub(crate) fn check_whole(operation: Operation, body: &[u8]) -> Result<Finding, 
             return Err(Fault::new(FaultKind::EmptyAnswer, "the answer has no choice in it"));
         }
         for choice in choices {
-            bytes += check_choice(operation, choice)?;
+            finish = choice.finish_reason.clone().map(known_reason);
+            bytes += check_choice(operation, choice).map_err(|fault| fault.with_usage(usage))?;
         }
     }
     Ok(Finding {
-        usage: whole.usage.and_then(|counts| counts.usage()),
+        usage,
         estimated_output: estimated_tokens(bytes as u64),
         ignored: 0,
+        finish,
+        id: text(whole.id),
+        model: text(whole.model),
     })
 }
 
@@ -303,4 +386,19 @@ pub(crate) fn error_event(fault: &Fault, id: DecisionId) -> String {
         "code": code.name(),
     });
     format!("data: {}\n\n", serde_json::json!({ "error": error }))
+}
+
+/// The event that ends a stream of the Responses API with an error.
+pub(crate) fn responses_error_event(fault: &Fault, id: DecisionId) -> String {
+    let code = fault.kind.code();
+    let message = format!("{}: {} ({code}, decision {id})", code.title(), fault.detail);
+    let event = serde_json::json!({
+        "type": "error",
+        "code": code.name(),
+        "message": message,
+        "param": null,
+        // Which number it has among the events is not known here; the official clients do not look.
+        "sequence_number": 0,
+    });
+    format!("event: error\ndata: {event}\n\n")
 }

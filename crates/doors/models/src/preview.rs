@@ -6,13 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tradewind_access::Grant;
 use tradewind_core::{Code, Dialect};
 use tradewind_door::Refusal;
 use tradewind_telemetry::Preview;
 
 use crate::ask::{Ask, Operation};
-use crate::door::Inner;
-use crate::model::Wish;
+use crate::door::{Inner, kept_by};
+use crate::fit::{Fits, Wish};
 use crate::rules::Rules;
 
 /// A call to be decided upon.
@@ -23,19 +24,30 @@ pub struct PreviewRequest {
     pub dialect: Dialect,
     /// The body as the client would send it.
     pub request: Box<RawValue>,
+    /// The path that the client would use, where the body alone does not tell: `/v1/responses`.
+    #[serde(default)]
+    pub path: Option<String>,
     /// The headers that the client would send.
     #[serde(default)]
     pub headers: HashMap<String, String>,
 }
 
 /// Decides, and calls nobody.
-pub(crate) fn preview(inner: &Inner, asked: &PreviewRequest) -> Result<Preview, Refusal> {
+pub(crate) fn preview(inner: &Inner, asked: &PreviewRequest, grant: &Grant) -> Result<Preview, Refusal> {
     let operation = operation_of(asked)?;
     let ask = Ask::read(operation, Bytes::copy_from_slice(asked.request.get().as_bytes()))?;
     let now = inner.needs.services.clock.now();
     let snapshot = inner.snapshot.get();
-    let model = snapshot.resolve(&ask.model, &inner.needs, now)?;
-    let decision = model.decide(Wish::Dialect(operation.dialect()), &inner.needs.services.health, now);
+    let model = snapshot.resolve(&ask.model, grant, &inner.needs, now)?;
+    let previous = kept_by(&ask, &inner.needs.seal, grant)?;
+    let wish = Wish {
+        ask: Some(&ask),
+        strict: model.strict,
+        needs_price: grant.needs_price() && operation != Operation::CountTokens,
+        kept_by: previous.as_ref().map(|(target, _)| target),
+    };
+    let fits = Fits::new(&wish, &model.lanes, &model.links, now);
+    let decision = model.decide(&fits, &inner.needs.services.health, now);
     let last_resort = model.last_resort.as_ref().filter(|_| Rules::answers(operation));
     let chosen = decision.eligible().first().map(|first| first.target.clone());
     Ok(Preview {
@@ -52,8 +64,14 @@ pub(crate) fn preview(inner: &Inner, asked: &PreviewRequest) -> Result<Preview, 
     })
 }
 
-/// The operation, by what the body holds.
+/// The operation, by the path if it is given, else by what the body holds.
 fn operation_of(asked: &PreviewRequest) -> Result<Operation, Refusal> {
+    if let Some(path) = &asked.path {
+        return Operation::of_path(path).ok_or_else(|| {
+            let message = "`path` is none that takes requests for models, such as /v1/responses";
+            Refusal::new(Code::BadField, message).in_field("path")
+        });
+    }
     #[derive(Deserialize)]
     struct Shape {
         #[serde(default)]

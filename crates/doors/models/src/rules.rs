@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tradewind_core::{DecisionId, TargetId, UnixMillis};
+use tradewind_dialects::{AnswerContext, StreamTranslator, Wire, translate_answer};
 use tradewind_door::{Body, Response};
 
 use crate::ask::{Ask, Operation};
@@ -39,7 +40,7 @@ impl Rules {
 
     /// Whether it can answer `operation` at all: it makes texts, no vectors and no counts.
     pub(crate) fn answers(operation: Operation) -> bool {
-        matches!(operation, Operation::Chat | Operation::Completions | Operation::Messages)
+        matches!(operation, Operation::Chat | Operation::Responses | Operation::Completions | Operation::Messages)
     }
 
     /// Its name as a target, for records and headers.
@@ -53,16 +54,18 @@ impl Rules {
         self.rules.iter().find(|(words, _)| fits(words)).map_or(&self.otherwise, |(_, answer)| answer)
     }
 
-    /// Answers `ask` in its own dialect.
-    pub(crate) fn respond(&self, ask: &Ask, id: DecisionId, at: UnixMillis) -> Response {
+    /// Answers `ask`, whose question has about `input` tokens, in its own wire format.
+    pub(crate) fn respond(&self, ask: &Ask, input: u64, id: DecisionId, at: UnixMillis) -> Response {
         let text = self.answer(&last_question(ask));
         let model = format!("tradewind/{}", self.name);
-        let answer = Answer { text, model: &model, id: id.to_string(), created: at.0 / 1000, ask };
+        let answer = Answer { text, model: &model, id: id.to_string(), created: at.0 / 1000, input, ask };
         match (ask.operation, ask.stream) {
+            (Operation::Responses, false) => answer.response(),
+            (Operation::Responses, true) => answer.response_events(),
             (Operation::Messages, false) => answer.json(answer.message(text, "end_turn")),
             (Operation::Messages, true) => answer.message_events(),
             (_, false) => answer.json(answer.completion()),
-            (_, true) => answer.completion_events(),
+            (_, true) => Answer::events(answer.completion_events().concat()),
         }
     }
 }
@@ -72,6 +75,7 @@ struct Answer<'a> {
     model: &'a str,
     id: String,
     created: u64,
+    input: u64,
     ask: &'a Ask,
 }
 
@@ -84,15 +88,47 @@ impl Answer<'_> {
         tradewind_door::json_response(200, body.to_string())
     }
 
-    fn events(body: String) -> Response {
-        let mut response = Response::new(Body::whole(Bytes::from(body)));
+    fn events(body: impl Into<Bytes>) -> Response {
+        let mut response = Response::new(Body::whole(body.into()));
         let event_stream = http::HeaderValue::from_static("text/event-stream; charset=utf-8");
         response.headers_mut().insert(http::header::CONTENT_TYPE, event_stream);
         response
     }
 
     fn is_chat(&self) -> bool {
-        self.ask.operation == Operation::Chat
+        self.ask.operation != Operation::Completions
+    }
+
+    /// What an answer of the Responses API has beyond a chat completion.
+    fn context(&self) -> AnswerContext {
+        AnswerContext {
+            id: self.id.clone(),
+            created: self.created,
+            wants_usage: true,
+            echo: Some(self.ask.body().clone()),
+        }
+    }
+
+    /// A chat completion, put into the words of the Responses API.
+    fn response(&self) -> Response {
+        let chat = self.completion().to_string();
+        match translate_answer(Wire::Chat, Wire::Responses, chat.as_bytes(), &self.context()) {
+            Ok(body) => tradewind_door::json_response(200, body),
+            // Not reached: the completion is our own. The plain completion is still an answer.
+            Err(_) => tradewind_door::json_response(200, chat),
+        }
+    }
+
+    fn response_events(&self) -> Response {
+        let mut translator = StreamTranslator::new(Wire::Chat, Wire::Responses, self.context(), usize::MAX);
+        let mut events = Vec::new();
+        for event in self.completion_events() {
+            let data = event.trim_end().strip_prefix("data: ").unwrap_or_default();
+            if translator.event(data.as_bytes(), &mut events).is_err() {
+                break; // not reached: the events are our own
+            }
+        }
+        Self::events(events)
     }
 
     fn completion(&self) -> Value {
@@ -101,7 +137,7 @@ impl Answer<'_> {
         } else {
             json!({"index": 0, "text": self.text, "logprobs": null, "finish_reason": "stop"})
         };
-        let (input, output) = (self.ask.estimated_input, self.tokens());
+        let (input, output) = (self.input, self.tokens());
         json!({
             "id": format!("chatcmpl-{}", self.id),
             "object": if self.is_chat() { "chat.completion" } else { "text_completion" },
@@ -112,7 +148,7 @@ impl Answer<'_> {
         })
     }
 
-    fn completion_events(&self) -> Response {
+    fn completion_events(&self) -> [String; 3] {
         let chunk = |choice: Value| {
             let object = if self.is_chat() { "chat.completion.chunk" } else { "text_completion" };
             let id = format!("chatcmpl-{}", self.id);
@@ -131,7 +167,7 @@ impl Answer<'_> {
                 json!({"index": 0, "text": "", "finish_reason": "stop"}),
             )
         };
-        Self::events(format!("{}{}data: [DONE]\n\n", chunk(said), chunk(end)))
+        [chunk(said), chunk(end), "data: [DONE]\n\n".to_owned()]
     }
 
     fn message(&self, text: &str, stop_reason: impl Into<Value>) -> Value {
@@ -144,7 +180,7 @@ impl Answer<'_> {
             "content": content,
             "stop_reason": stop_reason.into(),
             "stop_sequence": null,
-            "usage": {"input_tokens": self.ask.estimated_input, "output_tokens": self.tokens()},
+            "usage": {"input_tokens": self.input, "output_tokens": self.tokens()},
         })
     }
 
@@ -160,7 +196,7 @@ impl Answer<'_> {
         let lines = events
             .iter()
             .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default()));
-        Self::events(lines.collect())
+        Self::events(lines.collect::<String>())
     }
 }
 
@@ -172,9 +208,13 @@ fn last_question(ask: &Ask) -> String {
         messages: Vec<Value>,
         #[serde(default)]
         prompt: Value,
+        #[serde(default)]
+        input: Value,
     }
     let Ok(question) = serde_json::from_slice::<Question>(ask.body()) else { return String::new() };
-    let content = question.messages.last().map_or(&question.prompt, |message| &message["content"]);
+    let messages = question.input.as_array().unwrap_or(&question.messages);
+    let text = if question.input.is_null() { &question.prompt } else { &question.input };
+    let content = messages.last().map_or(text, |message| &message["content"]);
     match content {
         Value::String(text) => text.clone(),
         Value::Array(parts) => {

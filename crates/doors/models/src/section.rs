@@ -28,8 +28,7 @@ pub const MODELS_SECTION: SectionInfo = SectionInfo {
         NotBuilt::key("via", "the way out of a target"),
         NotBuilt::key("score", "choosing by meaning, load and cost"),
         NotBuilt::key("good-at", "choosing a target by meaning"),
-        NotBuilt::key("budget", "budgets"),
-        NotBuilt::key("unpriced", "budgets"),
+        NotBuilt::key("budget", "budgets for each model"),
         NotBuilt::key("gates", "quality gates"),
         NotBuilt::key("quality", "quality gates"),
         NotBuilt::value("strategy", "score", "choosing by meaning, load and cost"),
@@ -73,6 +72,10 @@ pub struct ModelEntry {
     /// Who answers when no target can.
     #[serde(default)]
     pub last_resort: Option<LastResort>,
+    /// Whether hints such as `cache_control`, `user` or `metadata` count when a request is translated: then a target whose
+    /// protocol has no words for them is not asked. Otherwise they are left out and listed in `x-tradewind-dropped`.
+    #[serde(default)]
+    pub strict: bool,
 }
 
 /// How a target is picked.
@@ -104,6 +107,10 @@ pub struct Target {
     /// What it charges. Without a price the cost of a call is unknown.
     #[serde(default)]
     pub price: Option<TargetPrice>,
+    /// The most tokens that it answers with; 4096 when absent. Held back from a budget for a call that sets no limit to its
+    /// answer.
+    #[serde(default)]
+    pub max_output: Option<u32>,
     /// How many calls it is given at once; 1000 when absent.
     #[serde(default)]
     pub max_in_flight: Option<u32>,
@@ -127,6 +134,9 @@ pub struct TargetPrice {
     /// Prompt tokens read from the provider's cache; as `input` when absent.
     #[serde(default)]
     pub cached: Option<Amount>,
+    /// Prompt tokens written to the provider's cache; as `input` when absent.
+    #[serde(default)]
+    pub cache_write: Option<Amount>,
     /// Reasoning tokens; as `output` when absent.
     #[serde(default)]
     pub reasoning: Option<Amount>,
@@ -138,6 +148,7 @@ impl From<TargetPrice> for Price {
             input: price.input.0,
             output: price.output.0,
             cached: price.cached.map(|amount| amount.0),
+            cache_write: price.cache_write.map(|amount| amount.0),
             reasoning: price.reasoning.map(|amount| amount.0),
         }
     }
@@ -246,6 +257,8 @@ pub enum Reference {
 pub struct TargetSettings {
     /// What it charges, if that is known.
     pub price: Option<Price>,
+    /// The most tokens that it answers with.
+    pub max_output: u32,
     /// How many calls it is given at once.
     pub max_in_flight: u32,
     /// How many calls may wait for it beyond those.
@@ -254,7 +267,7 @@ pub struct TargetSettings {
 
 impl Default for TargetSettings {
     fn default() -> Self {
-        Self { price: None, max_in_flight: 1000, max_queue: 100 }
+        Self { price: None, max_output: 4096, max_in_flight: 1000, max_queue: 100 }
     }
 }
 
@@ -309,6 +322,7 @@ impl Models {
             known.price = target.price.map(Price::from).or(known.price);
             known.max_in_flight = target.max_in_flight.unwrap_or(known.max_in_flight);
             known.max_queue = target.max_queue.unwrap_or(known.max_queue);
+            known.max_output = target.max_output.unwrap_or(known.max_output);
         }
         settings
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tradewind_access::Grant;
 use tradewind_core::{Code, Dialect, ModelName, Moment, TargetId, nearest};
 use tradewind_decide::{Group, Member, MemberKind, Strategy};
 use tradewind_dispatch::{AnswerLimits, Lane};
@@ -95,15 +96,17 @@ impl Snapshot {
                 group,
                 leaves.lanes,
                 leaves.links,
+                &needs.estimator,
                 terms(Some(entry), limits.answer, now),
                 last_resort.cloned(),
             );
-            built.insert(entry.name.value.as_str().to_owned(), Arc::new(model));
+            built.insert(entry.name.value.as_str().to_owned(), Arc::new(model.strict(entry.strict)));
         }
         let settings = std::mem::take(&mut builder.settings);
         let any = links.is_empty().then(|| {
             let group = Group::new(ModelName::new("any"), Strategy::Fallback, Vec::new());
-            Arc::new(Model::new(group, Vec::new(), Vec::new(), terms(None, limits.answer, now), Some(built_in)))
+            let terms = terms(None, limits.answer, now);
+            Arc::new(Model::new(group, Vec::new(), Vec::new(), &needs.estimator, terms, Some(built_in)))
         });
         let known = |target: &TargetId| links.iter().any(|link| link.name.as_str() == target.provider());
         Ok(Self {
@@ -120,7 +123,19 @@ impl Snapshot {
 
     /// The model that callers mean by `name`: an entry of `models`, else `provider/model`, else an upstream id that one
     /// provider alone has.
-    pub(crate) fn resolve(&self, name: &str, needs: &Needs, now: Moment) -> Result<Arc<Model>, Refusal> {
+    ///
+    /// # Errors
+    /// 404 when there is none, with the nearest name that `grant` may use; 403 when `grant` may not use it. What is
+    /// compared with the allow-list is what the name stands for, so that no other spelling gets past it.
+    pub(crate) fn resolve(&self, name: &str, grant: &Grant, needs: &Needs, now: Moment) -> Result<Arc<Model>, Refusal> {
+        let model = self.find(name, grant, needs, now)?;
+        if grant.allows(&resource(model.name.as_str())) {
+            return Ok(model);
+        }
+        Err(not_allowed(name, grant))
+    }
+
+    fn find(&self, name: &str, grant: &Grant, needs: &Needs, now: Moment) -> Result<Arc<Model>, Refusal> {
         if let Some(model) = self.models.get(name) {
             return Ok(model.clone());
         }
@@ -132,24 +147,30 @@ impl Snapshot {
         {
             return Ok(Arc::new(self.direct(&target, link, needs, now)));
         }
-        let mut at = self.discovered.iter().filter(|target| target.model() == name);
+        let is_it = |target: &&TargetId| target.model() == name;
+        let allowed = |target: &&TargetId| grant.allows(&resource(target.as_str()));
+        let mut at = self.discovered.iter().filter(is_it).filter(allowed);
         match (at.next(), at.next()) {
             (Some(target), None) => match self.link(target.provider()) {
                 Some(link) => Ok(Arc::new(self.direct(target, link, needs, now))),
-                None => Err(self.unknown(name)),
+                None => Err(self.unknown(name, grant)),
             },
             (Some(first), Some(second)) => {
                 let message =
                     format!("`{}` is at more than one provider: ask for `{first}` or `{second}`", short(name));
                 Err(Refusal::new(Code::UnknownModel, message).in_field("model"))
             }
-            (None, _) => Err(self.unknown(name)),
+            (None, _) => match self.discovered.iter().find(is_it) {
+                Some(target) => Err(not_allowed(target.model(), grant)),
+                None => Err(self.unknown(name, grant)),
+            },
         }
     }
 
-    fn unknown(&self, name: &str) -> Refusal {
-        let names = self.names.iter().map(ModelName::as_str);
-        let upstream = self.discovered.iter().flat_map(|target| [target.model(), target.as_str()]);
+    fn unknown(&self, name: &str, grant: &Grant) -> Refusal {
+        let names = self.names.iter().map(ModelName::as_str).filter(|name| grant.allows(&resource(name)));
+        let upstream = self.discovered.iter().filter(|target| grant.allows(&resource(target.as_str())));
+        let upstream = upstream.flat_map(|target| [target.model(), target.as_str()]);
         let hint = match nearest(name, names.chain(upstream)) {
             Some(right) => format!("did you mean `{right}`?"),
             None => "GET /v1/models lists what there is; provider/model asks a provider directly".to_owned(),
@@ -162,7 +183,8 @@ impl Snapshot {
         let settings = self.settings.get(target).copied().unwrap_or_default();
         let lane = lane(target, link, &settings, needs, now);
         let group = Group::new(ModelName::new(target.as_str()), Strategy::Fallback, vec![Member::target(0)]);
-        Model::new(group, vec![lane], vec![link.clone()], terms(None, self.limits.answer, now), None)
+        let terms = terms(None, self.limits.answer, now);
+        Model::new(group, vec![lane], vec![link.clone()], &needs.estimator, terms, None)
     }
 
     /// All providers that take paths which the gateway does not know, in the order of the file.
@@ -179,7 +201,7 @@ impl Snapshot {
             .collect();
         let members = (0..links.len()).map(Member::target).collect();
         let group = Group::new(ModelName::new("passthrough"), Strategy::Fallback, members);
-        Some(Model::new(group, lanes, links, terms(None, self.limits.answer, now), None))
+        Some(Model::new(group, lanes, links, &needs.estimator, terms(None, self.limits.answer, now), None))
     }
 
     fn link(&self, provider: &str) -> Option<&Arc<Link>> {
@@ -208,11 +230,11 @@ impl Snapshot {
         }
     }
 
-    /// What may be asked for: the names of the file first, then what providers have told.
-    pub(crate) fn listed(&self) -> Vec<String> {
-        let mut listed: Vec<String> = self.names.iter().map(|name| name.as_str().to_owned()).collect();
-        listed.extend(self.discovered.iter().map(|target| target.as_str().to_owned()));
-        listed
+    /// What `grant` may ask for: the names of the file first, then what providers have told.
+    pub(crate) fn listed(&self, grant: &Grant) -> Vec<String> {
+        let names = self.names.iter().map(ModelName::as_str);
+        let listed = names.chain(self.discovered.iter().map(TargetId::as_str));
+        listed.filter(|name| grant.allows(&resource(name))).map(str::to_owned).collect()
     }
 
     pub(crate) fn discovered(&self) -> &[TargetId] {
@@ -220,8 +242,18 @@ impl Snapshot {
     }
 }
 
+fn not_allowed(name: &str, grant: &Grant) -> Refusal {
+    let message = format!("the key `{}` may not use `{}`", grant.name().map_or("", |name| name), short(name));
+    Refusal::new(Code::NotAllowed, message).in_field("model")
+}
+
+/// What an allow-list calls the model `name`.
+pub(crate) fn resource(name: &str) -> String {
+    ["models/", name].concat()
+}
+
 /// A name of a caller's, short enough for a message.
-fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     name.chars().take(100).collect()
 }
 
@@ -232,7 +264,14 @@ fn size(bytes: tradewind_policy::ByteSize) -> usize {
 fn lane(target: &TargetId, link: &Link, settings: &TargetSettings, needs: &Needs, now: Moment) -> Lane {
     let live = needs.targets.get(target, now);
     live.set_limits(settings.max_in_flight, settings.max_queue);
-    Lane { target: live, route: link.route.clone(), keys: link.keys.clone(), price: settings.price }
+    Lane {
+        target: live,
+        route: link.route.clone(),
+        keys: link.keys.clone(),
+        server: link.server.clone(),
+        max_output: u64::from(settings.max_output),
+        price: settings.price,
+    }
 }
 
 /// The leaves of one model, each target once.

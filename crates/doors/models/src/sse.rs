@@ -11,6 +11,17 @@ use tradewind_dispatch::Outbox;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// What becomes of an event.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// It is passed on byte for byte.
+    AsItCame,
+    /// Nothing of it is passed on.
+    Nothing,
+    /// These bytes are passed on in its place.
+    Instead(Bytes),
+}
+
 /// Cuts a stream into events.
 #[derive(Debug)]
 pub(crate) struct Splitter {
@@ -67,9 +78,9 @@ impl Splitter {
         Self { kept: BytesMut::new(), scan: Scan::default(), limit }
     }
 
-    /// Takes `chunk`, shows each complete event to `each`, and passes on those for which it says so. Neighbours leave as
-    /// one piece: what came as one chunk leaves as one. After an error nothing may be pushed any more; what came before
-    /// it has been passed on.
+    /// Takes `chunk`, shows each complete event to `each`, and passes on what it says. Neighbours that go on as they came
+    /// leave as one piece: what came as one chunk leaves as one. After an error nothing may be pushed any more; what came
+    /// before it has been passed on.
     ///
     /// # Errors
     /// When an event is over the limit, or `each` says so.
@@ -77,7 +88,7 @@ impl Splitter {
         &mut self,
         chunk: Bytes,
         out: &mut Outbox,
-        mut each: impl FnMut(&[u8]) -> Result<bool, Fault>,
+        mut each: impl FnMut(&[u8]) -> Result<Pass, Fault>,
     ) -> Result<(), Fault> {
         let buffer = if self.kept.is_empty() {
             chunk
@@ -94,9 +105,12 @@ impl Splitter {
         let (mut from, mut begin) = (0, 0);
         while let Some(end) = self.scan.event_end(&buffer) {
             match each(&buffer[begin..end]) {
-                Ok(true) => {}
-                Ok(false) => {
+                Ok(Pass::AsItCame) => {}
+                Ok(other) => {
                     out.push(buffer.slice(from..begin));
+                    if let Pass::Instead(bytes) = other {
+                        out.push(bytes);
+                    }
                     from = end;
                 }
                 Err(fault) => {
@@ -169,7 +183,7 @@ mod tests {
             splitter
                 .push(Bytes::copy_from_slice(chunk), &mut out, |event| {
                     events.push(event.to_vec());
-                    Ok(true)
+                    Ok(Pass::AsItCame)
                 })
                 .unwrap();
             let passed: Vec<u8> = std::iter::from_fn(|| out.pop()).flatten().collect();
@@ -213,22 +227,29 @@ mod tests {
     #[test]
     fn an_event_over_the_limit_is_a_fault() {
         let mut splitter = Splitter::new(10);
-        let fault =
-            splitter.push(Bytes::from_static(b"data: 0123456789"), &mut Outbox::default(), |_| Ok(true)).unwrap_err();
+        let chunk = Bytes::from_static(b"data: 0123456789");
+        let fault = splitter.push(chunk, &mut Outbox::default(), |_| Ok(Pass::AsItCame)).unwrap_err();
         assert_eq!(fault.kind, FaultKind::TooLarge);
     }
 
     #[test]
-    fn events_that_are_not_wanted_are_left_out() {
+    fn events_are_left_out_and_replaced() {
         let mut splitter = Splitter::new(100);
         let mut out = Outbox::default();
         let chunk = Bytes::from_static(b"data: 1\n\ndata: 2\n\ndata: 3\n\ndata: 4\n\ndata: 5");
-        splitter.push(chunk, &mut out, |event| Ok(event != b"data: 2\n\n")).unwrap();
+        let each = |event: &[u8]| {
+            Ok(match event {
+                b"data: 2\n\n" => Pass::Nothing,
+                b"data: 4\n\n" => Pass::Instead(Bytes::from_static(b"data: four\n\n")),
+                _ => Pass::AsItCame,
+            })
+        };
+        splitter.push(chunk, &mut out, each).unwrap();
         let pieces: Vec<Bytes> = std::iter::from_fn(|| out.pop()).collect();
-        assert_eq!(pieces, ["data: 1\n\n", "data: 3\n\ndata: 4\n\n"]);
+        assert_eq!(pieces, ["data: 1\n\n", "data: 3\n\n", "data: four\n\n"]);
         let fault = Fault::new(FaultKind::BadEvent, "on purpose");
         let result = splitter.push(Bytes::from_static(b"\n\ndata: 6\n\n"), &mut out, |event| {
-            if event == b"data: 6\n\n" { Err(fault.clone()) } else { Ok(true) }
+            if event == b"data: 6\n\n" { Err(fault.clone()) } else { Ok(Pass::AsItCame) }
         });
         assert_eq!((result, out.pop()), (Err(fault), Some(Bytes::from_static(b"data: 5\n\n"))));
     }

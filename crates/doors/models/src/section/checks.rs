@@ -138,6 +138,7 @@ impl<'a> Check<'a> {
                 ("price", target.price.is_some()),
                 ("max-in-flight", target.max_in_flight.is_some()),
                 ("max-queue", target.max_queue.is_some()),
+                ("max-output", target.max_output.is_some()),
             ] {
                 if is_set {
                     let message = format!("`{key}` belongs to provider/model, and `{}` is a model", reference.shown());
@@ -165,13 +166,14 @@ impl<'a> Check<'a> {
     }
 
     /// A target is one thing wherever it is used, so two places may not say different things about it.
-    fn said_once(&mut self, target: &'a Target, said: &mut HashMap<TargetId, [Option<Said<'a>>; 3]>) {
+    fn said_once(&mut self, target: &'a Target, said: &mut HashMap<TargetId, [Option<Said<'a>>; 4]>) {
         let Some(Reference::Target(id)) = self.models.resolve(&target.reference) else { return };
         let price = target.price.map(|price| serde_json::to_string(&price).unwrap_or_default());
         let now = [
             ("price", price),
             ("max-in-flight", target.max_in_flight.map(|count| count.to_string())),
             ("max-queue", target.max_queue.map(|count| count.to_string())),
+            ("max-output", target.max_output.map(|count| count.to_string())),
         ];
         let known = said.entry(id).or_default();
         for ((key, value), known) in now.into_iter().zip(known) {

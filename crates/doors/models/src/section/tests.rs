@@ -56,7 +56,7 @@ fn a_model_with_targets_has_all_defaults() {
     assert_eq!((entry.retry.extra.0, entry.retry.attempts), (0.2, 4));
     assert_eq!((entry.targets[0].weight, entry.targets[0].price), (1, None));
     let settings = models.target_settings();
-    assert_eq!(settings.get("openai/gpt"), Some(&TargetSettings { price: None, max_in_flight: 1000, max_queue: 100 }));
+    assert_eq!(settings.get("openai/gpt"), Some(&TargetSettings::default()));
 }
 
 #[test]
@@ -106,10 +106,10 @@ responders:
     assert_eq!(models.responder("house-rules").map(|responder| responder.rules.len()), Some(1));
     assert_eq!(models.responder("rules"), None, "the built-in one is in no file");
     let settings = models.target_settings();
-    let price = Price { input: 0.25, output: 2.0, cached: Some(0.025), reasoning: None };
+    let price = Price { input: 0.25, output: 2.0, cached: Some(0.025), cache_write: None, reasoning: None };
     assert_eq!(
         settings.get("openai/gpt-5-mini"),
-        Some(&TargetSettings { price: Some(price), max_in_flight: 8, max_queue: 0 }),
+        Some(&TargetSettings { price: Some(price), max_in_flight: 8, max_queue: 0, ..TargetSettings::default() }),
         "said in one place, true wherever it is used"
     );
     assert_eq!(settings.len(), 3);
@@ -300,7 +300,7 @@ fn targets_have_their_bounds() {
         ),
         (
             "openai/x",
-            "models[0].targets[0]: expected a map with the keys `use`, `weight`, `price`, `max-in-flight`, `max-queue`, found the text `openai/x`",
+            "models[0].targets[0]: expected a map with the keys `use`, `weight`, `price`, `max-output`, `max-in-flight`, `max-queue`, found the text `openai/x`",
         ),
         ("{weight: 1}", "models[0].targets[0]: `use` is missing"),
         ("", "models[0]: nothing can answer: there are no targets"),
@@ -332,7 +332,7 @@ fn every_entry_is_looked_at() {
             "TW4003 models[0].strategy: expected one of select, fallback, weighted, least-latency, found the text `fastest`",
             "TW4003 models[0].targets[0].weight: expected a whole number from 0 to 4294967295, found the text `lots`",
             "TW4004 models[0].targets[1].use: no provider named `opnai`",
-            "TW4003 models[0].targets[2]: expected a map with the keys `use`, `weight`, `price`, `max-in-flight`, `max-queue`, found the number 7",
+            "TW4003 models[0].targets[2]: expected a map with the keys `use`, `weight`, `price`, `max-output`, `max-in-flight`, `max-queue`, found the number 7",
             "TW4003 models[1]: nothing can answer: there are no targets",
             "TW4003 models[1].timeouts.idle: expected a time span like 250ms, 8s, 5m, 1h or 30d, found the text `soon`",
             "TW4003 models[1].timeouts.total: expected a time span like 250ms, 8s, 5m, 1h or 30d, found the text `later`",

@@ -1,0 +1,204 @@
+//! Whether each target of a model can be asked what a call asks, and in which form: as the caller sent it, or translated
+//! into another wire format. Worked out once a call, before the decision.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tradewind_core::{Code, Dialect, Moment, TargetId};
+use tradewind_dialects::{RequestOptions, TranslatedRequest, Wire, translate_request};
+use tradewind_dispatch::Lane;
+
+use crate::ask::{Ask, Operation};
+use crate::link::{Link, Optional};
+
+/// What a call asks of its target.
+#[derive(Clone, Copy)]
+pub(crate) struct Wish<'a> {
+    /// The request; `None` for a path that the gateway does not know.
+    pub(crate) ask: Option<&'a Ask>,
+    /// Whether hints have to be expressed, too.
+    pub(crate) strict: bool,
+    /// Whether the target has to have a price.
+    pub(crate) needs_price: bool,
+    /// The target that keeps the previous response.
+    pub(crate) kept_by: Option<&'a TargetId>,
+}
+
+/// How a target is asked.
+#[derive(Clone, Debug)]
+pub(crate) enum Form {
+    /// As the caller sent it.
+    AsItCame,
+    /// In another wire format.
+    Translated(Arc<Translated>),
+    /// As the caller sent it, at a path that not all providers of this dialect have; in the other form, if there is one,
+    /// when the provider says so.
+    AsItCameOr(Result<Arc<Translated>, Unfit>),
+}
+
+/// A request in another wire format.
+#[derive(Debug)]
+pub(crate) struct Translated {
+    /// Which one.
+    pub(crate) wire: Wire,
+    /// The request.
+    pub(crate) request: TranslatedRequest,
+}
+
+/// Why a target cannot be asked at all, now or later.
+#[derive(Clone, Debug)]
+pub(crate) struct Unfit {
+    /// For a person.
+    pub(crate) why: Cow<'static, str>,
+    /// What the caller is told when this is true of all targets.
+    pub(crate) code: Code,
+    /// The field of the request that is in the way.
+    pub(crate) field: Option<String>,
+}
+
+/// How each target of a model can be asked, by leaf. Empty stands for "all of them as it came", the usual case.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fits(Vec<Result<Form, Unfit>>);
+
+impl Fits {
+    /// Works out how the targets can be asked for `wish`.
+    pub(crate) fn new(wish: &Wish<'_>, lanes: &[Lane], links: &[Arc<Link>], now: Moment) -> Self {
+        let plain = !wish.needs_price
+            && wish.ask.is_some_and(|ask| {
+                ask.operation != Operation::Responses
+                    && links.iter().all(|link| link.dialect == ask.operation.dialect())
+            });
+        if plain {
+            return Self::default();
+        }
+        let mut translations = Translations::default();
+        let fit = lanes.iter().zip(links).map(|(lane, link)| {
+            if wish.needs_price && lane.price.is_none() {
+                return Err(Unfit::new(Code::NotAllowed, "has no price, and the key has a budget in money"));
+            }
+            let Some(ask) = wish.ask else {
+                let refusal = Unfit::new(Code::UnknownPath, "its provider has no `passthrough: true`");
+                return if link.passthrough { Ok(Form::AsItCame) } else { Err(refusal) };
+            };
+            form(wish, ask, lane, link, now, &mut translations)
+        });
+        Self(fit.collect())
+    }
+
+    /// How target `leaf` is asked.
+    pub(crate) fn form(&self, leaf: usize) -> &Form {
+        match self.0.get(leaf) {
+            Some(Ok(form)) => form,
+            _ => &Form::AsItCame,
+        }
+    }
+
+    /// Why target `leaf` cannot be asked.
+    pub(crate) fn unfit(&self, leaf: usize) -> Option<&Unfit> {
+        self.0.get(leaf)?.as_ref().err()
+    }
+
+    /// The reason that counts when no target can ever be asked: what is wrong with the request itself before what only
+    /// some target cannot express.
+    pub(crate) fn nobody(&self) -> Option<&Unfit> {
+        if self.0.iter().any(Result::is_ok) {
+            return None;
+        }
+        let reasons = || self.0.iter().filter_map(|fit| fit.as_ref().err());
+        let weight = |unfit: &Unfit| match unfit.code {
+            Code::BadField => 0,
+            Code::Inexpressible => 1,
+            Code::UnknownResponse => 2,
+            _ => 3,
+        };
+        reasons().min_by_key(|unfit| weight(unfit))
+    }
+}
+
+impl Unfit {
+    fn new(code: Code, why: impl Into<Cow<'static, str>>) -> Self {
+        Self { why: why.into(), code, field: None }
+    }
+}
+
+/// The translations of one request, each made once.
+#[derive(Default)]
+struct Translations(SmallVec<[(Wire, RequestOptions, Translation); 2]>);
+
+type Translation = Result<Arc<Translated>, Unfit>;
+
+impl Translations {
+    fn to(&mut self, wire: Wire, ask: &Ask, options: RequestOptions) -> Translation {
+        if let Some((_, _, known)) = self.0.iter().find(|(to, with, _)| (*to, *with) == (wire, options)) {
+            return known.clone();
+        }
+        let made = translate(ask, wire, options);
+        self.0.push((wire, options, made.clone()));
+        made
+    }
+}
+
+fn translate(ask: &Ask, to: Wire, options: RequestOptions) -> Translation {
+    let Some(from) = ask.operation.wire() else {
+        let why = format!("speaks {}, which has no {}", to.dialect(), ask.operation.name());
+        return Err(Unfit::new(Code::Inexpressible, why));
+    };
+    match translate_request(from, to, ask.body(), &options) {
+        Ok(request) => Ok(Arc::new(Translated { wire: to, request })),
+        Err(obstacle) => {
+            let code = if obstacle.invalid { Code::BadField } else { Code::Inexpressible };
+            let why = if obstacle.invalid {
+                format!("the field `{}` is wrong: {}", obstacle.field, obstacle.why)
+            } else {
+                format!("cannot be asked in the format of {}: `{}`: {}", to.name(), obstacle.field, obstacle.why)
+            };
+            Err(Unfit { why: why.into(), code, field: Some(obstacle.field) })
+        }
+    }
+}
+
+fn form(
+    wish: &Wish<'_>,
+    ask: &Ask,
+    lane: &Lane,
+    link: &Link,
+    now: Moment,
+    translations: &mut Translations,
+) -> Result<Form, Unfit> {
+    let options = RequestOptions {
+        strict: wish.strict,
+        token_limit: link.token_limit,
+        max_tokens: u32::try_from(lane.max_output).unwrap_or(u32::MAX),
+    };
+    match (ask.operation, link.dialect) {
+        (Operation::Responses, Dialect::OpenAi) => {
+            if let Some(keeper) = wish.kept_by {
+                return if lane.target.id() == keeper {
+                    Ok(Form::AsItCameOr(Err(Unfit::new(Code::UnknownResponse, "only its keeper can go on from it"))))
+                } else {
+                    Err(Unfit {
+                        why: format!("`previous_response_id`: that response is kept by {keeper}").into(),
+                        code: Code::UnknownResponse,
+                        field: Some("previous_response_id".to_owned()),
+                    })
+                };
+            }
+            let translated = translations.to(Wire::Chat, ask, options);
+            if link.may_have(Optional::Responses, lane.target.id().model(), now) {
+                return Ok(Form::AsItCameOr(translated));
+            }
+            translated.map(Form::Translated)
+        }
+        (Operation::CountTokens, Dialect::OpenAi) => {
+            if link.may_have(Optional::CountTokens, lane.target.id().model(), now) {
+                let none = Unfit::new(Code::Inexpressible, "has no path that counts tokens");
+                return Ok(Form::AsItCameOr(Err(none)));
+            }
+            Err(Unfit::new(Code::Inexpressible, "has no path that counts tokens"))
+        }
+        (operation, dialect) if operation.dialect() == dialect => Ok(Form::AsItCame),
+        (_, Dialect::Anthropic) => translations.to(Wire::Messages, ask, options).map(Form::Translated),
+        (_, Dialect::OpenAi) => translations.to(Wire::Chat, ask, options).map(Form::Translated),
+    }
+}
