@@ -5,6 +5,9 @@ use tradewind_core::Dialect;
 
 use crate::text;
 
+/// Where the words of a prompt stand.
+const PROMPT: [&str; 5] = ["system", "instructions", "messages", "prompt", "input"];
+
 /// Which endpoint a path is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
@@ -13,6 +16,7 @@ pub(crate) enum Endpoint {
     Embeddings,
     Messages,
     CountTokens,
+    Responses,
     Models,
     Model(String),
     /// Any other path.
@@ -28,6 +32,7 @@ impl Endpoint {
             ("POST", "/v1/embeddings") => Self::Embeddings,
             ("POST", "/v1/messages") => Self::Messages,
             ("POST", "/v1/messages/count_tokens") => Self::CountTokens,
+            ("POST", "/v1/responses") => Self::Responses,
             ("GET", "/v1/models") => Self::Models,
             ("GET", _) => path.strip_prefix("/v1/models/").map_or(Self::Echo, |model| Self::Model(model.to_owned())),
             _ => Self::Echo,
@@ -46,7 +51,12 @@ impl Endpoint {
     pub(crate) fn has_model(&self) -> bool {
         matches!(
             self,
-            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Messages | Self::CountTokens
+            Self::ChatCompletions
+                | Self::Completions
+                | Self::Embeddings
+                | Self::Messages
+                | Self::CountTokens
+                | Self::Responses
         )
     }
 }
@@ -97,9 +107,10 @@ impl Ask {
         if endpoint == Endpoint::Messages && body["max_tokens"].as_u64().is_none() {
             return Err("`max_tokens` is missing or not a number".to_owned());
         }
-        let most_tokens = body["max_completion_tokens"].as_u64().or_else(|| body["max_tokens"].as_u64());
+        let limits = ["max_completion_tokens", "max_tokens", "max_output_tokens"];
+        let most_tokens = limits.into_iter().find_map(|limit| body[limit].as_u64());
         let mut prompt_tokens = 0;
-        for part in ["system", "messages", "prompt", "input"] {
+        for part in PROMPT {
             prompt_tokens += count_words(&body[part]);
         }
         let ask = Self {
@@ -118,7 +129,7 @@ impl Ask {
     /// A number that is the same for the same request to the same model, whether streamed or not.
     pub(crate) fn seed(&self, seed: u64) -> u64 {
         let mut asked = String::new();
-        for part in ["system", "messages", "prompt", "input"] {
+        for part in PROMPT {
             asked.push_str(&self.body[part].to_string());
         }
         text::mix(seed ^ text::hash(asked.as_bytes()) ^ text::hash(self.model.as_bytes()).rotate_left(17))
@@ -141,12 +152,11 @@ fn count_words(value: &Value) -> u64 {
 /// The tool that the answer should call: a forced one, or the first when the last message is the user's and has the
 /// word "tool" in it.
 fn wanted_tool(endpoint: &Endpoint, body: &Value) -> Option<ToolAsk> {
-    let openai = match endpoint {
-        Endpoint::ChatCompletions => true,
-        Endpoint::Messages => false,
-        _ => return None,
-    };
-    let tools: Vec<ToolAsk> = body["tools"].as_array()?.iter().filter_map(|tool| read_tool(tool, openai)).collect();
+    if !matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::Responses) {
+        return None;
+    }
+    let read = |tool| read_tool(tool, endpoint);
+    let tools: Vec<ToolAsk> = body["tools"].as_array()?.iter().filter_map(read).collect();
     let choice = &body["tool_choice"];
     let kind = choice.as_str().or_else(|| choice["type"].as_str()).unwrap_or("auto");
     let forced_name = choice["name"].as_str().or_else(|| choice["function"]["name"].as_str());
@@ -161,14 +171,21 @@ fn wanted_tool(endpoint: &Endpoint, body: &Value) -> Option<ToolAsk> {
     tools.into_iter().find(|tool| forced_name.is_none_or(|name| name == tool.name))
 }
 
-fn read_tool(tool: &Value, openai: bool) -> Option<ToolAsk> {
-    let (owner, schema) = if openai { (&tool["function"], "parameters") } else { (tool, "input_schema") };
+fn read_tool(tool: &Value, endpoint: &Endpoint) -> Option<ToolAsk> {
+    let (owner, schema) = match endpoint {
+        Endpoint::ChatCompletions => (&tool["function"], "parameters"),
+        Endpoint::Responses => (tool, "parameters"),
+        _ => (tool, "input_schema"),
+    };
     Some(ToolAsk { name: owner["name"].as_str()?.to_owned(), schema: owner[schema].clone() })
 }
 
 /// The text of the last message, when it is the user's and not the result of a tool.
 fn last_user_text(body: &Value) -> Option<String> {
-    let last = body["messages"].as_array()?.last()?;
+    if let Value::String(text) = &body["input"] {
+        return Some(text.clone());
+    }
+    let last = body["messages"].as_array().or_else(|| body["input"].as_array())?.last()?;
     if last["role"] != "user" {
         return None;
     }

@@ -135,13 +135,15 @@ impl Answers {
             let body = br#"{"model": "bench", "max_tokens": 100000, "messages": [], "input": "bench", "prompt": ""}"#;
             Ask::read(endpoint, body).expect("the body written here is right").0
         };
-        let composed = |endpoint: &Endpoint| {
-            Composed::new(&ask(endpoint.clone()), &options.name, options.seed, options.answer_tokens)
-        };
+        let composed = |ask: &Ask| Composed::new(ask, &options.name, options.seed, options.answer_tokens, None);
         let interval = options.token_interval();
-        let whole = |endpoint: Endpoint| rendered(Reply::json(200, &composed(&endpoint).whole(&endpoint)));
+        let whole = |endpoint: Endpoint| {
+            let ask = ask(endpoint);
+            rendered(Reply::json(200, &composed(&ask).whole(&ask)))
+        };
         let stream = |endpoint: Endpoint| {
-            let events = composed(&endpoint).events(&endpoint, true);
+            let ask = Ask { include_usage: true, ..ask(endpoint) };
+            let events = composed(&ask).events(&ask);
             let mut parts = Vec::new();
             for part in sse::encode(&events, None) {
                 if part.is_content() && !interval.is_zero() {

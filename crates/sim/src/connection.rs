@@ -10,6 +10,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::request::{BodyLength, Head, MOST_BODY, parse_chunked};
 use crate::script::Step;
+use crate::stats::Recorder;
 
 /// The byte stream.
 pub(crate) enum Io {
@@ -169,14 +170,18 @@ impl Connection {
         self.ahead.clear();
     }
 
-    /// Plays a script.
-    pub(crate) async fn play(&mut self, steps: &[Step]) -> Played {
+    /// Plays a script. What it charges for is noted as far as it comes.
+    pub(crate) async fn play(&mut self, steps: &[Step], recorder: &Recorder) -> Played {
         for step in steps {
             let done = match step {
                 Step::Send(bytes) => self.send(bytes).await,
                 Step::Repeat(bytes, times) => self.repeat(bytes, *times).await,
                 Step::Wait(time) => self.wait(*time).await,
                 Step::Hang => self.wait(Duration::MAX).await,
+                Step::Charge(charge) => {
+                    recorder.charge(charge);
+                    true
+                }
                 Step::Close => {
                     self.close().await;
                     true

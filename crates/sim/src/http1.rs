@@ -9,7 +9,7 @@ use crate::request::Head;
 use crate::script::Reply;
 use crate::shared::{Shared, Ticket};
 use crate::stats::Ending;
-use crate::{Injection, ParseFaultError, SimFault};
+use crate::{Injection, ParseFaultError, SimFault, admin};
 
 /// Serves requests on a connection of HTTP/1.1 until either side closes it.
 pub(crate) async fn serve(mut connection: Connection, number: u64, shared: &Shared) {
@@ -23,7 +23,7 @@ pub(crate) async fn serve(mut connection: Connection, number: u64, shared: &Shar
         let head = match connection.read_head().await {
             Ok(head) => head,
             Err(ReadError::Gone) => return,
-            Err(ReadError::Bad(status, message)) => return refuse(connection, status, &message).await,
+            Err(ReadError::Bad(status, message)) => return refuse(connection, shared, status, &message).await,
         };
         let keep_alive = head.keep_alive;
         let kept = match head.path.strip_prefix("/sim/") {
@@ -41,10 +41,10 @@ pub(crate) async fn serve(mut connection: Connection, number: u64, shared: &Shar
 }
 
 /// Answers something that is not HTTP, and closes.
-async fn refuse(mut connection: Connection, status: u16, message: &str) {
+async fn refuse(mut connection: Connection, shared: &Shared, status: u16, message: &str) {
     let body = error_body(Dialect::OpenAi, status, "invalid_request_error", None, message);
     let (steps, _) = Plan::at_once(Reply::json(status, &body)).script();
-    connection.play(&steps).await;
+    connection.play(&steps, &shared.recorder).await;
     connection.close().await;
 }
 
@@ -56,7 +56,7 @@ async fn call(connection: &mut Connection, number: u64, served: u64, shared: &Sh
         Ok(early) => early.map(|fault| shared.resolve(&fault, &mut random)),
         Err(error) => {
             ticket.ending = Ending::BrokenOff;
-            return answer_bad_fault(connection, &head, &error).await;
+            return answer_bad_fault(connection, shared, &head, &error).await;
         }
     };
     let early_fault = early.as_ref().and_then(|resolved| resolved.fault.as_ref()).map(Injection::fault);
@@ -73,14 +73,14 @@ async fn call(connection: &mut Connection, number: u64, served: u64, shared: &Sh
         match connection.read_body(&head).await {
             Ok(body) => {
                 let planned = shared.plan_call(&head, &body, early, random, ticket.id);
-                return finish(connection, planned, ticket).await;
+                return finish(connection, shared, planned, ticket).await;
             }
             Err(ReadError::Gone) => return false,
             Err(ReadError::Bad(status, message)) => {
                 ticket.ending = Ending::BrokenOff;
                 let body = error_body(Dialect::OpenAi, status, "invalid_request_error", None, &message);
                 let (steps, _) = Plan::at_once(Reply::json(status, &body)).script();
-                connection.play(&steps).await;
+                connection.play(&steps, &shared.recorder).await;
                 connection.close().await;
                 return false;
             }
@@ -88,17 +88,17 @@ async fn call(connection: &mut Connection, number: u64, served: u64, shared: &Sh
     }
     // The body is left unread: the connection cannot go on.
     let planned = shared.plan_call(&head, &[], early, random, ticket.id);
-    if finish(connection, planned, ticket).await {
+    if finish(connection, shared, planned, ticket).await {
         connection.close().await;
     }
     false
 }
 
 /// Plays what was planned and notes how it ended. Returns whether the connection is still of use.
-async fn finish(connection: &mut Connection, planned: Plan, mut ticket: Ticket<'_>) -> bool {
+async fn finish(connection: &mut Connection, shared: &Shared, planned: Plan, mut ticket: Ticket<'_>) -> bool {
     let bare = matches!(planned, Plan::Bare(_));
     let (steps, keep) = planned.script();
-    let played = connection.play(&steps).await;
+    let played = connection.play(&steps, &shared.recorder).await;
     ticket.ending = match played {
         Played::Complete if !bare => Ending::Complete,
         Played::Complete | Played::Reset => Ending::BrokenOff,
@@ -107,34 +107,18 @@ async fn finish(connection: &mut Connection, planned: Plan, mut ticket: Ticket<'
     keep && played == Played::Complete
 }
 
-async fn answer_bad_fault(connection: &mut Connection, head: &Head, error: &ParseFaultError) -> bool {
+async fn answer_bad_fault(connection: &mut Connection, shared: &Shared, head: &Head, error: &ParseFaultError) -> bool {
     if connection.read_body(head).await.is_err() {
         return false;
     }
     let body = error_body(Dialect::OpenAi, 400, "sim_error", Some("unknown_fault"), &error.to_string());
     let (steps, _) = Plan::at_once(Reply::json(400, &body)).script();
-    connection.play(&steps).await == Played::Complete
+    connection.play(&steps, &shared.recorder).await == Played::Complete
 }
 
 /// The sim's own paths.
 async fn administer(connection: &mut Connection, shared: &Shared, head: &Head, path: &str) -> bool {
     let Ok(body) = connection.read_body(head).await else { return false };
-    let reply = match (head.method.as_str(), path) {
-        ("GET", "stats") => {
-            let mut requests = shared.recorder.requests();
-            let older = requests.len().saturating_sub(100);
-            Reply::json(200, &serde_json::json!({"stats": shared.recorder.stats(), "last": requests.split_off(older)}))
-        }
-        ("POST", "fault") => match shared.set_fault_text(&body) {
-            Ok(fault) => Reply::json(200, &serde_json::json!({"fault": fault})),
-            Err(error) => Reply::json(400, &serde_json::json!({"error": error})),
-        },
-        (_, "redirected") => {
-            shared.recorder.count(|stats| stats.followed_redirects += 1);
-            Reply::json(200, &serde_json::json!({"redirected": true}))
-        }
-        _ => Reply::json(404, &serde_json::json!({"error": "the sim has: GET stats, POST fault"})),
-    };
-    let (steps, _) = Plan::at_once(reply).script();
-    connection.play(&steps).await == Played::Complete
+    let (steps, _) = Plan::at_once(admin::answer(shared, &head.method, path, &body)).script();
+    connection.play(&steps, &shared.recorder).await == Played::Complete
 }

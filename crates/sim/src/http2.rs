@@ -144,7 +144,7 @@ async fn answer(
         Ok(early) => early.map(|fault| shared.resolve(&fault, &mut random)),
         Err(error) => {
             let body = error_body(Dialect::OpenAi, 400, "sim_error", Some("unknown_fault"), &error.to_string());
-            ticket.ending = send(respond, Reply::json(400, &body)).await;
+            ticket.ending = send(respond, Reply::json(400, &body), shared).await;
             return None;
         }
     };
@@ -181,18 +181,24 @@ async fn answer(
             respond.send_reset(Reason::INTERNAL_ERROR);
         }
         Plan::Reply { before, reply, .. } => {
+            if let Some(charge) = &reply.on_accept {
+                shared.recorder.charge(charge);
+            }
             tokio::select! {
                 () = tokio::time::sleep(before) => {}
                 _ = poll_fn(|context| respond.poll_reset(context)) => return None,
             }
-            ticket.ending = send(respond, *reply).await;
+            ticket.ending = send(respond, *reply, shared).await;
         }
     }
     None
 }
 
 /// Sends a reply as frames.
-async fn send(mut respond: SendResponse<Bytes>, reply: Reply) -> Ending {
+async fn send(mut respond: SendResponse<Bytes>, reply: Reply, shared: &Shared) -> Ending {
+    if let Some(charge) = &reply.on_head {
+        shared.recorder.charge(charge);
+    }
     let mut builder = http::Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         builder = builder.header(name, value);
@@ -218,6 +224,10 @@ async fn send(mut respond: SendResponse<Bytes>, reply: Reply) -> Ending {
                     () = tokio::time::sleep(*time) => true,
                     _ = poll_fn(|context| stream.poll_reset(context)) => false,
                 }
+            }
+            Part::Charge(charge) => {
+                shared.recorder.charge(charge);
+                true
             }
             Part::Hang => {
                 drop(poll_fn(|context| stream.poll_reset(context)).await);

@@ -15,7 +15,11 @@
 //!
 //! A fault is chosen by the request header `x-sim-fault: NAME[:ARG]`, by the model's name (`fast!mid-stream-cut`), as the
 //! standing fault, or at random by [`SimOptions::error_rate`]; the first of these that is there counts.
+//!
+//! What a model says can be written down beforehand ([`Sim::script`]); it is then rendered in whichever wire it is asked:
+//! chat completions, messages or responses, whole or streamed.
 
+mod admin;
 mod answer;
 mod anthropic;
 mod ask;
@@ -31,11 +35,14 @@ mod openai;
 mod options;
 mod plan;
 mod request;
+mod responses;
 mod script;
+mod scripted;
 mod server;
 mod shared;
 mod sse;
 mod stats;
+mod strict;
 mod text;
 mod tls;
 
@@ -44,5 +51,6 @@ pub use fault::{Injection, Needs, ParseFaultError, SeenIn, SimFault, Takes};
 pub use load::{Arrivals, Comparison, LoadOptions, LoadReport, Spread, compare_load, put_load};
 pub use network::{BlackHole, RefusedPort, UNRESOLVABLE_HOST};
 pub use options::{Delay, SimOptions, TlsOptions};
+pub use scripted::{Finish, ScriptedAnswer, ScriptedCall, ScriptedUsage, Thinking};
 pub use server::{Sim, SimError};
-pub use stats::{Ending, KEPT_BODY, KEPT_REQUESTS, SeenRequest, SimStats};
+pub use stats::{Charges, Ending, KEPT_BODY, KEPT_REQUESTS, SeenRequest, SimStats};

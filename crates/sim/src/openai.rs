@@ -3,24 +3,42 @@
 
 use serde_json::{Value, json};
 
-use crate::answer::{Composed, Data, Event, Place};
+use crate::answer::{Composed, Data, Event, Place, ToolCall, pieces};
 use crate::ask::Ask;
+use crate::scripted::Finish;
 use crate::text;
 
+/// Characters of thinking or refusal in one event.
+const PIECE: usize = 7;
+
 /// When everything was made.
-const CREATED: u64 = 1_760_000_000;
+pub(crate) const CREATED: u64 = 1_760_000_000;
 
 fn usage(answer: &Composed) -> Value {
-    json!({"prompt_tokens": answer.input, "completion_tokens": answer.output,
-        "total_tokens": answer.input + answer.output,
-        "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0}})
+    let all = answer.usage;
+    let mut prompt = json!({"cached_tokens": all.cached});
+    if all.cache_creation > 0 {
+        prompt["cache_write_tokens"] = json!(all.cache_creation);
+    }
+    json!({"prompt_tokens": all.input, "completion_tokens": all.output, "total_tokens": all.input + all.output,
+        "prompt_tokens_details": prompt, "completion_tokens_details": {"reasoning_tokens": all.reasoning}})
 }
 
 fn finish(answer: &Composed) -> &'static str {
-    match (&answer.tool, answer.limited) {
-        (Some(_), _) => "tool_calls",
-        (None, true) => "length",
-        (None, false) => "stop",
+    match answer.finish {
+        Finish::Stop | Finish::StopSequence(_) => "stop",
+        Finish::Length => "length",
+        Finish::ToolCalls => "tool_calls",
+        // A model that refuses in words has said all; a filter cuts the answer off.
+        Finish::Refusal if answer.refusal.is_some() => "stop",
+        Finish::Refusal => "content_filter",
+    }
+}
+
+/// Names the stop sequence in a choice, as vLLM does.
+fn name_stop(choice: &mut Value, answer: &Composed) {
+    if let Finish::StopSequence(sequence) = &answer.finish {
+        choice["stop_reason"] = Value::from(sequence.as_str());
     }
 }
 
@@ -29,15 +47,26 @@ fn fingerprint(answer: &Composed) -> String {
 }
 
 pub(crate) fn whole_chat(answer: &Composed) -> Value {
-    let mut message = json!({"role": "assistant", "content": answer.text(), "refusal": null});
-    if let Some(tool) = &answer.tool {
-        message["content"] = Value::Null;
-        message["tool_calls"] = json!([{"id": answer.id("call"), "type": "function",
-            "function": {"name": tool.name, "arguments": tool.arguments}}]);
+    let content = if answer.tokens.is_empty() && (!answer.calls.is_empty() || answer.finish == Finish::Refusal) {
+        Value::Null
+    } else {
+        Value::from(answer.text())
+    };
+    let mut message = json!({"role": "assistant", "content": content, "refusal": answer.refusal});
+    if let Some(thinking) = &answer.thinking {
+        message["reasoning_content"] = Value::from(thinking.text.as_str());
     }
+    if !answer.calls.is_empty() {
+        let calls = answer.calls.iter().map(|call| {
+            json!({"id": answer.call_id(call, "call"), "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments}})
+        });
+        message["tool_calls"] = calls.collect();
+    }
+    let mut choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": finish(answer)});
+    name_stop(&mut choice, answer);
     json!({"id": answer.id("chatcmpl"), "object": "chat.completion", "created": CREATED, "model": answer.model,
-        "system_fingerprint": fingerprint(answer), "usage": usage(answer),
-        "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": finish(answer)}]})
+        "system_fingerprint": fingerprint(answer), "usage": usage(answer), "choices": [choice]})
 }
 
 pub(crate) fn whole_completion(answer: &Composed) -> Value {
@@ -80,27 +109,54 @@ pub(crate) fn chat_events(answer: &Composed, include_usage: bool) -> Vec<Event> 
         json!({"id": answer.id("chatcmpl"), "object": "chat.completion.chunk", "created": CREATED,
             "model": answer.model, "system_fingerprint": fingerprint(answer), "choices": choices})
     };
+    // The first delta names the role, and the first call when there is nothing but calls.
+    let mut first = json!({"role": "assistant", "content": "", "refusal": null});
     let mut content = Vec::new();
-    match &answer.tool {
-        Some(tool) => {
-            let call = json!({"index": 0, "id": answer.id("call"), "type": "function",
-                "function": {"name": tool.name, "arguments": ""}});
-            let delta = json!({"role": "assistant", "content": null, "tool_calls": [call]});
-            content.push((Place::Opening, choice(delta, Value::Null)));
-            for piece in answer.argument_pieces() {
-                let delta = json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]});
-                content.push((Place::Content, choice(delta, Value::Null)));
-            }
-        }
-        None => {
-            let delta = json!({"role": "assistant", "content": "", "refusal": null});
-            content.push((Place::Opening, choice(delta, Value::Null)));
-            for token in &answer.tokens {
-                content.push((Place::Content, choice(json!({"content": token}), Value::Null)));
-            }
-        }
+    for piece in answer.thinking.iter().flat_map(|thinking| pieces(&thinking.text, PIECE)) {
+        content.push((Place::Content, choice(json!({"reasoning_content": piece}), Value::Null)));
     }
-    stream(chunk, content, choice(json!({}), Value::from(finish(answer))), answer, include_usage)
+    for token in &answer.tokens {
+        content.push((Place::Content, choice(json!({"content": token}), Value::Null)));
+    }
+    for piece in answer.refusal.iter().flat_map(|refusal| pieces(refusal, PIECE)) {
+        content.push((Place::Content, choice(json!({"refusal": piece}), Value::Null)));
+    }
+    let mut calls = call_deltas(answer).into_iter();
+    if content.is_empty()
+        && let Some((_, call)) = calls.next()
+    {
+        first["content"] = Value::Null;
+        first["tool_calls"] = json!([call]);
+    }
+    content.insert(0, (Place::Opening, choice(first, Value::Null)));
+    content.extend(calls.map(|(place, call)| (place, choice(json!({"tool_calls": [call]}), Value::Null))));
+    let mut last = choice(json!({}), Value::from(finish(answer)));
+    name_stop(&mut last, answer);
+    stream(chunk, content, last, answer, include_usage)
+}
+
+/// The pieces of all calls, each opened by its id and name: one call behind the other, or by turns.
+fn call_deltas(answer: &Composed) -> Vec<(Place, Value)> {
+    let opening = |index: usize, call: &ToolCall| {
+        let function = json!({"name": call.name, "arguments": ""});
+        let id = answer.call_id(call, "call");
+        (Place::Opening, json!({"index": index, "id": id, "type": "function", "function": function}))
+    };
+    let piece = |index: usize, text: &str| (Place::Content, json!({"index": index, "function": {"arguments": text}}));
+    let mut deltas = Vec::new();
+    if !answer.interleave {
+        for (index, call) in answer.calls.iter().enumerate() {
+            deltas.push(opening(index, call));
+            deltas.extend(call.pieces().iter().map(|text| piece(index, text)));
+        }
+        return deltas;
+    }
+    deltas.extend(answer.calls.iter().enumerate().map(|(index, call)| opening(index, call)));
+    let cut: Vec<Vec<String>> = answer.calls.iter().map(ToolCall::pieces).collect();
+    for turn in 0..cut.iter().map(Vec::len).max().unwrap_or(0) {
+        deltas.extend(cut.iter().enumerate().filter_map(|(index, texts)| Some(piece(index, texts.get(turn)?))));
+    }
+    deltas
 }
 
 pub(crate) fn completion_events(answer: &Composed, include_usage: bool) -> Vec<Event> {

@@ -31,6 +31,11 @@ pub struct SimOptions {
     pub models: Vec<String>,
     /// The keys that are accepted, as Bearer or `x-api-key`. `None`: no key is asked for.
     pub keys: Option<Vec<String>>,
+    /// Refuse, with 400, what the real providers refuse in a request: unknown fields, tool results without their call,
+    /// empty texts and so on. Off: anything that has a model and messages is answered.
+    pub strict: bool,
+    /// Have `/v1/responses`; without it that path is 404, as with most providers.
+    pub responses: bool,
 }
 
 /// How TLS is spoken.
@@ -55,6 +60,8 @@ impl Default for SimOptions {
             tls: None,
             models: Vec::new(),
             keys: None,
+            strict: false,
+            responses: true,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From a request to what is put on the wire: composes the answer, applies the fault, sets the tempo. No I/O.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,6 +11,7 @@ use crate::ask::{Ask, Endpoint};
 use crate::inject::{content, framing, refusal};
 use crate::request::Head;
 use crate::script::{Pace, Part, Reply, Step, paced};
+use crate::stats::{Charge, Charges};
 use crate::{Injection, SimFault, SimOptions, anthropic, openai, sse};
 
 /// What happens in answer to a request.
@@ -32,12 +34,16 @@ impl Plan {
             Self::Bare(steps) => (steps, false),
             Self::Reply { before, reply, pace } => {
                 let keep = reply.keeps_connection();
+                let accepted = reply.on_accept.clone();
                 let mut steps = reply.script();
                 if let Some(pace) = pace {
                     steps = paced(steps, pace);
                 }
                 if !before.is_zero() {
                     steps.insert(0, Step::Wait(before));
+                }
+                if let Some(charge) = accepted {
+                    steps.insert(0, Step::Charge(charge));
                 }
                 (steps, keep)
             }
@@ -55,16 +61,18 @@ pub(crate) struct Circumstances<'a> {
     /// How many times slower than usual.
     pub(crate) slow: f64,
     pub(crate) random: fastrand::Rng,
+    /// The number of the request.
+    pub(crate) number: u64,
 }
 
 /// The shortest first-token time that a slow sim multiplies.
 const LEAST_SLOWED: Duration = Duration::from_millis(5);
 
-/// Plans a request to `endpoint`. `ask` is the body of a model endpoint.
+/// Plans a request to `endpoint`. `asked` is the body of a model endpoint, and what is said to it.
 pub(crate) fn plan(
     head: &Head,
     endpoint: &Endpoint,
-    ask: Option<&Ask>,
+    asked: Option<(Ask, Composed)>,
     body_bytes: usize,
     fault: Option<&Injection>,
     mut now: Circumstances<'_>,
@@ -81,18 +89,18 @@ pub(crate) fn plan(
             return Plan::at_once(reply);
         }
     }
-    if let Some(refused) = refused_by_options(options, head, ask, dialect) {
+    if let Some(refused) = refused_by_options(options, head, asked.as_ref().map(|(ask, _)| ask), dialect) {
         return Plan::at_once(refused);
     }
-    let mut value = match (endpoint, ask) {
+    let mut value = match (endpoint, asked) {
         (Endpoint::Models, _) => models(options, dialect),
         (Endpoint::Model(id), _) => match dialect {
             Dialect::OpenAi => openai::model(id, &options.name),
             Dialect::Anthropic => anthropic::model(id),
         },
-        (Endpoint::Embeddings, Some(ask)) => openai::embeddings(ask, options.seed),
-        (Endpoint::CountTokens, Some(ask)) => json!({"input_tokens": ask.prompt_tokens}),
-        (_, Some(ask)) => return answer(ask, dialect, fault, &mut now),
+        (Endpoint::Embeddings, Some((ask, _))) => openai::embeddings(&ask, options.seed),
+        (Endpoint::CountTokens, Some((_, composed))) => json!({"input_tokens": composed.usage.input}),
+        (_, Some((ask, composed))) => return answer(&ask, composed, dialect, fault, &mut now),
         // What was asked, so that a pass-through can be checked.
         (_, None) => json!({"method": head.method, "path": head.path, "bytes": body_bytes}),
     };
@@ -103,9 +111,14 @@ pub(crate) fn plan(
 }
 
 /// The answer of a model, whole or as a stream.
-fn answer(ask: &Ask, dialect: Dialect, fault: Option<&Injection>, now: &mut Circumstances<'_>) -> Plan {
+fn answer(
+    ask: &Ask,
+    mut composed: Composed,
+    dialect: Dialect,
+    fault: Option<&Injection>,
+    now: &mut Circumstances<'_>,
+) -> Plan {
     let options = now.options;
-    let mut composed = Composed::new(ask, &options.name, options.seed, options.answer_tokens);
     if let Some(fault) = fault {
         content::edit_composed(&mut composed, fault);
     }
@@ -113,14 +126,18 @@ fn answer(ask: &Ask, dialect: Dialect, fault: Option<&Injection>, now: &mut Circ
     let first = first_token(now);
     let kind = fault.map(Injection::fault);
     if !ask.stream || kind == Some(SimFault::JsonForStream) {
-        let mut value = composed.whole(&ask.endpoint);
+        let mut value = composed.whole(ask);
         if let Some(fault) = fault {
             content::edit_whole(&mut value, fault);
         }
-        let others = u32::try_from(composed.output.saturating_sub(1)).unwrap_or(u32::MAX);
-        return dress(Reply::json(200, &value), first + interval.saturating_mul(others), fault, now);
+        let others = u32::try_from(composed.usage.output.saturating_sub(1)).unwrap_or(u32::MAX);
+        let mut reply = Reply::json(200, &value);
+        reply.on_accept = Some(input_charge(&composed, now.number));
+        reply.on_head = Some(output_charge(&composed, now.number, 0, 1));
+        return dress(reply, first + interval.saturating_mul(others), fault, now);
     }
-    let mut events = composed.events(&ask.endpoint, ask.include_usage);
+    let mut events = composed.events(ask);
+    let contents = events.iter().filter(|event| event.place == Place::Content).count() as u64;
     if let Some(fault) = fault {
         content::edit_events(&mut events, dialect, fault);
     }
@@ -128,7 +145,48 @@ fn answer(ask: &Ask, dialect: Dialect, fault: Option<&Injection>, now: &mut Circ
     if !interval.is_zero() {
         pause_between(&mut parts, interval);
     }
-    dress(Reply::stream(parts), first, fault, now)
+    let mut reply = Reply::stream(charged(parts, &composed, now.number, contents));
+    reply.on_accept = Some(input_charge(&composed, now.number));
+    dress(reply, first, fault, now)
+}
+
+fn input_charge(composed: &Composed, request: u64) -> Charge {
+    let usage = composed.usage;
+    let charges = Charges {
+        calls: 1,
+        input: usage.input,
+        cached: usage.cached,
+        cache_creation: usage.cache_creation,
+        ..Charges::default()
+    };
+    Charge { request, model: Arc::from(composed.model.as_str()), charges }
+}
+
+/// What the event of content at `index` of `count` costs: all events have the same share of the tokens, to one.
+fn output_charge(composed: &Composed, request: u64, index: u64, count: u64) -> Charge {
+    let until = |events: u64| composed.usage.output * events / count;
+    let reasoning = if index + 1 == count { composed.usage.reasoning } else { 0 };
+    let charges = Charges { output: until(index + 1) - until(index), reasoning, ..Charges::default() };
+    Charge { request, model: Arc::from(composed.model.as_str()), charges }
+}
+
+/// Puts behind each event of content what it costs, where a whole stream has `count` of them. A stream without any costs
+/// all of its tokens at its end.
+fn charged(parts: Vec<Part>, composed: &Composed, request: u64, count: u64) -> Vec<Part> {
+    if count == 0 {
+        return parts.into_iter().chain([Part::Charge(output_charge(composed, request, 0, 1))]).collect();
+    }
+    let mut charged = Vec::with_capacity(parts.len() * 2);
+    let mut index = 0;
+    for part in parts {
+        let content = part.is_content();
+        charged.push(part);
+        if content && index < count {
+            charged.push(Part::Charge(output_charge(composed, request, index, count)));
+            index += 1;
+        }
+    }
+    charged
 }
 
 /// Puts a pause in front of every event of content but the first.

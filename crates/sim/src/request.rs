@@ -68,6 +68,19 @@ impl Head {
     }
 }
 
+/// A part of a path or query with its percent escapes undone (RFC 3986, section 2.1); what is no escape stays.
+pub(crate) fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escape = (*first == b'%').then(|| after.get(..2)).flatten();
+        let code = escape.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// How a request's body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyLength {
@@ -119,6 +132,13 @@ mod tests {
             assert_eq!(parse_chunked(&trailers[..cut]), Ok(None), "{cut}");
         }
         assert!(parse_chunked(b"zz\r\n").is_err());
+    }
+
+    #[test]
+    fn percent_escapes_are_undone() {
+        for (text, plain) in [("a/b", "a/b"), ("a%2Fb%20%E7%81%AF", "a/b 灯"), ("50%", "50%"), ("%zz%4", "%zz%4")] {
+            assert_eq!(percent_decoded(text), plain);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::answer::Place;
+use crate::stats::Charge;
 
 /// One act on the connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,8 @@ pub(crate) enum Step {
     Wait(Duration),
     /// Nothing until the client goes away.
     Hang,
+    /// Nothing on the wire: from here on the client owes this.
+    Charge(Charge),
     /// RST.
     Reset,
     /// FIN.
@@ -61,6 +64,8 @@ pub(crate) enum Part {
     Wait(Duration),
     /// A pause without end.
     Hang,
+    /// Nothing on the wire: from here on the client owes this.
+    Charge(Charge),
 }
 
 impl Part {
@@ -72,7 +77,7 @@ impl Part {
         match self {
             Self::Bytes { bytes, .. } => bytes.len() as u64,
             Self::Repeat(bytes, times) => bytes.len() as u64 * times,
-            Self::Wait(_) | Self::Hang => 0,
+            Self::Wait(_) | Self::Hang | Self::Charge(_) => 0,
         }
     }
 
@@ -95,6 +100,10 @@ pub(crate) struct Reply {
     pub(crate) end: End,
     /// Whether head and body may go in one write; streams send the head first.
     pub(crate) together: bool,
+    /// What the request costs, before anything is sent or waited for.
+    pub(crate) on_accept: Option<Charge>,
+    /// What the answer costs, as soon as it begins.
+    pub(crate) on_head: Option<Charge>,
 }
 
 impl Reply {
@@ -110,6 +119,8 @@ impl Reply {
             trailers: Vec::new(),
             end: End::Keep,
             together: true,
+            on_accept: None,
+            on_head: None,
         }
     }
 
@@ -177,6 +188,7 @@ impl Reply {
     /// The steps of this reply.
     pub(crate) fn script(self) -> Vec<Step> {
         let mut steps = Vec::with_capacity(self.parts.len() + 4);
+        steps.extend(self.on_head.clone().map(Step::Charge));
         if let Some(interim) = &self.interim {
             steps.push(Step::Send(interim.clone()));
         }
@@ -186,6 +198,7 @@ impl Reply {
             match part {
                 Part::Wait(time) => steps.push(Step::Wait(*time)),
                 Part::Hang => steps.push(Step::Hang),
+                Part::Charge(charge) => steps.push(Step::Charge(charge.clone())),
                 Part::Bytes { bytes, .. } if bytes.is_empty() => {}
                 Part::Bytes { bytes, .. } if chunked => steps.push(Step::Send(chunk(bytes))),
                 Part::Bytes { bytes, .. } => steps.push(Step::Send(bytes.clone())),

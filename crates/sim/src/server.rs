@@ -17,7 +17,7 @@ use crate::network::{BlackHole, RefusedPort, UNRESOLVABLE_HOST};
 use crate::shared::Shared;
 use crate::stats::{Recorder, SeenRequest, SimStats};
 use crate::tls::Certificates;
-use crate::{Injection, SimFault, SimOptions, TlsOptions, http1, http2};
+use crate::{Injection, ScriptedAnswer, SimFault, SimOptions, TlsOptions, http1, http2};
 
 /// Why a sim could not be started or changed.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,9 @@ pub enum SimError {
     /// TLS cannot be set up.
     #[error("cannot set up TLS")]
     Tls(#[from] tokio_rustls::rustls::Error),
+    /// No more answers can be registered.
+    #[error("more than {0} answers are registered")]
+    TooManyAnswers(usize),
     /// The fault is a matter of how the sim was started.
     #[error("`{0}` can only be the fault that a sim is started with")]
     OnlyAtStart(SimFault),
@@ -131,6 +134,14 @@ impl Sim {
         *self.shared.standing.lock() = None;
     }
 
+    /// Lets `model` answer with this, whatever it is asked and in whichever wire.
+    ///
+    /// # Errors
+    /// When answers for 10,000 other models are registered.
+    pub fn script(&self, model: &str, answer: ScriptedAnswer) -> Result<(), SimError> {
+        self.shared.script(model, Some(answer))
+    }
+
     /// The counts so far.
     #[must_use]
     pub fn stats(&self) -> SimStats {
@@ -158,8 +169,9 @@ impl Sim {
         };
         let (ask, _) = Ask::read(endpoint, body).ok()?;
         let options = &self.shared.options;
-        let composed = Composed::new(&ask, &options.name, options.seed, options.answer_tokens);
-        composed.tool.is_none().then(|| composed.text())
+        let script = self.shared.scripted(&ask.model);
+        let composed = Composed::new(&ask, &options.name, options.seed, options.answer_tokens, script.as_deref());
+        composed.calls.is_empty().then(|| composed.text())
     }
 
     /// Stops: the listener and all connections are closed when this returns.

@@ -1,20 +1,28 @@
-//! What all connections of a sim share: options, record, the standing fault; and the choice of the fault of one call.
+//! What all connections of a sim share: options, record, scripted answers, ids of responses, the standing fault; and the
+//! choice of the fault of one call.
 
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tradewind_core::UnixMillis;
 
-use crate::answer::error_body;
+use crate::answer::{Composed, error_body};
 use crate::ask::{Ask, Endpoint};
 use crate::fault::Needs;
 use crate::plan::{Circumstances, Plan, plan};
 use crate::request::Head;
 use crate::script::Reply;
 use crate::server::SimError;
-use crate::stats::{Ending, KEPT_BODY, Recorder, SeenRequest};
+use crate::stats::{Charges, Ending, KEPT_BODY, Recorder, SeenRequest};
 use crate::tls::Certificates;
-use crate::{Injection, ParseFaultError, SimFault, SimOptions, text};
+use crate::{Injection, ParseFaultError, ScriptedAnswer, SimFault, SimOptions, strict, text};
+
+/// For how many models an answer can be registered.
+const MOST_ANSWERS: usize = 10_000;
+/// How many ids of responses are remembered; older ones are forgotten, as with a provider that keeps them for a time.
+const KEPT_RESPONSES: usize = 10_000;
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -22,6 +30,9 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     pub(crate) standing: Mutex<Option<Injection>>,
     pub(crate) certificates: Option<Certificates>,
+    answers: Mutex<HashMap<String, Arc<ScriptedAnswer>>>,
+    /// Ids that were given out, oldest first.
+    minted: Mutex<VecDeque<String>>,
     /// Where redirects point to.
     elsewhere: String,
     calls: AtomicU64,
@@ -42,11 +53,13 @@ impl<'a> Ticket<'a> {
             connection,
             method: head.method.clone(),
             path: head.path.clone(),
+            model: None,
             headers: head.headers.clone(),
             body: String::new(),
             body_bytes: 0,
             fault: None,
             ending: Ending::Open,
+            charged: Charges::default(),
         });
         Self { shared, id, ending: Ending::ClientGone }
     }
@@ -71,6 +84,8 @@ impl Shared {
             recorder: Recorder::default(),
             standing: Mutex::new(options.fault.clone()),
             certificates,
+            answers: Mutex::default(),
+            minted: Mutex::default(),
             elsewhere,
             calls: AtomicU64::new(0),
             flaps: AtomicU64::new(0),
@@ -104,6 +119,53 @@ impl Shared {
         let name = fault.as_ref().map(ToString::to_string);
         self.set_fault(fault).map_err(|error| error.to_string())?;
         Ok(name)
+    }
+
+    /// Registers what a model answers, or takes it away.
+    pub(crate) fn script(&self, model: &str, answer: Option<ScriptedAnswer>) -> Result<(), SimError> {
+        let mut answers = self.answers.lock();
+        match answer {
+            Some(_) if answers.len() >= MOST_ANSWERS && !answers.contains_key(model) => {
+                return Err(SimError::TooManyAnswers(MOST_ANSWERS));
+            }
+            Some(answer) => drop(answers.insert(model.to_owned(), Arc::new(answer))),
+            None => drop(answers.remove(model)),
+        }
+        Ok(())
+    }
+
+    /// What a model was registered to answer.
+    pub(crate) fn scripted(&self, model: &str) -> Option<Arc<ScriptedAnswer>> {
+        self.answers.lock().get(model).cloned()
+    }
+
+    /// What is said to a request, or why it is refused: 404 without the endpoint, 400 for what is wrong with it.
+    fn compose(&self, head: &Head, ask: &Ask) -> Result<Composed, (u16, String)> {
+        let options = &self.options;
+        if options.strict {
+            strict::check(head, ask).map_err(|wrong| (400, wrong))?;
+        }
+        let script = self.scripted(&ask.model);
+        let composed = Composed::new(ask, &options.name, options.seed, options.answer_tokens, script.as_deref());
+        if ask.endpoint == Endpoint::Responses {
+            if !options.responses {
+                return Err((404, "this provider has no responses".to_owned()));
+            }
+            let mut minted = self.minted.lock();
+            if let Some(previous) = ask.body["previous_response_id"].as_str()
+                && !minted.iter().any(|known| known == previous)
+            {
+                return Err((400, format!("Previous response with id '{previous}' not found.")));
+            }
+            let id = composed.id("resp");
+            if ask.body["store"] != false && !minted.contains(&id) {
+                if minted.len() == KEPT_RESPONSES {
+                    minted.pop_front();
+                }
+                minted.push_back(id);
+            }
+        }
+        Ok(composed)
     }
 
     /// Which fault stands.
@@ -168,15 +230,19 @@ impl Shared {
         let roll = random.f64();
         let ask = match read {
             Some(Ok((ask, suffix))) => {
+                self.recorder.model(id, &ask.model);
                 if let Some(suffix) = suffix.filter(|_| !by_header) {
                     match suffix.parse::<Injection>() {
                         Ok(fault) => resolved = Some(self.resolve(&fault, &mut random)),
-                        Err(error) => return bad_request(&endpoint, &error.to_string()),
+                        Err(error) => return refused(&endpoint, 400, &error.to_string()),
                     }
                 }
-                Some(ask)
+                match self.compose(head, &ask) {
+                    Ok(composed) => Some((ask, composed)),
+                    Err((status, message)) => return refused(&endpoint, status, &message),
+                }
             }
-            Some(Err(message)) => return bad_request(&endpoint, &message),
+            Some(Err(message)) => return refused(&endpoint, 400, &message),
             None => None,
         };
         if resolved.is_none() && endpoint.has_model() && roll < self.options.error_rate {
@@ -193,14 +259,15 @@ impl Shared {
             elsewhere: &self.elsewhere,
             slow: slow.unwrap_or(1.0),
             random,
+            number: id,
         };
-        plan(head, &endpoint, ask.as_ref(), body.len(), fault.as_ref(), now)
+        plan(head, &endpoint, ask, body.len(), fault.as_ref(), now)
     }
 }
 
-fn bad_request(endpoint: &Endpoint, message: &str) -> Plan {
-    let body = error_body(endpoint.dialect(), 400, "invalid_request_error", None, message);
-    Plan::at_once(Reply::json(400, &body))
+fn refused(endpoint: &Endpoint, status: u16, message: &str) -> Plan {
+    let body = error_body(endpoint.dialect(), status, "invalid_request_error", None, message);
+    Plan::at_once(Reply::json(status, &body))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the sim is a stranger to the gateway and has a clock of its own")]

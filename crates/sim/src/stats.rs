@@ -2,6 +2,7 @@
 //! most [`KEPT_BODY`] bytes of body each; the counts go on.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,6 +13,46 @@ use tokio::sync::Notify;
 pub const KEPT_REQUESTS: usize = 4096;
 /// How much of a body is remembered, in bytes.
 pub const KEPT_BODY: usize = 16 * 1024;
+
+/// Of how many models the charges are kept apart; those of any further one are added up as `(other)`.
+const KEPT_MODELS: usize = 4096;
+
+/// What a client owes for calls: tokens as the sim counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Charges {
+    /// Calls that were accepted, however they ended.
+    pub calls: u64,
+    /// Tokens of prompts, cached ones included.
+    pub input: u64,
+    /// Of `input`, read from a cache.
+    pub cached: u64,
+    /// Of `input`, written to a cache.
+    pub cache_creation: u64,
+    /// Tokens that were sent: of a stream as far as it came, of a whole answer all as soon as it begins.
+    pub output: u64,
+    /// Of `output`, reasoning; counted with the last token.
+    pub reasoning: u64,
+}
+
+impl Charges {
+    fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.input += other.input;
+        self.cached += other.cached;
+        self.cache_creation += other.cache_creation;
+        self.output += other.output;
+        self.reasoning += other.reasoning;
+    }
+}
+
+/// A part of what one request costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Charge {
+    /// The number of the request.
+    pub(crate) request: u64,
+    pub(crate) model: Arc<str>,
+    pub(crate) charges: Charges,
+}
 
 /// How a request ended, as the sim sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +79,8 @@ pub struct SeenRequest {
     pub method: String,
     /// With its query.
     pub path: String,
+    /// The model that the body names, without what stands behind `!`.
+    pub model: Option<String>,
     /// In the order and case of the wire. HTTP/2: lower case, without pseudo-headers.
     pub headers: Vec<(String, String)>,
     /// At most [`KEPT_BODY`] bytes; not UTF-8 is replaced.
@@ -48,6 +91,8 @@ pub struct SeenRequest {
     pub fault: Option<String>,
     /// How it ended.
     pub ending: Ending,
+    /// What it cost so far.
+    pub charged: Charges,
 }
 
 impl SeenRequest {
@@ -85,6 +130,8 @@ pub struct SimStats {
     pub paths: BTreeMap<String, u64>,
     /// Requests by fault.
     pub faults: BTreeMap<String, u64>,
+    /// What clients owe, by model; the number of models is bounded, see `(other)`.
+    pub charges: BTreeMap<String, Charges>,
 }
 
 #[derive(Default)]
@@ -143,6 +190,30 @@ impl Recorder {
             if let Some(request) = request {
                 request.body = body;
                 request.body_bytes = bytes;
+            }
+        });
+    }
+
+    /// Notes which model a request is for.
+    pub(crate) fn model(&self, number: u64, model: &str) {
+        self.change(number, |_, request| {
+            if let Some(request) = request {
+                request.model = Some(model.to_owned());
+            }
+        });
+    }
+
+    /// Notes what a request costs, in addition to what was noted before.
+    pub(crate) fn charge(&self, charge: &Charge) {
+        self.change(charge.request, |stats, request| {
+            let known = stats.charges.len() < KEPT_MODELS || stats.charges.contains_key(&*charge.model);
+            let model = if known { &*charge.model } else { "(other)" };
+            match stats.charges.get_mut(model) {
+                Some(sum) => sum.add(charge.charges),
+                None => drop(stats.charges.insert(model.to_owned(), charge.charges)),
+            }
+            if let Some(request) = request {
+                request.charged.add(charge.charges);
             }
         });
     }

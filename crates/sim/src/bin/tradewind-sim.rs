@@ -66,6 +66,12 @@ struct Serve {
     /// Key that is accepted; may be given several times. Without it no key is asked for.
     #[arg(long)]
     key: Vec<String>,
+    /// Refuse what the real providers refuse in a request.
+    #[arg(long)]
+    strict: bool,
+    /// Do not have `/v1/responses`.
+    #[arg(long)]
+    no_responses: bool,
     /// Speak TLS; the authority's certificate is printed after the address.
     #[arg(long)]
     tls: bool,
@@ -106,6 +112,9 @@ struct Load {
     /// `openai` or `anthropic`.
     #[arg(long, default_value = "openai", value_parser = parse_dialect)]
     dialect: Dialect,
+    /// Path, if another than the dialect's own.
+    #[arg(long)]
+    path: Option<String>,
     /// Model that is asked for.
     #[arg(long, default_value = "bench")]
     model: String,
@@ -187,6 +196,8 @@ fn serve(arguments: Serve) -> Outcome {
         tls: arguments.tls.then_some(TlsOptions { http2: arguments.http2 }),
         models: arguments.model,
         keys: (!arguments.key.is_empty()).then_some(arguments.key),
+        strict: arguments.strict,
+        responses: !arguments.no_responses,
     };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(arguments.threads.max(1)).enable_all().build()?;
@@ -220,6 +231,9 @@ fn load(arguments: Load) -> Outcome {
     let at = |address: SocketAddr, model: &str| {
         let mut options = LoadOptions::chat(address, arguments.dialect, model, arguments.stream, arrivals);
         options.headers.extend(arguments.header.iter().cloned());
+        if let Some(path) = &arguments.path {
+            options.path.clone_from(path);
+        }
         options.lasting = arguments.lasting;
         options.warm_up = arguments.warm_up;
         options

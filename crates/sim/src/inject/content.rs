@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tradewind_core::Dialect;
 
 use crate::answer::{Composed, Data, Event, Place, ToolCall, error_body};
+use crate::scripted::Finish;
 use crate::{Injection, SimFault};
 
 /// Edits what is said, before it is put into a dialect.
@@ -11,12 +12,17 @@ pub(crate) fn edit_composed(composed: &mut Composed, fault: &Injection) {
     if !matches!(fault.fault(), SimFault::ToolArgumentsSplit | SimFault::ToolArgumentsInvalid) {
         return;
     }
-    let tool = composed.tool.get_or_insert_with(|| ToolCall {
-        name: "sim_tool".to_owned(),
-        arguments: json!({"city": "Ærø \"north\"", "days": 3}).to_string(),
-        piece: 7,
-    });
+    if composed.calls.is_empty() {
+        composed.calls.push(ToolCall {
+            id: None,
+            name: "sim_tool".to_owned(),
+            arguments: json!({"city": "Ærø \"north\"", "days": 3}).to_string(),
+            piece: 7,
+        });
+        composed.finish = Finish::ToolCalls;
+    }
     composed.tokens.clear();
+    let tool = &mut composed.calls[0];
     if fault.fault() == SimFault::ToolArgumentsSplit {
         tool.piece = 1;
     } else {

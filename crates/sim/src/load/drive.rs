@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::client::{Caller, Watch, now};
@@ -12,6 +13,8 @@ use super::{Arrivals, LoadOptions, LoadReport};
 
 /// How long calls that are still open at the end may take to finish.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long after the end of an open loop calls that are due are still begun; what is left then is `unfinished`.
+const BACKLOG: Duration = Duration::from_secs(5);
 /// How long a caller waits behind a failed call, so that a dead target is not hammered.
 const AFTER_FAILURE: Duration = Duration::from_millis(5);
 
@@ -39,26 +42,34 @@ async fn drive_callers(options: &LoadOptions) -> Tally {
         measure_from: begin + options.warm_up,
         end: begin + options.warm_up + options.lasting,
         next: AtomicU64::new(0),
+        due: Semaphore::new(0),
     });
     let mut tasks = JoinSet::new();
     let (callers, rate) = match options.arrivals {
-        Arrivals::Closed { callers } => (callers, None),
-        Arrivals::Open { rate, connections } => (connections, Some(rate)),
+        Arrivals::Closed { callers } => (callers.max(1), None),
+        Arrivals::Open { rate, connections } => (connections.max(1), Some(rate)),
     };
-    for _ in 0..callers.max(1) {
+    for _ in 0..callers {
         let (plan, caller) = (Arc::clone(&plan), Caller::new(options.target));
         match rate {
             None => tasks.spawn(closed(plan, caller)),
             Some(rate) => tasks.spawn(open(plan, caller, rate)),
         };
     }
+    if let Some(rate) = rate {
+        let plan = Arc::clone(&plan);
+        // It ends with the timetable, which is before the deadline below.
+        drop(tokio::task::spawn_blocking(move || keep_timetable(&plan, rate, callers)));
+    }
     let mut tally = Tally::new();
+    // Put together at the very end: histograms are large, and the last calls are still on their way.
+    let mut tallies = Vec::with_capacity(callers);
     let deadline = tokio::time::sleep(options.warm_up + options.lasting + GRACE);
     tokio::pin!(deadline);
     loop {
         tokio::select! {
             joined = tasks.join_next() => match joined {
-                Some(Ok(gathered)) => tally.join(&gathered),
+                Some(Ok(gathered)) => tallies.push(gathered),
                 Some(Err(_)) => tally.fail("unfinished"),
                 None => break,
             },
@@ -69,6 +80,9 @@ async fn drive_callers(options: &LoadOptions) -> Tally {
                 break;
             }
         }
+    }
+    for gathered in &tallies {
+        tally.join(gathered);
     }
     // Closed loop: the time in which calls ended. Open loop: the time in which they were to begin.
     tally.measured = options.lasting;
@@ -84,6 +98,15 @@ struct Plan {
     end: Instant,
     /// The number of the next call of an open loop.
     next: AtomicU64,
+    /// Open loop: a permit for each call whose time has come and that no caller has taken.
+    due: Semaphore,
+}
+
+impl Plan {
+    /// When a call of an open loop is to begin.
+    fn intended(&self, number: u64, rate: f64) -> Instant {
+        self.begin + Duration::from_secs_f64(number as f64 / rate)
+    }
 }
 
 /// Notes when parts of one answer arrive.
@@ -148,24 +171,59 @@ async fn closed(plan: Arc<Plan>, mut caller: Caller) -> Tally {
     }
 }
 
-/// Takes the next call of the timetable until the end. A call whose time has passed already counts from that time; one
-/// that was waited for counts from when it was really begun, since a timer that fires late is the generator's delay and
-/// not the target's.
+/// Gives out a permit at the time of each call, and at the end one to each caller, who then finds that nothing is left.
+///
+/// On a thread of its own: tokio's timers go by the millisecond, and at 10,000 calls a second ten would begin at once.
+fn keep_timetable(plan: &Plan, rate: f64, callers: usize) {
+    let mut number = 0;
+    loop {
+        let intended = plan.intended(number, rate);
+        if intended >= plan.end {
+            return plan.due.add_permits(callers);
+        }
+        std::thread::sleep(intended.saturating_duration_since(now()));
+        let (now, first) = (now(), number);
+        while plan.intended(number, rate) <= now.min(plan.end) {
+            number += 1;
+        }
+        plan.due.add_permits(usize::try_from(number - first).unwrap_or(0));
+    }
+}
+
+/// Takes the next call of the timetable until the end. A call that was due before a caller was free for it counts from
+/// the time it was due; one that was waited for counts from when it was really begun, since a timer that fires late is the
+/// generator's delay and not the target's.
 async fn open(plan: Arc<Plan>, mut caller: Caller, rate: f64) -> Tally {
     let mut tally = Tally::new();
     loop {
+        let waited = match plan.due.try_acquire() {
+            Ok(permit) => {
+                permit.forget();
+                false
+            }
+            Err(_) => {
+                plan.due.acquire().await.expect("nobody closes it").forget();
+                true
+            }
+        };
         let number = plan.next.fetch_add(1, Ordering::Relaxed);
-        let intended = plan.begin + Duration::from_secs_f64(number as f64 / rate);
+        let intended = plan.intended(number, rate);
         if intended >= plan.end {
             return tally;
         }
         let measured = intended >= plan.measure_from;
-        let mut start = intended;
-        if intended > now() {
-            tokio::time::sleep_until(intended.into()).await;
-            start = now();
+        let now = now();
+        if now > plan.end + BACKLOG {
             if measured {
-                tally.late.record(start.duration_since(intended));
+                tally.fail("unfinished");
+            }
+            continue;
+        }
+        let mut start = intended;
+        if waited {
+            start = now;
+            if measured {
+                tally.late.record(start.saturating_duration_since(intended));
             }
         }
         one(&plan, &mut caller, &mut tally, start, measured).await;

@@ -75,6 +75,17 @@ async fn an_open_loop_keeps_its_rate_and_does_not_hide_a_stall() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_loop_counts_the_calls_that_it_never_came_to() {
+    let options = SimOptions { first_token: Delay::Fixed(Duration::from_secs(2)), ..SimOptions::default() };
+    let slow = Sim::start(options).await.unwrap();
+    let one = Arrivals::Open { rate: 100.0, connections: 1 };
+    let report = put_load(short(LoadOptions::chat(slow.address(), Dialect::OpenAi, "m", false, one))).await.unwrap();
+    assert_eq!(report.ok + report.failed, 30, "{report:?}");
+    assert_eq!(report.failures.keys().collect::<Vec<_>>(), ["unfinished"]);
+    assert!(report.ok <= 3, "the backlog is given up after 5 s: {report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_comparison_tells_what_the_target_adds() {
     let quick = BenchServer::start(&SimOptions::default(), 1).unwrap();
     let options = SimOptions { first_token: Delay::Fixed(Duration::from_millis(20)), ..SimOptions::default() };

@@ -7,5 +7,6 @@ mod body_faults;
 mod client;
 mod connection_faults;
 mod load;
+mod scripted;
 mod status_faults;
 mod stream_faults;
