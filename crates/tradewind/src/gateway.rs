@@ -1,27 +1,37 @@
 //! A running gateway: its parts, wired.
 
-use std::io;
+mod controls;
+mod start_error;
+mod unauthorized;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tradewind_core::{Clock, Code, DecisionIds};
+use tradewind_access::{Access, Reach};
+use tradewind_core::{Clock, DecisionIds, Usd};
 use tradewind_decide::HealthSettings;
-use tradewind_dispatch::Services;
-use tradewind_door::{Front, FrontLimits, ServerLimits, serve};
-use tradewind_door_control::{ControlDoor, Controls};
-use tradewind_door_models::{Discovered, LinkError, ModelsDoor, Needs, PreviewRequest, discover};
+use tradewind_dispatch::{Sampling, Services};
+use tradewind_door::{Certificate, Door, Front, FrontLimits, ServerLimits, Tls, serve};
+use tradewind_door_control::ControlDoor;
+use tradewind_door_models::{Discovered, ModelsDoor, Needs, Seal, discover};
 use tradewind_egress::{Egress, EgressSettings, Roots, Spawner};
-use tradewind_policy::{Change, diff};
-use tradewind_runtime::{KeyRings, Kind, Supervisor, SystemClock, Targets, files};
-use tradewind_telemetry::{Journal, JournalError, Notice, Settings};
+use tradewind_policy::{Change, Shared, TlsFiles, diff};
+use tradewind_runtime::{KeyRings, Kind, Supervisor, SystemClock, Targets, files, read_or_make_secret};
+use tradewind_telemetry::{Day, GroupBy, Journal, JournalError, Metrics, Notice, Settings, Sinks, Spend};
+use tradewind_tokens::Estimator;
 
+use self::controls::{Parts, controls, gauges};
+pub use self::start_error::{KeysError, StartError};
 use crate::Document;
+use crate::caller_keys::CallerKeys;
+use crate::exporting::Exporting;
 
 /// How often idle connections, outliers and forgotten targets are looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
@@ -32,51 +42,10 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Records that may wait for the journal: two seconds of full load on two cores, so that a slow flush of the disk loses
 /// none. At most some 70 MiB, and 1 MiB when empty.
 const JOURNAL_QUEUE: usize = 65_536;
+/// The file of the secret that response ids are sealed with.
+const SEAL_FILE: &str = "seal.key";
 /// How long the journal may take to write what is queued.
 const LAST_WRITE: Duration = Duration::from_secs(5);
-
-/// Why a gateway cannot start.
-#[derive(Debug)]
-pub enum StartError {
-    /// The address.
-    Listen(SocketAddr, io::Error),
-    /// The data directory.
-    DataDir(PathBuf, io::Error),
-    /// The journal.
-    Journal(PathBuf, JournalError),
-    /// A provider.
-    Provider(LinkError),
-}
-
-impl std::fmt::Display for StartError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Listen(address, error) => write!(
-                f,
-                "error[{}]: cannot listen on {address}: {error}\n  = hint: stop what listens there, or set another \
-                 `listen`, such as 127.0.0.1:0 for any free port",
-                Code::CannotListen
-            ),
-            Self::DataDir(path, error) => write!(
-                f,
-                "error[{}]: cannot use the data directory {}: {error}\n  = hint: set `data-dir` to a directory that \
-                 you may write to",
-                Code::DataDir,
-                path.display()
-            ),
-            Self::Journal(path, error) => write!(
-                f,
-                "error[{}]: cannot open the decision journal in {}: {error}\n  = hint: another gateway may be running \
-                 with it; give this one another `data-dir`",
-                Code::DataDir,
-                path.display()
-            ),
-            Self::Provider(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// A gateway that serves.
 pub struct Gateway {
@@ -89,6 +58,9 @@ pub struct Gateway {
     supervisor: Supervisor,
     journal: Arc<Journal>,
     models: ModelsDoor,
+    access: Arc<Access>,
+    tls: Option<Arc<Tls>>,
+    exporting: Exporting,
     document: Arc<Mutex<Document>>,
     /// Told after each reload: there may be providers that have not been asked for their models.
     reloaded: Arc<Notify>,
@@ -135,32 +107,53 @@ impl Gateway {
         };
         let egress = Egress::new(clock.clone(), spawner, egress_settings);
         let targets = Arc::new(Targets::default());
+        let metrics = Arc::new(Metrics::new());
+        let sinks = Arc::new(Sinks::new(journal.sender(), metrics.clone(), journal.spend(), None, None));
         let services = Arc::new(Services {
             clock: clock.clone(),
             stages: supervisor.stages().clone(),
-            journal: journal.sender(),
+            sinks,
+            sampling: Sampling::default(),
             health,
         });
+        let seal = open_seal(&folder)?;
         let needs = Needs {
             egress: egress.clone(),
             targets: targets.clone(),
             key_rings: Arc::new(KeyRings::default()),
-            services,
+            services: services.clone(),
             ids: DecisionIds::after(journal.newest_id()),
+            estimator: Arc::new(Estimator::default()),
+            seal: Arc::new(seal),
         };
-        // Reading the system's certificates takes some ten milliseconds: not for a document that needs none.
-        let needs_tls = shared.providers.iter().any(|provider| provider.base_url.as_str().starts_with("https"));
-        let roots = if needs_tls { Roots::system() } else { Roots::none() };
+        let roots = Roots::system();
+        let (access, caller_keys) = open_access(shared, address, &folder, &journal).map_err(StartError::Keys)?;
+        supervisor.spawn(Kind::Upkeep, caller_keys.keep_current());
+        let tls = shared.tls.as_ref().map(read_certificate).transpose()?.map(|read| Arc::new(Tls::new(read)));
+        let exporting = Exporting::new(services, egress.clone(), roots.clone(), supervisor.clone());
+        exporting.apply(&shared.telemetry).map_err(StartError::Telemetry)?;
         let models =
             ModelsDoor::new(shared, &document.models, &document.policy, needs, roots).map_err(StartError::Provider)?;
 
-        let control = ControlDoor::new(controls(&supervisor, &journal, &clock, &models));
+        let parts = Parts {
+            supervisor: &supervisor,
+            journal: &journal,
+            clock: &clock,
+            models: &models,
+            metrics: &metrics,
+            access: &access,
+            exporting: &exporting,
+        };
+        let control = ControlDoor::new(controls(&parts));
         let size = |bytes: tradewind_policy::ByteSize| usize::try_from(bytes.0).unwrap_or(usize::MAX);
         let front_limits = FrontLimits {
             headers: size(shared.limits.request_headers),
             calls: shared.limits.concurrent_calls as usize,
         };
-        let front = Front::new(vec![Arc::new(models.clone()), Arc::new(control)], clock, front_limits);
+        let doors: Vec<Arc<dyn Door>> = vec![Arc::new(models.clone()), Arc::new(control)];
+        let front = Arc::new(Front::new(doors, access.clone(), clock.clone(), front_limits));
+        gauges(&parts, &front);
+        supervisor.spawn(Kind::Upkeep, unauthorized::keep_telling(front.clone()));
         let server_limits = ServerLimits {
             connections: shared.limits.connections as usize,
             // Room to read heads that are over the limit, so that they can be refused in words.
@@ -168,7 +161,7 @@ impl Gateway {
             head: shared.limits.header_time.get(),
             write_stall: shared.limits.write_stall.get(),
         };
-        supervisor.spawn(Kind::Upkeep, serve(listener, Arc::new(front), supervisor.clone(), server_limits));
+        supervisor.spawn(Kind::Upkeep, serve(listener, tls.clone(), front, supervisor.clone(), server_limits));
 
         let upkeep_models = models.clone();
         supervisor.spawn(Kind::Upkeep, async move {
@@ -181,17 +174,42 @@ impl Gateway {
         });
         let document = Arc::new(Mutex::new(document));
         let reloaded = Arc::new(Notify::new());
-        Ok(Self { address, journal_folder: folder, journal_notice, supervisor, journal, models, document, reloaded })
+        Ok(Self {
+            address,
+            journal_folder: folder,
+            journal_notice,
+            supervisor,
+            journal,
+            models,
+            access,
+            tls,
+            exporting,
+            document,
+            reloaded,
+        })
     }
 
     /// Puts another document in place. Calls in flight finish on the one that they started with.
     ///
     /// # Errors
-    /// When a provider of it cannot be used; then the old document stays.
+    /// When a provider, a key, the certificate or the collector of it cannot be used; then the old document stays.
     pub fn reload(&self, next: Document) -> Result<Vec<Change>, StartError> {
         // Held over the swap: discovery puts the document of this lock in place again.
         let mut document = self.document.lock();
-        self.models.reload(&next.shared, &next.models, &next.policy).map_err(StartError::Provider)?;
+        // What can fail comes before what changes anything: a key that ended could not be brought back to life for the
+        // streams that run with it.
+        let shared = &next.shared;
+        let keys = self.access.check_document(&shared.keys);
+        let keys = keys.map_err(|conflict| StartError::Keys(KeysError::Document(conflict)))?;
+        let shown = self.tls.as_ref().zip(shared.tls.as_ref());
+        let shown = shown.map(|(tls, paths)| read_certificate(paths).map(|read| (tls, read))).transpose()?;
+        let exports = self.exporting.prepare(&shared.telemetry).map_err(StartError::Telemetry)?;
+        self.models.reload(shared, &next.models, &next.policy).map_err(StartError::Provider)?;
+        if let Some((tls, certificate)) = shown {
+            tls.show(certificate);
+        }
+        self.exporting.put_in_place(exports);
+        keys.put_in_place();
         let changes = diff(&document.root, &next.root);
         *document = next;
         self.reloaded.notify_one();
@@ -233,6 +251,12 @@ impl Gateway {
         &self.models
     }
 
+    /// Who may call.
+    #[must_use]
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
+    }
+
     /// The journal.
     #[must_use]
     pub fn journal(&self) -> &Arc<Journal> {
@@ -243,8 +267,9 @@ impl Gateway {
     /// connections were dropped, and how many records were not written.
     pub async fn stop(self, drain: Duration) -> (usize, usize) {
         let dropped = self.supervisor.stop(drain, GRACE).await;
-        let journal = self.journal;
+        let (journal, exporting) = (self.journal, self.exporting);
         let unwritten = tokio::task::spawn_blocking(move || {
+            exporting.close();
             journal.flush(LAST_WRITE);
             journal.stats().queued
         });
@@ -252,38 +277,50 @@ impl Gateway {
     }
 }
 
-/// What the control door shows and moves.
-fn controls(supervisor: &Supervisor, journal: &Arc<Journal>, clock: &Arc<dyn Clock>, models: &ModelsDoor) -> Controls {
-    let (previewing, selecting) = (models.clone(), models.clone());
-    let (watched, counted) = (journal.clone(), supervisor.clone());
-    Controls {
-        clock: clock.clone(),
-        stages: supervisor.stages().clone(),
-        journal: journal.clone(),
-        preview: Box::new(move |body| {
-            let asked: PreviewRequest = serde_json::from_slice(body).map_err(|error| {
-                let message = format!(
-                    "send {{\"dialect\": \"openai\" or \"anthropic\", \"request\": {{…}}, \"headers\": {{…}}}}: {error}"
-                );
-                tradewind_door::Refusal::new(Code::BadField, message)
-            })?;
-            previewing.preview(&asked).map(|preview| preview.to_json())
-        }),
-        select: Box::new(move |model, target| selecting.select(model, target)),
-        status: Box::new(move || {
-            let stats = watched.stats();
-            json!({
-                "version": env!("CARGO_PKG_VERSION"),
-                "connections": counted.count(Kind::Connection),
-                "journal": {
-                    "written": stats.written,
-                    "dropped": stats.dropped,
-                    "queued": stats.queued,
-                    "pruned": stats.pruned,
-                    "bytes": stats.bytes,
-                    "notice": stats.notice.map(|notice| notice.to_string()),
-                },
-            })
-        }),
-    }
+/// The keys of the document and of the data directory, with what they have spent; and the task that follows the file.
+fn open_access(
+    shared: &Shared,
+    address: SocketAddr,
+    folder: &Path,
+    journal: &Journal,
+) -> Result<(Arc<Access>, CallerKeys), KeysError> {
+    let reach = if address.ip().is_loopback() { Reach::Loopback } else { Reach::Network };
+    let access = Arc::new(Access::new(reach));
+    access.set_document(&shared.keys).map_err(KeysError::Document)?;
+    let caller_keys = CallerKeys::load(folder, access.clone()).map_err(KeysError::Created)?;
+    restore_spending(&access, &journal.spend()).map_err(KeysError::Spent)?;
+    Ok((access, caller_keys))
 }
+
+/// Tells the keys what was spent with them before, those as well that are not there (now): they may come back. The ones
+/// used last come first, since there is not room for any number of them.
+fn restore_spending(access: &Access, spend: &Spend) -> Result<(), JournalError> {
+    let by_key_and_day = GroupBy { day: true, key: true, ..GroupBy::default() };
+    let mut keys: HashMap<Arc<str>, Vec<(Day, Usd)>> = HashMap::new();
+    for row in spend.query(Day::default(), Day(u32::MAX), None, by_key_and_day)? {
+        if let (Some(day), Some(key)) = (row.day, row.key.filter(|key| !key.is_empty())) {
+            keys.entry(key).or_default().push((day, row.totals.cost));
+        }
+    }
+    let mut keys: Vec<_> = keys.into_iter().collect();
+    keys.sort_by_key(|(_, days)| Reverse(days.last().map(|(day, _)| *day)));
+    for (key, days) in keys {
+        for (day, spent) in days {
+            access.restore(&key, day.0, spent);
+        }
+    }
+    Ok(())
+}
+
+fn open_seal(folder: &Path) -> Result<Seal, StartError> {
+    let path = folder.join(SEAL_FILE);
+    let secret = Seal::fresh_secret().and_then(|fresh| read_or_make_secret(&path, &fresh));
+    secret.map(|secret| Seal::new(&secret)).map_err(|error| StartError::Seal(path, error))
+}
+
+fn read_certificate(paths: &TlsFiles) -> Result<Certificate, StartError> {
+    Certificate::read(&files::expand_home(&paths.cert), &files::expand_home(&paths.key)).map_err(StartError::Tls)
+}
+
+#[cfg(test)]
+mod tests;

@@ -36,15 +36,20 @@ impl Client {
     }
 }
 
-/// Gets `path` from the gateway at `url`.
-pub(super) fn get(url: &str, path: &str) -> anyhow::Result<(u16, Bytes)> {
+/// Gets `path` from the gateway at `url`, with `key` where it needs one.
+pub(super) fn get(url: &str, path: &str, key: Option<&str>) -> anyhow::Result<(u16, Bytes)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = Client::new(url)?;
         let uri: http::Uri = path.parse().context("the path is not a URI")?;
+        let bearer = key.map(|key| http::HeaderValue::try_from(format!("Bearer {}", key.trim())));
+        let bearer = bearer.transpose().context("the key cannot stand in a header")?;
         let build = || {
             let mut request = Request::new(RequestBody::default());
             *request.uri_mut() = uri.clone();
+            if let Some(bearer) = &bearer {
+                request.headers_mut().insert(http::header::AUTHORIZATION, bearer.clone());
+            }
             request
         };
         let asking = async {

@@ -24,6 +24,9 @@ pub(super) struct Explain {
     /// Where the gateway listens
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7080")]
     url: String,
+    /// The key to ask with; better kept in the environment than on the command line
+    #[arg(long, env = "TRADEWIND_KEY", hide_env_values = true)]
+    key: Option<String>,
     /// Print the record as JSON
     #[arg(long)]
     json: bool,
@@ -31,7 +34,7 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (status, body) = client::get(&self.url, &format!("/api/v1/decisions/{}", self.id))?;
+        let (status, body) = client::get(&self.url, &format!("/api/v1/decisions/{}", self.id), self.key.as_deref())?;
         let stranger = || format!("what answers at {} is not Tradewind", self.url);
         let record: Value = serde_json::from_slice(&body).with_context(stranger)?;
         if let Some(message) = record["error"]["message"].as_str() {

@@ -2,8 +2,12 @@
 
 mod check;
 mod client;
+mod completions;
 mod demo;
 mod explain;
+mod import;
+mod key;
+mod man;
 mod run;
 mod schema;
 
@@ -27,7 +31,11 @@ enum Command {
     Check(check::Check),
     Schema(schema::Schema),
     Explain(explain::Explain),
+    Import(import::Import),
+    Key(key::Key),
     Demo(demo::Demo),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 impl Cli {
@@ -39,7 +47,11 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::Import(command) => command.run(),
+            Command::Key(command) => command.run(),
             Command::Demo(command) => command.run(),
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
         };
         match result {
             Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,8 @@
 //! `tradewind run`
 
+mod greet;
+mod next_start;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +15,15 @@ use tradewind_policy::Change;
 use tradewind_runtime::environment;
 use tradewind_runtime::files::FileWatch;
 
+use self::greet::greet;
+use self::next_start::at_next_start;
 use super::counted;
 use crate::built_in::{self, Local};
 use crate::{Document, Gateway, Source, say};
 
 /// How often a gateway without a file looks for local model servers.
 const LOOK_FOR_LOCAL_EVERY: Duration = Duration::from_secs(15);
-/// How many models and changes are named.
-const MOST_MODELS: usize = 8;
+/// How many changes are named.
 const MOST_CHANGES: usize = 20;
 
 /// Start the gateway
@@ -65,6 +69,7 @@ impl Run {
         };
         let document = read(&source, &[], &listen, &data_dir)?;
         let drain = document.shared.limits.drain.get();
+        let in_tls = document.shared.tls.is_some();
         let gateway = Gateway::start(document.clone()).await.map_err(|error| anyhow!("{error}"))?;
         greet(&gateway, &source, &document);
         gateway.keep_discovering();
@@ -80,7 +85,7 @@ impl Run {
                         () = watch.changed() => false,
                         _ = hangup.recv() => true,
                     };
-                    reload(&reloading, &source, asked);
+                    reload(&reloading, &source, asked, in_tls);
                     continue;
                 }
                 let found = built_in::find_local(reloading.models(), port).await;
@@ -108,8 +113,9 @@ impl Run {
             (dropped, unwritten) = gateway.stop(drain) => say::note(match (dropped, unwritten) {
                 (0, 0) => "stopped".to_owned(),
                 _ => format!(
-                    "stopped; after {patience}, {dropped} connections were cut off; {unwritten} decision records were not \
-                     written"
+                    "stopped; cut off after {patience}: {}; not written: {}",
+                    counted(dropped, "connection"),
+                    counted(unwritten, "decision record")
                 ),
             }),
             _ = interrupt.recv() => say::note("stopped at once; calls in flight were cut off"),
@@ -129,16 +135,19 @@ fn read(source: &Source, local: &[Local], listen: &str, data_dir: &str) -> anyho
 }
 
 /// Reads the file again and puts it in place; a bad one never replaces a good one. That nothing has changed is said to
-/// whoever asked.
-fn reload(gateway: &Gateway, source: &Source, asked: bool) {
-    let Some(changes) = put_in_place(gateway, read(source, &[], "", "")) else { return };
+/// whoever asked. `in_tls`: whether callers are served in TLS, whose files are read again as well.
+fn reload(gateway: &Gateway, source: &Source, asked: bool, in_tls: bool) {
+    let document = read(source, &[], "", "");
+    let in_tls = in_tls && document.as_ref().is_ok_and(|document| document.shared.tls.is_some());
+    let Some(changes) = put_in_place(gateway, document) else { return };
+    let name = source.name();
     if changes.is_empty() {
         if asked {
-            say::note(format_args!("read {} again: nothing has changed", source.name()));
+            let more = if in_tls { "; new connections get the certificate as it is now" } else { "" };
+            say::note(format_args!("read {name} again: nothing has changed{more}"));
         }
         return;
     }
-    let name = source.name();
     say::note(format_args!("reloaded {name}: {}", counted(changes.len(), "change")));
     for change in changes.iter().take(MOST_CHANGES) {
         say::note(format_args!("  {change}"));
@@ -146,9 +155,9 @@ fn reload(gateway: &Gateway, source: &Source, asked: bool) {
     if changes.len() > MOST_CHANGES {
         say::note(format_args!("  and {} more", changes.len() - MOST_CHANGES));
     }
-    let at_start = ["listen", "data-dir", "journal", "limits"];
-    if changes.iter().any(|change| at_start.iter().any(|section| change.path().starts_with(section))) {
-        say::note("  listen, data-dir, journal and limits of connections take effect at the next start");
+    let waiting = at_next_start(&changes);
+    if !waiting.is_empty() {
+        say::note(format_args!("  not before the next start: {}", waiting.join(", ")));
     }
 }
 
@@ -171,36 +180,4 @@ fn tell_of_local(found: &[Local]) {
             .map_or_else(|| "it lists no model yet".to_owned(), |model| format!("`auto` asks its model {model}"));
         say::note(format_args!("found {name} on port {port}; {model}"));
     }
-}
-
-/// Says what the gateway is and has, and last of all where it listens: from then on it answers.
-fn greet(gateway: &Gateway, source: &Source, document: &Document) {
-    let providers = &document.shared.providers;
-    let named: Vec<String> =
-        providers.iter().map(|provider| format!("{} ({})", provider.name.value, provider.base_url.as_str())).collect();
-    let names = &document.models.entries;
-    let mut models: Vec<&str> = names.iter().take(MOST_MODELS).map(|entry| entry.name.as_str()).collect();
-    let more = format!("and {} more", names.len().saturating_sub(MOST_MODELS));
-    if names.len() > MOST_MODELS {
-        models.push(&more);
-    }
-    let none = match source {
-        Source::BuiltIn => {
-            "none yet: set OPENAI_API_KEY or ANTHROPIC_API_KEY, or start Ollama, llama.cpp, vLLM or LM Studio;\n                 \
-             until then built-in rules answer, and say so"
-        }
-        Source::File(_) => "none: the file has no `providers`",
-    };
-    say::note(format_args!("tradewind {}", env!("CARGO_PKG_VERSION")));
-    say::note(format_args!("  configuration  {} (policy {})", source.name(), document.policy));
-    say::note(format_args!("  providers      {}", if named.is_empty() { none.to_owned() } else { named.join(", ") }));
-    say::note(format_args!(
-        "  models         {}",
-        if models.is_empty() { "none by name".to_owned() } else { models.join(", ") }
-    ));
-    say::note(format_args!("  journal        {}", gateway.journal_folder.display()));
-    if let Some(notice) = &gateway.journal_notice {
-        say::note(format_args!("  note           {notice}"));
-    }
-    say::note(format_args!("listening on http://{}", gateway.address));
 }

@@ -104,7 +104,8 @@ pub(super) fn breakage() -> Injection {
 /// The configuration of the gateway in front of `sims`, which are in the order of [`ROLES`].
 pub(super) fn document(sims: &[Sim], strategy: &str, data_dir: &Path) -> String {
     let data_dir = serde_json::Value::from(data_dir.display().to_string());
-    let mut text = format!("listen: 127.0.0.1:0\ndata-dir: {data_dir}\nproviders:\n");
+    let mut text =
+        format!("listen: 127.0.0.1:0\ndata-dir: {data_dir}\ntelemetry: {{logs: {{calls: none}}}}\nproviders:\n");
     for sim in sims {
         let (name, url) = (sim.name(), sim.base_url());
         let _ = writeln!(text, "  - {{name: {name}, dialect: openai, base-url: \"{url}/v1\", api-key: {KEY}}}");

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+use tradewind_access::Grant;
 use tradewind_core::Dialect;
 use tradewind_decide::{Candidate, Reason};
 use tradewind_door_models::{ModelsDoor, PreviewRequest};
@@ -63,8 +64,9 @@ impl Default for State {
 pub(super) fn look(models: &ModelsDoor, targets: &[String]) -> Vec<State> {
     let request = format!(r#"{{"model":"{MODEL}","messages":[{{"role":"user","content":""}}]}}"#);
     let request = RawValue::from_string(request).expect("the name of the model needs no escapes");
-    let asked = PreviewRequest { dialect: Dialect::OpenAi, request, headers: Default::default() };
-    let candidates = models.preview(&asked).map(|preview| preview.decision.candidates).unwrap_or_default();
+    let asked = PreviewRequest { dialect: Dialect::OpenAi, request, path: None, headers: Default::default() };
+    let candidates =
+        models.preview(&asked, &Grant::anyone()).map(|preview| preview.decision.candidates).unwrap_or_default();
     let state = |target: &String| candidates.iter().find(|one| one.target.as_str() == target).map(State::of);
     targets.iter().map(|target| state(target).unwrap_or_default()).collect()
 }

@@ -76,6 +76,12 @@ fn facts(record: &Value, out: &mut String) {
     let (operation, model, dialect) = (text(record, "operation"), text(record, "model"), text(record, "dialect"));
     let model = if model.is_empty() { "no model".to_owned() } else { format!("`{model}`") };
     fact("asked", format_args!("{operation} for {model}, {dialect} dialect{streamed}"));
+    if let Some(key) = record["key"].as_str() {
+        match record["tenant"].as_str() {
+            Some(tenant) => fact("by", format_args!("the key {key} of {tenant}")),
+            None => fact("by", format_args!("the key {key}")),
+        }
+    }
     if let Some(first) = list(record, "candidates").iter().find(|one| one["rank"] == 1) {
         fact("first", format_args!("{}: {}", text(first, "target"), text(first, "reason")));
     }
@@ -95,6 +101,16 @@ fn facts(record: &Value, out: &mut String) {
             _ => fact("error", format_args!("{status} {code}: {detail}")),
         }
     }
+    if let Some(wire) = record["translated"].as_str() {
+        fact("put into", format_args!("{wire}, which is what the target speaks"));
+    }
+    let dropped: Vec<&str> = list(record, "dropped").iter().filter_map(Value::as_str).collect();
+    if !dropped.is_empty() {
+        fact("left out", format_args!("{} (`strict: true` would have refused the target)", dropped.join(", ")));
+    }
+    if let Some(reason) = record["finish"].as_str() {
+        fact("ended by", format_args!("{reason}"));
+    }
     if let Some(usage) = record["usage"].as_object() {
         let count = |key: &str| usage.get(key).and_then(Value::as_u64).unwrap_or(0);
         let mut said = format!("{} tokens in", count("input"));
@@ -112,6 +128,12 @@ fn facts(record: &Value, out: &mut String) {
             Some(dollars) => fact("used", format_args!("{said}; {}", money(dollars))),
             None => fact("used", format_args!("{said}; cost unknown, the target has no price")),
         }
+    }
+    if record["overhead_ms"].is_number() {
+        fact("overhead", format_args!("{} of the gateway's own until the first byte", time(&record["overhead_ms"])));
+    }
+    if let Some(trace) = record["trace_id"].as_str() {
+        fact("trace", format_args!("{trace}"));
     }
     for note in list(record, "notes") {
         fact("note", format_args!("{}", note.as_str().unwrap_or_default()));

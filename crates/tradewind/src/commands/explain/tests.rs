@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tradewind_core::{DecisionId, Dialect, FaultKind, TargetId, UnixMillis, Usage, Usd};
 use tradewind_decide::{Candidate, Decision, Parts, Reason};
-use tradewind_telemetry::{Attempt, Outcome, Record};
+use tradewind_telemetry::{Attempt, Outcome, Record, Trace};
 
 use super::explain;
 
@@ -30,18 +30,8 @@ fn parts(first_token_ms: f64, in_flight: f64, cost: f64) -> Parts {
 }
 
 fn attempt(target: &str, started: f64, ended: f64, outcome: Outcome) -> Attempt {
-    Attempt {
-        target: TargetId::new(target),
-        key: None,
-        hedge: false,
-        started: millis(started),
-        first_byte: None,
-        ended: millis(ended),
-        outcome,
-        fault: None,
-        status: None,
-        detail: None,
-    }
+    let begun = Attempt::new(TargetId::new(target), false, millis(started));
+    Attempt { ended: millis(ended), outcome, ..begun }
 }
 
 fn failed(target: &str, started: f64, ended: f64, fault: FaultKind, detail: &'static str) -> Attempt {
@@ -55,30 +45,17 @@ fn answered(target: &str, started: f64, first_byte: f64, ended: f64) -> Attempt 
 /// The record of a call that went well, without candidates and attempts.
 fn record(elapsed: f64) -> Record {
     let at = UnixMillis(1_795_294_621_123);
+    let begun = Record::new(DecisionId::first_at(at), at, "models", "chat", Arc::from("3f2a9c0d11e84b75"));
     Record {
-        id: DecisionId::first_at(at),
-        at,
-        door: "models",
         dialect: Some(Dialect::OpenAi),
-        operation: "chat",
         stream: true,
         model: Arc::from("assistant"),
-        decision: Decision::default(),
-        attempts: [].into_iter().collect(),
-        chosen: None,
         outcome: Outcome::Ok,
-        fault: None,
-        detail: None,
-        code: None,
         status: 200,
         usage: Some(Usage { input: 31, output: 24, ..Usage::default() }),
         cost: Some(Usd::from_pico(121_000_000)),
         elapsed: millis(elapsed),
-        first_byte: None,
-        network: None,
-        policy: Arc::from("3f2a9c0d11e84b75"),
-        events_dropped: 0,
-        notes: Vec::new(),
+        ..begun
     }
 }
 
@@ -272,4 +249,20 @@ fn a_caller_that_went_away() {
 fn a_record_of_another_version_is_no_reason_to_fail() {
     let page = explain(&serde_json::json!({"id": 7, "candidates": {}, "attempts": [{}, 3], "usage": []}));
     assert!(page.starts_with("decision -  -\n"), "{page}");
+}
+
+#[test]
+fn a_translated_call_with_a_key_and_a_trace() {
+    let mut record = record(312.0);
+    record.key = Some(Arc::from("ci"));
+    record.tenant = Some(Arc::from("build"));
+    record.translated = Some("messages");
+    record.dropped = vec!["user".to_owned(), "messages[0].content[1].cache_control".to_owned()];
+    record.finish = Some("tool_use".into());
+    record.overhead = Some(millis(0.07));
+    record.chosen = Some(TargetId::new("anthropic/claude"));
+    record.trace =
+        Some(Trace::from_headers(Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), None, &mut || 7));
+    record.attempts.push(answered("anthropic/claude", 0.1, 200.0, 312.0));
+    insta::assert_snapshot!(page(&record));
 }
