@@ -30,7 +30,7 @@ build: ## build everything as it is shipped
 test: peers nextest lint test-rust test-clients ## everything a change has to pass
 
 .PHONY: test-full
-test-full: test real-model soak test-bench ## test, the real model, ten minutes of soak, and the bench run short
+test-full: test real-model budget soak test-bench ## test, the real model, 100,000 paid calls, ten minutes of soak, and the bench run short
 
 .PHONY: lint
 lint: ## formatting and lints
@@ -62,7 +62,7 @@ debug-bins:
 	cargo build -p tradewind -p tradewind-sim --bins
 
 .PHONY: bench
-bench: release-bins ## measure against Envoy, nginx and no gateway at all; writes bench/RESULTS.md
+bench: release-bins ## measure against nginx, Envoy, TensorZero, LiteLLM and no gateway; writes bench/RESULTS.md
 	tests/peers/install.sh bench
 	$(call bench,$(ARGS))
 
@@ -70,6 +70,11 @@ bench: release-bins ## measure against Envoy, nginx and no gateway at all; write
 test-bench: release-bins ## the same, short and without writing results: does the bench still run?
 	tests/peers/install.sh bench
 	$(call bench,--short)
+
+.PHONY: budget
+budget: ## 100,000 calls, cut off, failed over and hedged: is what is booked what providers charge?
+	TRADEWIND_BUDGET_CALLS=100000 cargo test --release -p tradewind --test gateway -- \
+		--exact budget::what_is_booked_is_what_providers_charge --nocapture
 
 .PHONY: soak
 soak: peers release-bins ## ten minutes of calls, faults and callers that leave: nothing may grow
@@ -105,3 +110,8 @@ peers-full: ## install what the benches and the real model need as well
 .PHONY: nextest
 nextest:
 	@command -v cargo-nextest >/dev/null || cargo install cargo-nextest --locked
+
+.PHONY: dist
+dist: ## pack a release into dist of the target folder: binary, completions, manual, unit, Containerfile
+	cargo build --release -p tradewind --bin tradewind
+	packaging/dist.sh $(target)/release/tradewind $(target)/dist

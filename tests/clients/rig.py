@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 
@@ -206,6 +207,23 @@ def start_sim(folder, *arguments):
     log = pathlib.Path(folder) / f"sim-{time.monotonic_ns()}.log"
     program = Program([binary("tradewind-sim"), "serve", *arguments], log)
     return program, program.wait_for_line(r"listening on (127\.0\.0\.1:\d+)").group(1)
+
+
+def script(sim, model, answer):
+    """Tells the simulated provider at `sim` what this model answers, in whichever wire."""
+    reply = http(f"http://{sim}/sim/answers/{urllib.parse.quote(model, safe='')}", answer, method="PUT")
+    assert reply.status == 200, reply
+
+
+def received(sim, model=None):
+    """The requests that the simulated provider has received, oldest first; those for one model, or all."""
+    query = "" if model is None else f"?model={urllib.parse.quote(model, safe='')}"
+    return http(f"http://{sim}/sim/requests{query}").json()
+
+
+def charges(sim):
+    """What the simulated provider has charged, by model."""
+    return http(f"http://{sim}/sim/stats").json()["stats"]["charges"]
 
 
 def start_llama(folder, *arguments):

@@ -170,21 +170,6 @@ def test_the_asynchronous_client_with_many_calls_at_once(gateway):
     assert len(answers) == 20 and all(answers)
 
 
-def test_a_target_of_the_other_dialect_is_not_eligible_and_the_record_says_why(start_sim, start_gateway):
-    address = start_sim()
-    gateway = start_gateway(
-        {"providers": [rig.provider("sim", "openai", address)], "models": [rig.model("assistant", "sim/any")]}
-    )
-    with anthropic_client(gateway) as client, pytest.raises(anthropic.APIStatusError) as refusal:
-        client.messages.create(model="assistant", max_tokens=8, messages=HELLO)
-    assert refusal.value.body["error"]["code"] == "TW1014"
-    record = gateway.decision(refusal.value.response.headers["x-tradewind-decision"])
-    (candidate,) = record["candidates"]
-    assert candidate["eligible"] is False and candidate["rank"] is None
-    assert "anthropic" in candidate["reason"] or "openai" in candidate["reason"]
-    assert record["attempts"] == [] and record["chosen"] is None
-
-
 def test_a_stream_is_passed_on_byte_by_byte(start_sim, start_gateway):
     address = start_sim("--fault", "unknown-fields")
     gateway = start_gateway(

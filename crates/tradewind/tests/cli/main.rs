@@ -6,7 +6,10 @@
 mod check;
 mod demo;
 mod explain;
+mod import;
+mod key;
 mod life;
+mod packaging;
 mod program;
 mod run;
 mod schema;

@@ -70,6 +70,67 @@ fn a_directory_is_read_by_its_usual_name() {
 }
 
 #[test]
+fn a_start_says_whom_it_lets_in_and_what_it_tells_about_itself() {
+    let place = Place::new();
+    place.file("tradewind.yaml", "listen: 127.0.0.1:0\ndata-dir: data\n");
+    let mut open = Program::start(place.command(&["run"]));
+    open.note("  callers        no keys: callers on this machine need none");
+    open.note("  metrics        /metrics");
+    open.note("  spans          not exported");
+    open.note("  log            calls that were not answered, here");
+    open.address();
+    open.signal("-KILL");
+    open.end();
+
+    for key in ["ann", "bob"] {
+        assert_eq!(place.tradewind(&["key", "create", key]).code, Some(0));
+    }
+    assert_eq!(place.tradewind(&["key", "revoke", "bob"]).code, Some(0));
+    let telemetry = "telemetry: {otlp: {endpoint: \"http://127.0.0.1:9/otlp\", headers: {x-key: very-secret}, sample: 0.1}, \
+                     logs: {calls: none}}\n";
+    place.file("tradewind.yaml", &format!("listen: 127.0.0.1:0\ndata-dir: data\n{telemetry}"));
+    let mut keyed = Program::start(place.command(&["run"]));
+    keyed.note("  callers        1 key; 1 more, revoked or expired");
+    keyed.note("  metrics        /metrics, for keys that may use control/read");
+    keyed.note("  spans          to http://127.0.0.1:9/otlp/v1/traces, 10 % of the traces that begin here");
+    keyed.note("  log            no calls (`telemetry.logs.calls: none`)");
+    keyed.address();
+    keyed.signal("-TERM");
+    let ended = keyed.end();
+    assert!(!ended.stderr.contains("very-secret"), "{}", ended.stderr);
+}
+
+#[test]
+fn tls_is_said_and_its_files_are_read_again() {
+    let place = Place::new();
+    let certificate = || {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        place.file("cert.pem", &made.cert.pem());
+        place.file("key.pem", &made.signing_key.serialize_pem());
+    };
+    certificate();
+    let document = "listen: 127.0.0.1:0\ndata-dir: data\ntls: {cert: cert.pem, key: key.pem}\n";
+    place.file("tradewind.yaml", document);
+    let mut gateway = Program::start(place.command(&["run"]));
+    gateway.note("listening on https://127.0.0.1:");
+    certificate();
+    gateway.signal("-HUP");
+    gateway.note("nothing has changed; new connections get the certificate as it is now");
+    place.file("key.pem", "no key at all");
+    gateway.signal("-HUP");
+    gateway.note("error[TW4003]: tls: key.pem holds no private key that is not encrypted");
+    gateway.note("not reloaded: the configuration of before stays in force");
+    place.file("tradewind.yaml", "listen: 127.0.0.1:0\ndata-dir: data\n");
+    gateway.note("- tls: ");
+    gateway.note("  not before the next start: turning TLS on or off");
+    gateway.signal("-TERM");
+    assert_eq!(gateway.end().code, Some(0));
+
+    place.file("tradewind.yaml", document);
+    refused(&place, &["run"], &["error[TW4003]: tls: key.pem holds no private key", "takes PEM files"]);
+}
+
+#[test]
 fn a_provider_is_found_from_its_key_and_the_key_is_not_shown() {
     let place = Place::new();
     let mut command = place.command(&["run", "--listen", "127.0.0.1:0", "--data-dir", "data"]);

@@ -20,7 +20,9 @@ fn the_schema_takes_what_check_takes() {
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let good: Value = serde_json::from_str(GOOD).unwrap();
     assert_eq!(problems(&schema, &schema, &good, ""), Vec::<String>::new());
-    for section in ["listen", "data-dir", "providers", "models", "responders", "limits", "journal"] {
+    for section in
+        ["listen", "data-dir", "providers", "models", "responders", "limits", "journal", "tls", "keys", "telemetry"]
+    {
         assert!(schema["properties"][section]["description"].is_string(), "{section} has no description");
     }
 }
@@ -41,6 +43,13 @@ fn the_schema_refuses_what_check_refuses() {
         ("/providers/0/dialect", json!("telepathy")),
         ("/providers/0/name", Value::Null),
         ("/limits/concurrent-calls", json!("many")),
+        ("/keys/0/budget", json!({"usd": 5, "per": "hour"})),
+        ("/keys/0/rpm", json!(0)),
+        ("/keys/0/alow", json!([])),
+        ("/models/0/strict", json!("yes")),
+        ("/tls/cret", json!("cert.pem")),
+        ("/telemetry/otlp/sample", json!(2)),
+        ("/telemetry/logs/format", json!("xml")),
     ];
     for (path, value) in spoilt {
         let mut document = good.clone();

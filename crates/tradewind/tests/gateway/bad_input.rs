@@ -116,7 +116,7 @@ async fn bodies_that_are_no_request() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn models_that_are_not_there() {
     let door = Door::open().await;
-    let long = "x".repeat(20_000);
+    let long = "x".repeat(250);
     let table = [
         ("asistant", "assistant"),
         ("Assistant", "assistant"),
@@ -132,13 +132,23 @@ async fn models_that_are_not_there() {
             assert!(answer.body.len() < 1000, "{} bytes", answer.body.len());
             door.recorded(&answer).await;
         }
-        // There, but not in this dialect.
-        let model = if dialect == Dialect::OpenAi { "only-anthropic" } else { "only-openai" };
-        let request = post(path(dialect), "", &question(dialect, model, false).to_string());
-        let answer = door.refused(dialect, &request, 400, "TW1014").await;
+        // Longer than any name may be.
+        let request = post(path(dialect), "", &question(dialect, &"x".repeat(20_000), true).to_string());
+        let answer = door.refused(dialect, &request, 400, "TW1002").await;
+        assert!(answer.body.len() < 1000, "{} bytes", answer.body.len());
+        door.recorded(&answer).await;
+        // There, but it cannot be asked this.
+        let (model, field, value) = match dialect {
+            Dialect::OpenAi => ("only-anthropic", "n", 2),
+            Dialect::Anthropic => ("only-openai", "top_k", 7),
+        };
+        let mut body = question(dialect, model, false);
+        body[field] = json!(value);
+        let answer = door.refused(dialect, &post(path(dialect), "", &body.to_string()), 400, "TW1014").await;
+        assert!(answer.text().contains(&format!("`{field}`")), "{}", answer.text());
         door.recorded(&answer).await;
     }
-    door.close(2 * (table.len() + 1)).await;
+    door.close(2 * (table.len() + 2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -368,9 +378,9 @@ async fn unusual_requests_that_are_right() {
         assert_eq!(terminal(&answer, dialect, false), Terminal::Success);
     }
     assert_eq!(door.bench.records("outcome=ok").await.len(), 12);
-    // However deep a part that the gateway does not read is nested, it is the provider's to judge.
+    // However deep it is nested, it costs nothing and is refused with its name.
     let deep = format!(r#"{{"model":"assistant","messages":[],"x":{}1{}}}"#, "[".repeat(5000), "]".repeat(5000));
     let answer = door.bench.send(&post(path(Dialect::OpenAi), "", &deep)).await;
-    assert_eq!(terminal(&answer, Dialect::OpenAi, false), Terminal::ErrorStatus(400, None));
+    assert_eq!(terminal(&answer, Dialect::OpenAi, false), Terminal::ErrorStatus(400, Some("TW1002".to_owned())));
     door.bench.is_back_at_baseline(&[&door.sim]).await;
 }

@@ -4,6 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
 mod bad_input;
+mod between;
+mod budget;
+mod bypass;
 mod faults;
 mod features;
+mod keys;
+mod rates;
 mod support;
+mod targets;
+mod tls;

@@ -10,7 +10,16 @@ const LAYERS: [&[&str]; 9] = [
     &["tradewind-core"],
     &["tradewind-policy"],
     &["tradewind-decide"],
-    &["tradewind-egress", "tradewind-store", "tradewind-ledger", "tradewind-telemetry", "tradewind-meaning"],
+    &[
+        "tradewind-access",
+        "tradewind-dialects",
+        "tradewind-egress",
+        "tradewind-store",
+        "tradewind-ledger",
+        "tradewind-telemetry",
+        "tradewind-meaning",
+        "tradewind-tokens",
+    ],
     &["tradewind-runtime"],
     &["tradewind-dispatch"],
     &["tradewind-door", "tradewind-doctor", "tradewind-readiness", "tradewind-rollout"],
@@ -29,7 +38,7 @@ const LAYERS: [&[&str]; 9] = [
 const BESIDE: [(&str, &[&str]); 2] = [("tradewind-sim", &["tradewind"]), ("tradewind-host", &["tradewind-egress"])];
 
 /// What decides without doing: no runtime, no sockets, no files of their own.
-const PURE: [&str; 3] = ["tradewind-core", "tradewind-policy", "tradewind-decide"];
+const PURE: [&str; 4] = ["tradewind-core", "tradewind-policy", "tradewind-decide", "tradewind-dialects"];
 const NOT_PURE: [&str; 9] =
     ["tokio", "hyper", "hyper-util", "mio", "socket2", "rusqlite", "rustls", "rustls-native-certs", "parking_lot"];
 

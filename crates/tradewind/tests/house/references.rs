@@ -1,5 +1,5 @@
 //! The references under `docs/reference` are made from the code: the configuration from its JSON Schema, the command line
-//! from clap, the error codes from `Code::ALL`.
+//! from clap, the error codes from `Code::ALL`. The metrics have a file of their own, `metrics.rs`.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -11,7 +11,7 @@ use tradewind_core::Code;
 
 use crate::tree::{has_to_be, list, read, text};
 
-const MADE: &str =
+pub(crate) const MADE: &str =
     "<!-- Generated: change the code, then run `UPDATE_DOCS=1 cargo nextest run -p tradewind --test house`. -->\n";
 
 #[test]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tradewind::{Document, Gateway};
 use tradewind_core::{Dialect, TargetId};
+use tradewind_decide::HealthSettings;
 use tradewind_runtime::{Kind, Target};
 use tradewind_sim::Sim;
 
@@ -42,10 +43,18 @@ impl Bench {
     }
 
     pub(crate) async fn start_with(yaml: &str, options: BenchOptions) -> Self {
-        let folder = TempDir::new().unwrap();
+        Self::start_in(TempDir::new().unwrap(), yaml, options, HealthSettings::default()).await
+    }
+
+    /// Starts a gateway that judges the health of targets in another way.
+    pub(crate) async fn start_judging(yaml: &str, health: HealthSettings) -> Self {
+        Self::start_in(TempDir::new().unwrap(), yaml, BenchOptions::default(), health).await
+    }
+
+    async fn start_in(folder: TempDir, yaml: &str, options: BenchOptions, health: HealthSettings) -> Self {
         let document = Self::document(&folder, yaml);
         let targets = document.models.target_settings().into_keys().collect();
-        let gateway = Gateway::start(document).await.unwrap();
+        let gateway = Gateway::start_with(document, health).await.unwrap();
         let upkeep = gateway.tasks(Kind::Upkeep);
         Self { address: gateway.address, gateway, folder, targets, upkeep, options }
     }
@@ -60,8 +69,37 @@ impl Bench {
         self.gateway.reload(Self::document(&self.folder, yaml)).unwrap();
     }
 
+    /// The same, for one that cannot be used; gives what is said.
+    pub(crate) fn try_reload(&self, yaml: &str) -> Result<(), String> {
+        let reloaded = self.gateway.reload(Self::document(&self.folder, yaml));
+        reloaded.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Stops the gateway, and starts another one on the same data directory.
+    pub(crate) async fn restart(self, yaml: &str) -> Self {
+        let Self { gateway, folder, options, .. } = self;
+        let (_, unwritten) = gateway.stop(Duration::from_secs(1)).await;
+        assert_eq!(unwritten, 0);
+        Self::start_in(folder, yaml, options, HealthSettings::default()).await
+    }
+
+    /// `tradewind key …` on this gateway's data directory; gives what it printed on stdout.
+    pub(crate) fn key(&self, arguments: &[&str]) -> String {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tradewind"));
+        command.arg("key").args(arguments).arg("--data-dir").arg(self.folder.path().join("data"));
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    }
+
     pub(crate) async fn send(&self, request: &[u8]) -> Answer {
         send(self.address, request).await
+    }
+
+    /// `GET path` with these headers.
+    pub(crate) async fn get_with(&self, path: &str, headers: &str) -> Answer {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n{headers}\r\n");
+        self.send(request.as_bytes()).await
     }
 
     /// Asks the usual question.
