@@ -33,7 +33,7 @@ pub(crate) struct Opened<P: Protocol> {
 
 pub(crate) enum What<P: Protocol> {
     Whole { body: Bytes, finding: Finding },
-    Stream(Streaming<P>),
+    Stream(Box<Streaming<P>>),
     Refusal { body: Bytes },
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Streaming<P: Protocol> {
     /// Taken at the end.
     pub(crate) body: Option<AnswerBody>,
     pub(crate) decoder: Decoder,
-    pub(crate) reader: P::Stream,
+    pub(crate) reader: Box<P::Stream>,
     pub(crate) out: Outbox,
 }
 
@@ -70,29 +70,32 @@ impl Held {
     }
 
     /// The answer came to its end.
-    pub(crate) fn succeed(mut self) {
-        self.settle(&match self.first_byte {
+    pub(crate) fn succeed(mut self, now: Moment) {
+        let observation = match self.first_byte {
             Some(first_byte) => Observation::Success { first_byte },
             None => Observation::Completed,
-        });
+        };
+        self.settle(&observation, now);
     }
 
     /// The attempt failed.
     pub(crate) fn fail(mut self, kind: FaultKind) {
-        let after = self.services.clock.now().since(self.started);
-        self.settle(&Observation::Failure { kind, after });
+        let now = self.services.clock.now();
+        let after = now.since(self.started);
+        self.settle(&Observation::Failure { kind, after }, now);
     }
 
-    fn settle(&mut self, observation: &Observation) {
+    fn settle(&mut self, observation: &Observation, now: Moment) {
         self.settled = true;
-        self.target.record(&self.services.health, self.services.clock.now(), observation);
+        self.target.record(&self.services.health, now, observation);
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         if !self.settled {
-            self.settle(&Observation::Neutral);
+            let now = self.services.clock.now();
+            self.settle(&Observation::Neutral, now);
         }
     }
 }
@@ -127,7 +130,7 @@ pub(crate) struct Missed {
 ///
 /// One timer bounds it: for a stream whichever is first of its first-token limit and the call's deadline, for a whole
 /// answer the deadline.
-pub(crate) async fn attempt<P: Protocol>(this: AttemptTerms<P>) -> Result<Opened<P>, Missed> {
+pub(crate) async fn attempt<P: Protocol>(this: &AttemptTerms<P>) -> Result<Opened<P>, Missed> {
     let now = this.services.clock.now();
     let left = this.deadline.at.since(now);
     let first_token = this.terms.timeouts.first_token;
@@ -135,7 +138,7 @@ pub(crate) async fn attempt<P: Protocol>(this: AttemptTerms<P>) -> Result<Opened
     let mut held = None;
     let mut key = None;
     let mut answered = None;
-    let trying = tokio::time::timeout(limit, try_once(&this, &mut held, &mut key, &mut answered)).await;
+    let trying = tokio::time::timeout(limit, try_once(this, now, &mut held, &mut key, &mut answered)).await;
     let waited = answered.unwrap_or_else(|| this.services.clock.now()).since(now);
     let result = trying.unwrap_or_else(|_| {
         Err(if limit == left {
@@ -161,7 +164,7 @@ pub(crate) async fn attempt<P: Protocol>(this: AttemptTerms<P>) -> Result<Opened
         (Err(mut fault), held) => {
             // Who waited for a permit or a connection until the end sent nothing.
             fault.never_sent |= !this.sent.load(Ordering::Relaxed);
-            rest_key(&this, key, &mut fault);
+            rest_key(this, key, &mut fault);
             if is_time_out(fault.kind) {
                 this.lane.route.distrust_connection();
             }
@@ -183,18 +186,21 @@ pub(crate) fn is_time_out(kind: FaultKind) -> bool {
 /// `answered` when the last byte that had to be waited for was there.
 async fn try_once<P: Protocol>(
     this: &AttemptTerms<P>,
+    mut started: Moment,
     held: &mut Option<Held>,
     key: &mut Option<usize>,
     answered: &mut Option<Moment>,
 ) -> Result<(response::Parts, What<P>), Fault> {
     let (lane, services) = (&this.lane, &this.services);
     let id = lane.target.id();
-    let entered =
-        if this.may_queue { lane.target.enter(this.tokens).await } else { lane.target.try_enter(this.tokens) };
+    let mut entered = lane.target.try_enter(this.tokens);
+    if entered.is_none() && this.may_queue {
+        entered = lane.target.enter(this.tokens).await;
+        started = services.clock.now();
+    }
     let Some(entered) = entered else {
         return Err(Fault::new(FaultKind::Busy, format!("{id} has as many calls in flight as it may")).before_sending());
     };
-    let started = services.clock.now();
     if let Admission::No { until } = lane.target.admit(&services.health, started) {
         let mut fault = Fault::new(FaultKind::Busy, format!("{id} is resting after faults")).before_sending();
         fault.retry_after = Some(until.since(started));
@@ -245,7 +251,7 @@ async fn read<P: Protocol>(
         Next::Fault(fault) => return Err(fault),
         Next::OtherForm => {
             place.other_form = true;
-            answer = send(this, &place).await?;
+            answer = Box::pin(send(this, &place)).await?; // boxed because it is rare
         }
     }
     let (mut head, body) = (answer.head, answer.body);
@@ -260,7 +266,8 @@ async fn read<P: Protocol>(
             return Ok((head, What::Refusal { body }));
         }
     }
-    match protocol.reading(&place, &head)? {
+    let reading = protocol.reading(&place, &head)?;
+    match reading {
         Reading::Whole => {
             held.mark_first_byte();
             let body = collect(body, &head.headers, terms.limits.answer).await?;
@@ -272,7 +279,8 @@ async fn read<P: Protocol>(
         }
         Reading::Stream(reader) => {
             let decoder = Decoder::for_headers(&head.headers, terms.limits.event)?;
-            let mut streaming: Streaming<P> = Streaming { body: None, decoder, reader, out: Outbox::default() };
+            let mut streaming: Box<Streaming<P>> =
+                Box::new(Streaming { body: None, decoder, reader, out: Outbox::default() });
             let first = first_event(body, &mut streaming, terms.limits.event, lane).await;
             let told = |fault: Fault| fault.with_usage(streaming.reader.finding().usage);
             let first = first.map_err(told)?;

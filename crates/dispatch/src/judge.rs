@@ -1,6 +1,7 @@
 //! What the status of a response means for the call.
 
-use http::{HeaderMap, header, response};
+use http::{HeaderMap, HeaderName, header, response};
+use smallvec::SmallVec;
 use tradewind_core::{Fault, FaultKind, UnixMillis};
 use tradewind_decide::retry_after;
 
@@ -52,13 +53,15 @@ pub(crate) fn clean_response_headers(headers: &mut HeaderMap) {
             headers.remove(name.trim());
         }
     }
-    for name in HOP_BY_HOP {
+    // Mostly there is one of them among four headers: looking for each of the eleven would take longer.
+    let gone: SmallVec<[HeaderName; 4]> = headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
+    for name in gone {
         headers.remove(name);
     }
 }
 
-const HOP_BY_HOP: [header::HeaderName; 11] = [
-    header::HeaderName::from_static("keep-alive"),
+static HOP_BY_HOP: [HeaderName; 11] = [
+    HeaderName::from_static("keep-alive"),
     header::TRANSFER_ENCODING,
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,

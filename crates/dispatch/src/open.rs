@@ -15,8 +15,10 @@ use tradewind_telemetry::{Attempt, Outcome, Record};
 
 use crate::{Finding, Lane, Services};
 
-/// An open record.
-pub struct Open {
+/// An open record. One pointer: it is handed from step to step of a call.
+pub struct Open(Box<Parts>);
+
+struct Parts {
     /// Taken when the record is sent.
     record: Option<Box<Record>>,
     services: Arc<Services>,
@@ -56,7 +58,7 @@ pub struct Ending {
 impl Open {
     /// Opens `record` for a call of `caller`, who has `grant`, that came in at `arrived`.
     pub fn new(record: Box<Record>, services: Arc<Services>, arrived: Moment, caller: Caller, grant: Grant) -> Self {
-        Self {
+        Self(Box::new(Parts {
             record: Some(record),
             services,
             arrived,
@@ -65,23 +67,23 @@ impl Open {
             reservation: None,
             at_stake: SmallVec::new(),
             waited: Duration::ZERO,
-        }
+        }))
     }
 
     /// Who calls.
     #[must_use]
     pub fn grant(&self) -> &Grant {
-        &self.grant
+        &self.0.grant
     }
 
     /// Keeps what the key's limits hold back for this call; it is settled when the record is closed.
     pub fn hold(&mut self, reservation: Reservation) {
-        self.reservation = Some(reservation);
+        self.0.reservation = Some(reservation);
     }
 
     /// Notes that something else than the gateway was waited for.
     pub fn waited(&mut self, time: Duration) {
-        self.waited += time;
+        self.0.waited += time;
     }
 
     /// The id that the caller is told.
@@ -93,24 +95,28 @@ impl Open {
     /// The record as it is now.
     #[must_use]
     pub fn look(&self) -> &Record {
-        self.record.as_ref().expect("the record is taken only when the call is closed")
+        self.0.record.as_ref().expect("the record is taken only when the call is closed")
     }
 
     /// The record, to fill in what is known only by and by.
     pub fn edit(&mut self) -> &mut Record {
-        self.record.as_mut().expect("the record is taken only when the call is closed")
+        self.0.record.as_mut().expect("the record is taken only when the call is closed")
     }
 
-    fn elapsed(&self) -> Duration {
-        self.services.clock.now().since(self.arrived)
-    }
-
-    /// Notes that an attempt at `lane` with a question of about `input` tokens begins; the number is given back when it ends.
-    pub(crate) fn begin_attempt(&mut self, lane: &Lane, hedge: bool, input: u64, sent: Arc<AtomicBool>) -> usize {
-        let started = self.elapsed();
+    /// Notes that an attempt at `lane` with a question of about `input` tokens begins `now`; the number is given back when
+    /// it ends.
+    pub(crate) fn begin_attempt(
+        &mut self,
+        lane: &Lane,
+        hedge: bool,
+        input: u64,
+        sent: Arc<AtomicBool>,
+        now: Moment,
+    ) -> usize {
+        let started = now.since(self.0.arrived);
         let (target, server, price) = (lane.target.id(), &lane.server, lane.price);
         let attempt = self.look().attempts.len();
-        self.at_stake.push(Stake { attempt, input, price, sent });
+        self.0.at_stake.push(Stake { attempt, input, price, sent });
         let record = self.edit();
         let mut begun = Attempt::new(target.clone(), hedge, started);
         begun.server = Some(server.clone());
@@ -125,10 +131,10 @@ impl Open {
         }
     }
 
-    /// Notes how attempt `number` ended.
-    pub(crate) fn end_attempt(&mut self, number: usize, outcome: Outcome, fault: Option<&Fault>) {
-        let ended = self.elapsed();
-        self.at_stake.retain(|stake| stake.attempt != number);
+    /// Notes how attempt `number` ended, `now`.
+    pub(crate) fn end_attempt(&mut self, number: usize, outcome: Outcome, fault: Option<&Fault>, now: Moment) {
+        let ended = now.since(self.0.arrived);
+        self.0.at_stake.retain(|stake| stake.attempt != number);
         let Some(attempt) = self.edit().attempts.get_mut(number) else { return };
         attempt.ended = ended;
         attempt.outcome = outcome;
@@ -138,10 +144,10 @@ impl Open {
     }
 
     /// Notes the first byte of the answer that the caller will see. From here on whoever passes it on accounts for it.
-    pub(crate) fn first_byte(&mut self, number: usize, key: Option<usize>, status: u16) {
-        let now = self.elapsed();
-        self.at_stake.retain(|stake| stake.attempt != number);
-        let overhead = now.saturating_sub(self.waited);
+    pub(crate) fn first_byte(&mut self, number: usize, key: Option<usize>, status: u16, now: Moment) {
+        let now = now.since(self.0.arrived);
+        self.0.at_stake.retain(|stake| stake.attempt != number);
+        let overhead = now.saturating_sub(self.0.waited);
         let record = self.edit();
         record.first_byte = Some(now);
         record.overhead = Some(overhead);
@@ -195,14 +201,15 @@ impl Open {
     }
 
     fn send(&mut self, ending: Ending) {
-        let elapsed = self.elapsed();
+        let now = self.0.services.clock.now();
+        let elapsed = now.since(self.0.arrived);
         // Attempts that are still under way: their providers have the question, and charge for it.
-        for stake in std::mem::take(&mut self.at_stake) {
-            if self.record.is_some() && stake.sent.load(Ordering::Relaxed) {
+        for stake in std::mem::take(&mut self.0.at_stake) {
+            if self.0.record.is_some() && stake.sent.load(Ordering::Relaxed) {
                 self.account(stake.attempt, &Finding::default(), stake.input, stake.price.as_ref());
             }
         }
-        let Some(mut record) = self.record.take() else { return };
+        let Some(mut record) = self.0.record.take() else { return };
         record.elapsed = elapsed;
         record.outcome = ending.outcome;
         record.status = ending.status;
@@ -217,23 +224,23 @@ impl Open {
                 attempt.fault = record.fault;
             }
         }
-        if let Some(reservation) = self.reservation.take() {
+        if let Some(reservation) = self.0.reservation.take() {
             let tokens = record.usage.map_or(0, |usage| usage.input.saturating_add(usage.output));
             // Attempts without a price leave the cost of the call unknown, but not that of the others.
             let cost = record.attempts.iter().filter_map(|attempt| attempt.cost).fold(Usd::default(), Usd::add);
-            reservation.settle(tokens, cost, self.services.clock.now());
+            reservation.settle(tokens, cost, now);
         }
-        self.services.sinks.finish(record);
+        self.0.services.sinks.finish(record);
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if self.record.is_none() {
+        if self.0.record.is_none() {
             return;
         }
         // 499 is what proxies log for a caller that went away; nobody receives it.
-        let fault = if self.caller.is_stalled() {
+        let fault = if self.0.caller.is_stalled() {
             Fault::new(FaultKind::ClientStalled, "the caller stopped reading (limits.write-stall)")
         } else {
             Fault::new(FaultKind::ClientGone, "the caller went away before the end")

@@ -90,8 +90,8 @@ pub enum Next {
 pub enum Reading<S> {
     /// Collected and checked whole before the caller sees any of it.
     Whole,
-    /// Relayed as it comes.
-    Stream(S),
+    /// Relayed as it comes. Boxed, so that whole answers do not move its size about.
+    Stream(Box<S>),
 }
 
 /// Reads one stream: finds events, judges them, and says what may be passed on.

@@ -68,13 +68,14 @@ struct Runner<P: Protocol> {
 
 impl<P: Protocol> Runner<P> {
     fn start(call: &Call<P>, course: &Course, begun: Begun) -> Self {
-        let future = Box::pin(attempt(terms(call, course, &begun)));
+        let terms = terms(call, course, &begun);
+        let future = Box::pin(async move { attempt(&terms).await });
         Self { future, begun, started: call.services.clock.now() }
     }
 }
 
 /// Tries the next candidate, hedged if the model's terms say so.
-pub(crate) async fn race<P: Protocol>(call: &mut Call<P>, course: &mut Course) -> Result<Won<P>, Lost> {
+pub(crate) async fn race<P: Protocol>(call: &mut Call<P>, course: &mut Course, now: Moment) -> Result<Won<P>, Lost> {
     let leaf = course.ranked[course.next];
     course.next += 1;
     let delay =
@@ -84,10 +85,10 @@ pub(crate) async fn race<P: Protocol>(call: &mut Call<P>, course: &mut Course) -
                 Some((hedge, hedge_delay(hedge, lane)?))
             },
         );
-    let begun = begin(call, course, leaf, false);
+    let begun = begin(call, course, leaf, false, now);
     let number = begun.number;
     match delay {
-        None => match attempt(terms(call, course, &begun)).await {
+        None => match attempt(&terms(call, course, &begun)).await {
             Ok(opened) => {
                 call.open.waited(opened.waited);
                 Ok(Won { opened, number, leaf })
@@ -125,10 +126,11 @@ async fn race_hedged<P: Protocol>(
         let Some((index, result)) = done else {
             hedges_left -= 1;
             let allowed = course.attempts < call.terms.retry.attempts;
-            if allowed && call.terms.may_try_again(call.services.clock.now()) {
+            let now = call.services.clock.now();
+            if allowed && call.terms.may_try_again(now) {
                 let leaf = course.ranked[course.next];
                 course.next += 1;
-                let begun = begin(call, course, leaf, true);
+                let begun = begin(call, course, leaf, true, now);
                 running.push(Runner::start(call, course, begun));
             }
             continue;
@@ -143,7 +145,7 @@ async fn race_hedged<P: Protocol>(
                     let after = now.since(started);
                     call.lanes[loser.leaf].target.record(&call.services.health, now, &Observation::Overtaken { after });
                     let fault = Fault::new(FaultKind::LostHedge, "another attempt of the same call was faster");
-                    call.open.end_attempt(loser.number, Outcome::Cancelled, Some(&fault));
+                    call.open.end_attempt(loser.number, Outcome::Cancelled, Some(&fault), now);
                     // What it had answered until now nobody knows; the question at least is paid for, once it was sent.
                     if loser.sent.load(Ordering::Relaxed) {
                         let price = call.lanes[loser.leaf].price;
@@ -168,7 +170,8 @@ async fn race_hedged<P: Protocol>(
 fn note_miss<P: Protocol>(call: &mut Call<P>, number: usize, leaf: usize, missed: Missed) -> Fault {
     let Missed { fault, key, .. } = missed;
     call.open.used_key(number, key);
-    call.open.end_attempt(number, Outcome::Failed, Some(&fault));
+    let now = call.services.clock.now();
+    call.open.end_attempt(number, Outcome::Failed, Some(&fault), now);
     if fault.usage.is_some() || was_worked_on(&fault) {
         let price = call.lanes[leaf].price;
         let question = call.protocol.estimated_input(leaf);
@@ -203,11 +206,11 @@ fn was_worked_on(fault: &Fault) -> bool {
         )
 }
 
-fn begin<P: Protocol>(call: &mut Call<P>, course: &mut Course, leaf: usize, hedge: bool) -> Begun {
+fn begin<P: Protocol>(call: &mut Call<P>, course: &mut Course, leaf: usize, hedge: bool, now: Moment) -> Begun {
     course.attempts += 1;
     let sent = Arc::new(AtomicBool::new(false));
     let question = call.protocol.estimated_input(leaf);
-    let number = call.open.begin_attempt(&call.lanes[leaf], hedge, question, sent.clone());
+    let number = call.open.begin_attempt(&call.lanes[leaf], hedge, question, sent.clone(), now);
     Begun { leaf, number, sent }
 }
 

@@ -22,7 +22,7 @@ use crate::{Ending, Open, Phase, Protocol, Services, StreamReader};
 
 /// A stream on its way to the caller.
 pub struct Relay<P: Protocol> {
-    streaming: Streaming<P>,
+    streaming: Box<Streaming<P>>,
     services: Arc<Services>,
     estimated_input: u64,
     price: Option<Price>,
@@ -56,7 +56,7 @@ impl Deadline {
 }
 
 pub(crate) struct RelayParts<P: Protocol> {
-    pub(crate) streaming: Streaming<P>,
+    pub(crate) streaming: Box<Streaming<P>>,
     pub(crate) services: Arc<Services>,
     pub(crate) estimated_input: u64,
     pub(crate) price: Option<Price>,
@@ -163,9 +163,10 @@ impl<P: Protocol> Relay<P> {
             body.finish_in_background();
         }
         let Some((mut open, held)) = self.call.take() else { return };
-        held.succeed();
+        let now = self.services.clock.now();
+        held.succeed(now);
         open.account(self.number, &self.streaming.reader.finding(), self.estimated_input, self.price.as_ref());
-        open.end_attempt(self.number, Outcome::Ok, None);
+        open.end_attempt(self.number, Outcome::Ok, None, now);
         let status = open.look().status;
         open.close(Ending { outcome: Outcome::Ok, status, fault: None, code: None });
     }
@@ -181,7 +182,7 @@ impl<P: Protocol> Relay<P> {
         }
         held.fail(fault.kind);
         open.account(self.number, &self.streaming.reader.finding(), self.estimated_input, self.price.as_ref());
-        open.end_attempt(self.number, Outcome::Partial, Some(&fault));
+        open.end_attempt(self.number, Outcome::Partial, Some(&fault), self.services.clock.now());
         let event = self.streaming.reader.error_event(&fault, open.id());
         if event.is_empty() {
             self.broken = Some(io::Error::other(fault.clone()));

@@ -54,12 +54,12 @@ async fn drive<P: Protocol>(call: &mut Call<P>, deadline: Deadline, budget_spent
     if course.ranked.is_empty() {
         return Err(Fault::new(FaultKind::Busy, "no candidate is eligible").before_sending());
     }
-    call.terms.budget.lock().deposit(call.services.clock.now());
+    let mut began = call.services.clock.now();
+    call.terms.budget.lock().deposit(began);
     let mut last: Option<Fault> = None;
     let mut round = 0;
     loop {
-        let began = call.services.clock.now();
-        let Lost { fault, leaf } = match race(call, &mut course).await {
+        let Lost { fault, leaf } = match race(call, &mut course, began).await {
             Ok(won) => return Ok(won),
             Err(lost) => lost,
         };
@@ -74,6 +74,7 @@ async fn drive<P: Protocol>(call: &mut Call<P>, deadline: Deadline, budget_spent
                 course.queueing = true;
                 course.next = 0;
             }
+            began = call.services.clock.now();
             continue;
         }
         if !fault.kind.may_fall_back() || course.attempts >= call.terms.retry.attempts {
@@ -106,6 +107,7 @@ async fn drive<P: Protocol>(call: &mut Call<P>, deadline: Deadline, budget_spent
             call.open.waited(wait);
         }
         last = Some(fault);
+        began = call.services.clock.now();
     }
 }
 
@@ -168,13 +170,14 @@ fn reply<P: Protocol>(call: Call<P>, won: Won<P>, deadline: Deadline) -> Reply<P
     let target = lane.target.id().clone();
     let head = opened.head;
     let status = head.status.as_u16();
-    open.first_byte(number, opened.key, status);
+    let now = services.clock.now();
+    open.first_byte(number, opened.key, status, now);
     protocol.describe(leaf, open.edit());
     match opened.what {
         What::Whole { body, finding } => {
-            opened.held.succeed();
+            opened.held.succeed(now);
             open.account(number, &finding, protocol.estimated_input(leaf), lane.price.as_ref());
-            open.end_attempt(number, Outcome::Ok, None);
+            open.end_attempt(number, Outcome::Ok, None, now);
             open.close(Ending { outcome: Outcome::Ok, status, fault: None, code: None });
             Reply::Whole { head, body, target }
         }
@@ -182,7 +185,7 @@ fn reply<P: Protocol>(call: Call<P>, won: Won<P>, deadline: Deadline) -> Reply<P
             drop(opened.held); // says nothing about the target's health
             let fault = Fault::new(FaultKind::Rejected, format!("{target} refused the request itself"));
             let fault = fault.with_status(status);
-            open.end_attempt(number, Outcome::Rejected, Some(&fault));
+            open.end_attempt(number, Outcome::Rejected, Some(&fault), now);
             open.close(Ending { outcome: Outcome::Rejected, status, fault: Some(fault), code: None });
             Reply::Refusal { head, body, target }
         }

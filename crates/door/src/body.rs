@@ -20,7 +20,7 @@ type Stream = Pin<Box<dyn http_body::Body<Data = Bytes, Error = io::Error> + Sen
 pub struct Body {
     inner: Inner,
     /// Given back when the body has been sent, or given up.
-    _place: Option<Place>,
+    place: Option<Place>,
 }
 
 enum Inner {
@@ -32,17 +32,17 @@ impl Body {
     /// A body that is there whole.
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self { inner: Inner::Whole((!bytes.is_empty()).then_some(bytes)), _place: None }
+        Self { inner: Inner::Whole((!bytes.is_empty()).then_some(bytes)), place: None }
     }
 
     /// A body that comes in pieces.
     pub fn stream(body: impl http_body::Body<Data = Bytes, Error = io::Error> + Send + 'static) -> Self {
-        Self { inner: Inner::Stream(Box::pin(body)), _place: None }
+        Self { inner: Inner::Stream(Box::pin(body)), place: None }
     }
 
-    /// The same body, holding a place among the calls until it has been sent.
-    pub(crate) fn holding(self, place: Place) -> Self {
-        Self { inner: self.inner, _place: Some(place) }
+    /// Holds a place among the calls until it has been sent.
+    pub(crate) fn hold(&mut self, place: Place) {
+        self.place = Some(place);
     }
 }
 

@@ -11,14 +11,14 @@ use tradewind_runtime::Caller;
 use crate::{Refusal, Response};
 
 /// The body of a request, as the server hands it over.
-pub type Incoming = hyper::body::Incoming;
+pub type Unread = hyper::body::Incoming;
 
 /// A request that has passed the checks common to all doors.
 pub struct Request {
     /// Method, path and headers.
     pub head: request::Parts,
-    /// The body, unread.
-    pub body: Incoming,
+    /// The body.
+    pub body: Unread,
     /// When its head had been read.
     pub arrived: Moment,
     /// The connection that it came on.

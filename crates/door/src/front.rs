@@ -8,10 +8,12 @@
 //! No door records what is refused here, so it is counted here. The body of a request that is refused is read away first:
 //! a client that is still sending it would see a broken connection and not the refusal.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::header::{CONNECTION, WWW_AUTHENTICATE};
@@ -23,7 +25,7 @@ use tradewind_runtime::Caller;
 use crate::local::is_local;
 use crate::read::discard;
 use crate::tally::{Tally, Unauthorized};
-use crate::{Door, Incoming, Refusal, Request, Response, json_response};
+use crate::{Door, Refusal, Request, Response, Unread, json_response};
 
 /// Bounds that hold for all doors.
 #[derive(Clone, Copy, Debug)]
@@ -71,18 +73,14 @@ impl Front {
     }
 
     /// Answers one request.
-    pub(crate) fn answer(
-        &self,
-        request: http::Request<Incoming>,
-        caller: Caller,
-    ) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+    pub(crate) fn answer(&self, request: http::Request<Unread>, caller: Caller) -> Answering {
         let arrived = self.clock.now();
         let (head, body) = request.into_parts();
         let door = self.doors.iter().find(|door| door.serves(head.uri.path()));
         let refusal = match self.admit(&head, door) {
             Ok((grant, door, place)) => {
                 let call = door.call(Request { head, body, arrived, caller, grant });
-                return Box::pin(async move { call.await.map(|body| body.holding(place)) });
+                return Answering { call, place: Some(place) };
             }
             Err(refusal) => refusal,
         };
@@ -91,12 +89,13 @@ impl Front {
         if response.status() == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        Box::pin(async move {
+        let refusing = async move {
             if !discard(&head.headers, body).await || refusal.close {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             response
-        })
+        };
+        Answering { call: Box::pin(refusing), place: None }
     }
 
     /// Lets a request in to its door.
@@ -153,6 +152,25 @@ fn plain(refusal: &Refusal) -> Response {
 fn header_bytes(head: &request::Parts) -> usize {
     let line = head.uri.path_and_query().map_or(1, |path| path.as_str().len()) + 16;
     head.headers.iter().fold(line, |sum, (name, value)| sum + name.as_str().len() + value.len() + 4)
+}
+
+/// A request that is being answered.
+pub(crate) struct Answering {
+    call: Pin<Box<dyn Future<Output = Response> + Send>>,
+    /// Goes with the response.
+    place: Option<Place>,
+}
+
+impl Future for Answering {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut response = ready!(self.call.as_mut().poll(context));
+        if let Some(place) = self.place.take() {
+            response.body_mut().hold(place);
+        }
+        Poll::Ready(Ok(response))
+    }
 }
 
 /// A place among the calls that are being answered; given back when the response's body has been sent or dropped.

@@ -13,7 +13,7 @@ mod tally;
 mod tls;
 
 pub use body::{Body, Response, json_response, text_response};
-pub use door::{Door, Incoming, Request};
+pub use door::{Door, Request, Unread};
 pub use front::{Front, FrontLimits};
 pub use read::{BodyLimits, discard, read_body};
 pub use refusal::Refusal;

@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tradewind_core::{Code, format_duration};
 
-use crate::{Incoming, Refusal};
+use crate::{Refusal, Unread};
 
 /// Bounds of a request body.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub struct BodyLimits {
 /// # Errors
 /// 413 over the size, 408 over the time, 415 when it is compressed, 400 when it ends early or its framing is broken. The
 /// connection is closed after each of them, since the rest of the body was not read.
-pub async fn read_body(head: &request::Parts, mut body: Incoming, limits: BodyLimits) -> Result<Bytes, Refusal> {
+pub async fn read_body(head: &request::Parts, mut body: Unread, limits: BodyLimits) -> Result<Bytes, Refusal> {
     if let Some(encoding) = head.headers.get(header::CONTENT_ENCODING)
         && encoding.as_bytes() != b"identity"
     {
@@ -84,7 +84,7 @@ const DISCARDED_WITHIN: Duration = Duration::from_secs(2);
 /// Reads a body away, so that a client that is still sending it sees the refusal and not a connection that was reset:
 /// up to 32 MiB, for up to two seconds, and not that of a client that waits to be asked for it (`Expect`). Keeps nothing.
 /// Says whether it was all read; the refusal has to close the connection if it was not.
-pub async fn discard(headers: &HeaderMap, mut body: Incoming) -> bool {
+pub async fn discard(headers: &HeaderMap, mut body: Unread) -> bool {
     if body.is_end_stream() {
         return true;
     }

@@ -1,6 +1,5 @@
 //! Accepts connections and serves them until the process stops.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tradewind_runtime::{Caller, Kind, Stage, Stages, Supervisor};
+use tradewind_runtime::{Caller, Stage, Stages, Supervisor};
 
 use crate::stall::StallGuard;
 use crate::{Front, Tls};
@@ -88,13 +87,14 @@ pub async fn serve(
         let counted = Counted(open.clone());
         let (front, stages) = (front.clone(), stages.clone());
         let _ = stream.set_nodelay(true); // slower without, but it works
-        match tls.clone() {
-            None => supervisor.spawn(Kind::Connection, async move {
+        // A socket that cannot be handed over is as good as closed.
+        let _ = match tls.clone() {
+            None => supervisor.serve(stream, async move |stream| {
                 let _counted = counted;
                 connection(stream, front, stages, limits).await;
             }),
             // A task of its own kind: the state of TLS is not in those without.
-            Some(tls) => supervisor.spawn(Kind::Connection, async move {
+            Some(tls) => supervisor.serve(stream, async move |stream| {
                 let _counted = counted;
                 let accepted = tokio::select! {
                     biased;
@@ -105,7 +105,7 @@ pub async fn serve(
                     connection(stream, front, stages, limits).await;
                 }
             }),
-        }
+        };
     }
 }
 
@@ -123,10 +123,7 @@ where
 {
     let caller = Caller::default();
     let guarded = StallGuard::new(stream, limits.write_stall, caller.clone());
-    let service = service_fn(move |request| {
-        let answer = front.answer(request, caller.clone());
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
+    let service = service_fn(move |request| front.answer(request, caller.clone()));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)

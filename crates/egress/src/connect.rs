@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -40,6 +41,18 @@ impl Stream {
             Self::Plain(_) => false,
             Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
+    }
+
+    /// Moves the socket to the runtime of the present thread, under TLS as well: a second descriptor takes the place of
+    /// the first.
+    pub(crate) fn adopt(&mut self) -> io::Result<()> {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_mut().0,
+        };
+        let same = socket.as_fd().try_clone_to_owned()?;
+        *socket = TcpStream::from_std(same.into())?;
+        Ok(())
     }
 }
 

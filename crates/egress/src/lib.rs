@@ -19,6 +19,6 @@ pub use body::AnswerBody;
 #[doc(hidden)]
 pub use http1::{ResponseOutline, outline_response};
 pub use origin::{Http2, Origin, ParseOriginError};
-pub use route::{Answer, Egress, EgressSettings, RequestBody, Route};
+pub use route::{Answer, Egress, EgressSettings, RequestBody, Route, Shards};
 pub use spawn::Spawner;
 pub use tls::{Roots, RootsError};

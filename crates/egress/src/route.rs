@@ -3,8 +3,11 @@
 //! Bounds: at most [`EgressSettings::idle_per_route`] idle connections a route, each for at most
 //! [`EgressSettings::idle_for`]; a connection beyond that is closed instead of kept. The number of connections in use is
 //! bounded by the permits of `dispatch`.
+//!
+//! Idle connections are kept by worker ([`Shards`]): a worker takes its own first, then another's, which it makes its own.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +23,7 @@ use tradewind_core::{Clock, Fault, FaultKind, Moment};
 
 use crate::classify::{Stage, http1_fault, hyper_fault};
 use crate::connect::{Stream, connect};
-use crate::http1::Connection;
+use crate::http1::{Connection, Received};
 use crate::resolve::Resolver;
 use crate::{AnswerBody, Http2, Origin, Roots, Spawner};
 
@@ -36,11 +39,36 @@ pub struct EgressSettings {
     pub idle_for: Duration,
     /// The head of a response, in bytes.
     pub head: usize,
+    /// The threads that send, each with a runtime of its own.
+    pub shards: Shards,
+}
+
+/// How many threads with a runtime of their own send, and which of them this one is. A pool that they shared would give
+/// each the connections of the others, whose sockets are watched by another thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Shards {
+    /// How many there are, at least 1.
+    pub count: usize,
+    /// The number of the thread that asks; what is not below `count` counts as 0.
+    pub current: fn() -> usize,
+}
+
+impl Default for Shards {
+    fn default() -> Self {
+        Self { count: 1, current: || 0 }
+    }
+}
+
+impl Shards {
+    fn here(&self) -> usize {
+        let here = (self.current)();
+        if here < self.count { here } else { 0 }
+    }
 }
 
 impl Default for EgressSettings {
     fn default() -> Self {
-        Self { idle_per_route: 256, idle_for: Duration::from_secs(55), head: 64 * 1024 }
+        Self { idle_per_route: 256, idle_for: Duration::from_secs(55), head: 64 * 1024, shards: Shards::default() }
     }
 }
 
@@ -83,7 +111,7 @@ impl Egress {
             tls: origin.tls.then(|| roots.client(http2)),
             origin,
             egress: self.clone(),
-            idle: Mutex::new(Vec::new()),
+            idle: (0..self.settings.shards.count.max(1)).map(|_| Mutex::default()).collect(),
             shared: Mutex::new(None),
         });
         routes.insert(key, route.clone());
@@ -95,14 +123,19 @@ impl Egress {
         let now = self.clock.now();
         let mut routes = self.routes.lock();
         routes.retain(|_, route| {
-            route.idle.lock().retain(|idle| now.since(idle.since) < self.settings.idle_for);
-            Arc::strong_count(route) > 1 || !route.idle.lock().is_empty()
+            let mut kept = 0;
+            for idle in &route.idle {
+                let mut idle = idle.lock();
+                idle.retain(|idle| now.since(idle.since) < self.settings.idle_for);
+                kept += idle.len();
+            }
+            Arc::strong_count(route) > 1 || kept > 0
         });
     }
 
     /// Idle connections over all routes.
     pub fn idle_connections(&self) -> usize {
-        self.routes.lock().values().map(|route| route.idle.lock().len()).sum()
+        self.routes.lock().values().flat_map(|route| &route.idle).map(|idle| idle.lock().len()).sum()
     }
 }
 
@@ -114,7 +147,8 @@ pub struct Route {
     host: HeaderValue,
     tls: Option<Arc<ClientConfig>>,
     egress: Arc<Egress>,
-    idle: Mutex<Vec<Idle>>,
+    /// By worker.
+    idle: Box<[Mutex<Vec<Idle>>]>,
     /// The HTTP/2 connection that calls share, once the server has chosen HTTP/2.
     shared: Mutex<Option<http2::SendRequest<RequestBody>>>,
 }
@@ -130,12 +164,6 @@ pub struct Answer {
     pub head: response::Parts,
     /// The rest.
     pub body: AnswerBody,
-}
-
-/// One try to send, and whether the connection had been used before.
-struct Failed {
-    fault: Fault,
-    reused: bool,
 }
 
 impl Route {
@@ -176,52 +204,54 @@ impl Route {
         limit: Duration,
         repeatable: bool,
     ) -> Result<Answer, Fault> {
-        match self.send_once(build(), limit, true).await {
-            Ok(answer) => Ok(answer),
-            Err(Failed { fault, reused: true })
+        let request = build();
+        let reused = if let Some(sender) = self.shared_h2() {
+            Box::pin(self.send_h2(sender, request)).await
+        } else if let Some(connection) = self.take_idle() {
+            self.send_h1(connection, request).await
+        } else {
+            return Box::pin(self.send_fresh(request, limit)).await;
+        };
+        match reused {
+            Err(fault)
                 if matches!(fault.kind, FaultKind::Reset | FaultKind::H2Refused)
                     && (repeatable || fault.never_sent) =>
             {
-                self.send_once(build(), limit, false).await.map_err(|failed| failed.fault)
+                Box::pin(self.send_fresh(build(), limit)).await
             }
-            Err(failed) => Err(failed.fault),
+            other => other,
         }
     }
 
-    async fn send_once(
-        self: &Arc<Self>,
-        request: Request<RequestBody>,
-        limit: Duration,
-        may_reuse: bool,
-    ) -> Result<Answer, Failed> {
-        if may_reuse {
-            let shared = self.shared.lock().as_ref().filter(|sender| !sender.is_closed()).cloned();
-            if let Some(sender) = shared {
-                return self.send_h2(sender, request).await.map_err(|fault| Failed { fault, reused: true });
-            }
-            if let Some(connection) = self.take_idle() {
-                return self.send_h1(connection, request).await.map_err(|fault| Failed { fault, reused: true });
-            }
-        }
-        let fresh = |fault| Failed { fault, reused: false };
-        let stream = connect(&self.origin, &self.egress.resolver, self.tls.as_ref(), limit).await.map_err(fresh)?;
+    /// The HTTP/2 connection that calls share, if there is one.
+    fn shared_h2(&self) -> Option<http2::SendRequest<RequestBody>> {
+        self.shared.lock().as_ref().filter(|sender| !sender.is_closed()).cloned()
+    }
+
+    /// Sends on a new connection. Boxed where it is used: it is rare, and larger than all the rest of a call.
+    async fn send_fresh(self: &Arc<Self>, request: Request<RequestBody>, limit: Duration) -> Result<Answer, Fault> {
+        let stream = connect(&self.origin, &self.egress.resolver, self.tls.as_ref(), limit).await?;
         if stream.is_h2() || self.http2 == Http2::PriorKnowledge {
-            let sender = self.open_h2(stream).await.map_err(fresh)?;
-            return self.send_h2(sender, request).await.map_err(fresh);
+            let sender = self.open_h2(stream).await?;
+            return self.send_h2(sender, request).await;
         }
         let connection = Connection::new(stream, self.egress.settings.head);
-        self.send_h1(connection, request).await.map_err(fresh)
+        self.send_h1(connection, request).await
     }
 
-    async fn send_h1(
+    fn send_h1(
         self: &Arc<Self>,
-        mut connection: Connection,
+        connection: Connection,
         request: Request<RequestBody>,
-    ) -> Result<Answer, Fault> {
-        let received = connection.exchange(request, &self.host).await;
-        let received = received.map_err(|broken| http1_fault(broken, Stage::Head, &self.name))?;
-        let body = AnswerBody::http1(connection, received.framing, received.reusable, self.clone());
-        Ok(Answer { head: received.head, body })
+    ) -> impl Future<Output = Result<Answer, Fault>> {
+        // Written at once, so that what waits for the response does not hold the request.
+        let exchange = connection.exchange(&request, &self.host);
+        async move {
+            let Received { connection, head, framing, reusable } =
+                exchange.await.map_err(|broken| http1_fault(broken, Stage::Head, &self.name))?;
+            let body = AnswerBody::http1(connection, framing, reusable, self.clone());
+            Ok(Answer { head, body })
+        }
     }
 
     async fn open_h2(&self, stream: Stream) -> Result<http2::SendRequest<RequestBody>, Fault> {
@@ -271,8 +301,20 @@ impl Route {
     /// closed, or on which it has said something unasked, is dropped.
     fn take_idle(&self) -> Option<Connection> {
         let now = self.egress.clock.now();
+        let here = self.egress.settings.shards.here();
+        if let Some(connection) = self.take_from(here, now) {
+            return Some(connection);
+        }
+        let others = (0..self.idle.len()).filter(|shard| *shard != here);
+        others.filter_map(|shard| self.take_from(shard, now)).find_map(|mut connection| {
+            // One that cannot be watched here is dropped.
+            connection.adopt().is_ok().then_some(connection)
+        })
+    }
+
+    fn take_from(&self, shard: usize, now: Moment) -> Option<Connection> {
         loop {
-            let mut kept = self.idle.lock().pop()?;
+            let mut kept = self.idle[shard].lock().pop()?;
             if now.since(kept.since) < self.egress.settings.idle_for && kept.connection.is_quiet() {
                 return Some(kept.connection);
             }
@@ -281,8 +323,9 @@ impl Route {
 
     pub(crate) fn put_back(&self, connection: Connection) {
         let since = self.egress.clock.now();
-        let mut idle = self.idle.lock();
-        if idle.len() < self.egress.settings.idle_per_route {
+        let settings = &self.egress.settings;
+        let mut idle = self.idle[settings.shards.here()].lock();
+        if idle.len() < settings.idle_per_route.div_ceil(self.idle.len()) {
             idle.push(Idle { since, connection });
         }
     }

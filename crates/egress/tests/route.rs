@@ -6,13 +6,14 @@
     reason = "a test fails loudly, and makes its own files and tasks"
 )]
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use tradewind_core::{Clock, FaultKind, Moment, UnixMillis};
-use tradewind_egress::{Answer, Egress, EgressSettings, Http2, Origin, RequestBody, Roots, Route, Spawner};
+use tradewind_egress::{Answer, Egress, EgressSettings, Http2, Origin, RequestBody, Roots, Route, Shards, Spawner};
 use tradewind_sim::{BlackHole, RefusedPort, Sim, SimFault, SimOptions, TlsOptions, UNRESOLVABLE_HOST};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -81,6 +82,41 @@ async fn a_stale_connection_is_replaced_once_and_silently() {
     // A request with effects is not sent again, because it may have arrived.
     let fault = route.send(&chat(BODY), PATIENCE, false).await.err().unwrap();
     assert_eq!(fault.kind, FaultKind::Reset);
+}
+
+/// Two workers, played by one thread, so that the runtime of the other one certainly is not running.
+#[test]
+fn a_connection_of_another_worker_is_moved_to_the_one_that_takes_it() {
+    thread_local! {
+        static WORKER: Cell<usize> = const { Cell::new(0) };
+    }
+    let elsewhere = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let workers: [_; 2] =
+        std::array::from_fn(|_| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
+    for (tls, http2) in [(None, Http2::Auto), (Some(TlsOptions { http2: false }), Http2::Auto)] {
+        let options = SimOptions { tls, ..SimOptions::named("alpha") };
+        let sim = elsewhere.block_on(Sim::start(options)).unwrap();
+        let spawner = Spawner::new(|task| drop(tokio::spawn(task)));
+        let shards = Shards { count: 2, current: || WORKER.get() };
+        let egress = Egress::new(Arc::new(Still), spawner, EgressSettings { shards, ..EgressSettings::default() });
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        let roots = sim.ca_pem().map_or_else(Roots::none, |pem| {
+            std::fs::write(&file, pem).unwrap();
+            Roots::from_file(&file).unwrap()
+        });
+        let route = egress.route(Origin::parse(&sim.base_url()).unwrap(), http2, &roots, "");
+        for worker in [0, 1, 1, 0] {
+            WORKER.set(worker);
+            let asking = async {
+                let answer = route.send(&chat(BODY), PATIENCE, true).await.unwrap();
+                text(answer).await
+            };
+            let answered = workers[worker].block_on(async { tokio::time::timeout(PATIENCE, asking).await });
+            assert!(answered.unwrap().contains("alpha"));
+            assert_eq!((sim.stats().connections, egress.idle_connections()), (1, 1));
+        }
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod secret_file;
 mod stage;
 mod supervisor;
 mod target;
+mod workers;
 
 pub use caller::Caller;
 pub use clock::SystemClock;
@@ -21,3 +22,4 @@ pub use secret_file::read_or_make_secret;
 pub use stage::{Stage, Stages};
 pub use supervisor::{Kind, Supervisor};
 pub use target::{Entered, Target, Targets};
+pub use workers::{Workers, current_worker};

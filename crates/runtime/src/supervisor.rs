@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::{Stage, Stages};
+use crate::workers::{Place, least_busy};
+use crate::{Stage, Stages, Workers};
 
 /// What a task is for, and so what stopping means for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +40,21 @@ struct Inner {
     /// How to drop each task, by its number. Taken when a task begins and ends, never by a call.
     running: Mutex<HashMap<u64, AbortHandle>>,
     numbers: AtomicU64,
+    /// Where connections are served; on the runtime that spawns when there is none.
+    places: Arc<[Place]>,
 }
 
 impl Supervisor {
-    /// A supervisor without tasks.
+    /// A supervisor without tasks, which serves connections on the runtime that it is used on.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A supervisor without tasks, which serves connections on `workers`.
+    #[must_use]
+    pub fn over(workers: &Workers) -> Self {
+        Self(Arc::new(Inner { places: workers.places(), ..Inner::default() }))
     }
 
     /// The stage of the process, as this supervisor moves it.
@@ -64,14 +76,41 @@ impl Supervisor {
         }
     }
 
-    /// Starts a task. A panic in it ends that task alone; it is counted out like any other end.
-    #[expect(clippy::disallowed_methods, reason = "this is the home of spawning")]
+    /// Starts a task on the present runtime. A panic in it ends that task alone; it is counted out like any other end.
     pub fn spawn(&self, kind: Kind, task: impl Future<Output = ()> + Send + 'static) {
+        self.start(kind, None, task);
+    }
+
+    /// Starts a task that serves `stream`, on the worker with the fewest connections.
+    ///
+    /// # Errors
+    /// When the socket cannot be handed over.
+    pub fn serve<F>(&self, stream: TcpStream, task: impl FnOnce(TcpStream) -> F + Send + 'static) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let place = least_busy(&self.0.places);
+        let stream = stream.into_std()?;
+        self.start(Kind::Connection, place, async move {
+            // Registered with the poller of the thread that runs this. When that fails, the connection is closed.
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                task(stream).await;
+            }
+        });
+        Ok(())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the home of spawning")]
+    fn start(&self, kind: Kind, place: Option<usize>, task: impl Future<Output = ()> + Send + 'static) {
         self.counter(kind).fetch_add(1, Ordering::Relaxed);
+        let place_of = |index: usize| &self.0.places[index];
+        if let Some(index) = place {
+            place_of(index).connections.fetch_add(1, Ordering::Relaxed);
+        }
         let number = self.0.numbers.fetch_add(1, Ordering::Relaxed);
         let ended = Arc::new(AtomicBool::new(false));
-        let running = Running { supervisor: self.clone(), kind, number, ended: ended.clone() };
-        let handle = tokio::spawn(async move {
+        let running = Running { supervisor: self.clone(), kind, place, number, ended: ended.clone() };
+        let handle = place.map_or_else(Handle::current, |index| place_of(index).handle.clone()).spawn(async move {
             let _running = running;
             task.await;
         });
@@ -115,6 +154,7 @@ impl Supervisor {
 struct Running {
     supervisor: Supervisor,
     kind: Kind,
+    place: Option<usize>,
     number: u64,
     ended: Arc<AtomicBool>,
 }
@@ -125,6 +165,9 @@ impl Drop for Running {
             let mut handles = self.supervisor.0.running.lock();
             self.ended.store(true, Ordering::Relaxed);
             handles.remove(&self.number);
+        }
+        if let Some(index) = self.place {
+            self.supervisor.0.places[index].connections.fetch_sub(1, Ordering::Relaxed);
         }
         self.supervisor.counter(self.kind).fetch_sub(1, Ordering::Relaxed);
         self.supervisor.0.ended.notify_waiters();

@@ -21,9 +21,11 @@ use tradewind_dispatch::{Sampling, Services};
 use tradewind_door::{Certificate, Door, Front, FrontLimits, ServerLimits, Tls, serve};
 use tradewind_door_control::ControlDoor;
 use tradewind_door_models::{Discovered, ModelsDoor, Needs, Seal, discover};
-use tradewind_egress::{Egress, EgressSettings, Roots, Spawner};
+use tradewind_egress::{Egress, EgressSettings, Roots, Shards, Spawner};
 use tradewind_policy::{Change, Shared, TlsFiles, diff};
-use tradewind_runtime::{KeyRings, Kind, Supervisor, SystemClock, Targets, files, read_or_make_secret};
+use tradewind_runtime::{
+    KeyRings, Kind, Supervisor, SystemClock, Targets, Workers, current_worker, files, read_or_make_secret,
+};
 use tradewind_telemetry::{Day, GroupBy, Journal, JournalError, Metrics, Notice, Settings, Sinks, Spend};
 use tradewind_tokens::Estimator;
 
@@ -56,6 +58,8 @@ pub struct Gateway {
     /// What happened to the journal's file when it was opened.
     pub journal_notice: Option<Notice>,
     supervisor: Supervisor,
+    /// They end with the gateway.
+    workers: Workers,
     journal: Arc<Journal>,
     models: ModelsDoor,
     access: Arc<Access>,
@@ -81,7 +85,8 @@ impl Gateway {
     /// As [`Self::start`].
     pub async fn start_with(document: Document, health: HealthSettings) -> Result<Self, StartError> {
         let shared = &document.shared;
-        let supervisor = Supervisor::new();
+        let workers = Workers::for_all_cores().map_err(StartError::Threads)?;
+        let supervisor = Supervisor::over(&workers);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let listen = shared.listen.0;
         let listener = TcpListener::bind(listen).await.map_err(|error| StartError::Listen(listen, error))?;
@@ -103,6 +108,7 @@ impl Gateway {
         let spawner = Spawner::new(move |task| spawning.spawn(Kind::Upkeep, task));
         let egress_settings = EgressSettings {
             head: usize::try_from(shared.limits.answer_headers.0).unwrap_or(usize::MAX),
+            shards: Shards { count: workers.count(), current: current_worker },
             ..EgressSettings::default()
         };
         let egress = Egress::new(clock.clone(), spawner, egress_settings);
@@ -179,6 +185,7 @@ impl Gateway {
             journal_folder: folder,
             journal_notice,
             supervisor,
+            workers,
             journal,
             models,
             access,
@@ -267,6 +274,7 @@ impl Gateway {
     /// connections were dropped, and how many records were not written.
     pub async fn stop(self, drain: Duration) -> (usize, usize) {
         let dropped = self.supervisor.stop(drain, GRACE).await;
+        drop(self.workers);
         let (journal, exporting) = (self.journal, self.exporting);
         let unwritten = tokio::task::spawn_blocking(move || {
             exporting.close();

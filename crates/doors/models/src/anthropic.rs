@@ -9,7 +9,7 @@ use tradewind_dispatch::Finding;
 use tradewind_door::Refusal;
 
 use crate::ask::Operation;
-use crate::loose::{Amount, Count, estimated_tokens, what_is_wrong};
+use crate::loose::{Amount, Count, estimated_tokens, parse_event};
 use crate::meaning::Meaning;
 use crate::openai::{missing, parse_answer};
 use crate::tools::ToolArguments;
@@ -147,9 +147,7 @@ impl MessageStream {
     }
 
     pub(crate) fn event(&mut self, data: &[u8]) -> Result<Meaning, Fault> {
-        let event: Event<'_> = serde_json::from_slice(data).map_err(|error| {
-            Fault::new(FaultKind::BadEvent, format!("an event of the stream is malformed: {}", what_is_wrong(&error)))
-        })?;
+        let event: Event<'_> = parse_event(data)?;
         let kind = &*event.kind;
         if !self.started
             && matches!(

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
@@ -15,8 +15,7 @@ use tradewind_door::Refusal;
 use tradewind_policy as policy;
 use tradewind_tokens::Features;
 
-use crate::loose::what_is_wrong;
-use crate::shape::check_shape;
+use crate::envelope::{Envelope, Field};
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,50 +107,6 @@ impl Operation {
     }
 }
 
-/// The fields that the gateway reads. Everything else is the provider's business and passes unread.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(default, borrow)]
-    model: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    stream: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    messages: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    prompt: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    max_tokens: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    max_completion_tokens: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    tools: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    store: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    web_search_options: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    max_output_tokens: Option<&'a RawValue>,
-    #[serde(default, borrow, deserialize_with = "even_null")]
-    stream_options: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    previous_response_id: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    n: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    best_of: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    background: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    conversation: Option<&'a RawValue>,
-}
-
-/// A field that is there, be it null: what stands in its place has to be known, or it would be written twice.
-fn even_null<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
-
 /// A request that can be decided upon.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -209,16 +164,10 @@ impl Ask {
     /// # Errors
     /// 400 when it is not JSON, or a field that the gateway needs is missing or has the wrong type.
     pub fn read(operation: Operation, body: Bytes) -> Result<Self, Refusal> {
-        if std::str::from_utf8(&body).is_err() {
-            return Err(Refusal::new(Code::MalformedJson, "the request body is not valid UTF-8"));
-        }
-        check_shape(&body)?;
-        let envelope: Envelope<'_> = serde_json::from_slice(&body).map_err(|error| not_a_request(&error))?;
-        // For serde a list of the fields' values would do, too.
-        if !body.trim_ascii_start().starts_with(b"{") {
-            return Err(Refusal::new(Code::BadField, "the request body has to be one JSON object"));
-        }
-        let Some(raw_model) = envelope.model else {
+        let text = std::str::from_utf8(&body)
+            .map_err(|_| Refusal::new(Code::MalformedJson, "the request body is not valid UTF-8"))?;
+        let envelope = Envelope::read(text)?;
+        let Some(raw_model) = envelope.get(Field::Model) else {
             return Err(bad_field("model", "name the model, as in \"model\": \"auto\"; GET /v1/models lists them"));
         };
         let model: String = field("model", "a text", raw_model)?;
@@ -228,44 +177,43 @@ impl Ask {
         if model.len() > LONGEST_NAME {
             return Err(bad_field("model", "is longer than 256 bytes; GET /v1/models lists what there is"));
         }
-        let stream = envelope.stream.map_or(Ok(None), |raw| field::<Option<bool>>("stream", "true or false", raw))?;
+        let stream = envelope.get(Field::Stream).map_or(Ok(false), |raw| field("stream", "true or false", raw))?;
         let question = match operation {
-            Operation::Completions => envelope.prompt,
-            Operation::Embeddings | Operation::Responses => envelope.input,
-            _ => envelope.messages,
+            Operation::Completions => Field::Prompt,
+            Operation::Embeddings | Operation::Responses => Field::Input,
+            _ => Field::Messages,
         };
         let name = operation.question();
-        let question = question.ok_or_else(|| bad_field(name, "is missing"))?.get();
+        let question = envelope.get(question).ok_or_else(|| bad_field(name, "is missing"))?;
         if name == "messages" && !question.starts_with('[') {
             return Err(bad_field(name, "has to be a list"));
         }
         let largest_answer = largest_answer(operation, &envelope)?;
-        let previous = envelope.previous_response_id.filter(|raw| raw.get() != "null");
-        let is_true = |raw: Option<&RawValue>| raw.is_some_and(|raw| raw.get() == "true");
-        let given = |raw: Option<&RawValue>| raw.is_some_and(|raw| !matches!(raw.get(), "null" | "false"));
-        if operation == Operation::Responses && is_true(envelope.background) {
+        let previous = envelope.get(Field::PreviousResponseId);
+        if operation == Operation::Responses && envelope.is_true(Field::Background) {
             return Err(bad_field("background", "is not passed on: nobody here could ask for the answer later"));
         }
-        let has_effects = is_true(envelope.store)
-            || given(envelope.web_search_options)
-            || given(envelope.conversation)
-            || provider_runs_tools(envelope.tools);
+        let has_effects = envelope.is_true(Field::Store)
+            || envelope.is_given(Field::WebSearchOptions)
+            || envelope.is_given(Field::Conversation)
+            || provider_runs_tools(envelope.get(Field::Tools));
         let options: Option<StreamOptions> = envelope
-            .stream_options
-            .map_or(Ok(None), |raw| field::<Option<StreamOptions>>("stream_options", "an object", raw))?;
+            .get(Field::StreamOptions)
+            .map(|raw| field::<StreamOptions>("stream_options", "an object", raw))
+            .transpose()?;
         Ok(Self {
             operation,
             model,
-            stream: stream.unwrap_or(false) && !matches!(operation, Operation::Embeddings | Operation::CountTokens),
+            stream: stream && !matches!(operation, Operation::Embeddings | Operation::CountTokens),
             repeatable: !has_effects,
             features: Arc::new(Features::of_request(&body)),
             expected_answer: largest_answer.unwrap_or(USUAL_ANSWER).min(LARGEST_EXPECTED_ANSWER),
             largest_answer,
             wants_usage: options.is_some_and(|options| options.include_usage == Some(true)),
             previous: previous.map(|raw| field("previous_response_id", "a text", raw)).transpose()?,
-            model_at: place_in(&body, raw_model.get()),
-            stream_options_at: envelope.stream_options.map(|raw| place_in(&body, raw.get())),
-            previous_at: previous.map(|raw| place_in(&body, raw.get())),
+            model_at: place_in(&body, raw_model),
+            stream_options_at: envelope.even_null(Field::StreamOptions).map(|raw| place_in(&body, raw)),
+            previous_at: previous.map(|raw| place_in(&body, raw)),
             body,
         })
     }
@@ -335,30 +283,28 @@ struct StreamOptions {
 /// The tokens that the answers may have altogether, if the request says so: the largest of the limits that the operation
 /// has, for each of the answers that are asked for.
 fn largest_answer(operation: Operation, envelope: &Envelope<'_>) -> Result<Option<u64>, Refusal> {
-    let limits: &[(&'static str, Option<&RawValue>)] = match operation {
-        Operation::Chat => {
-            &[("max_completion_tokens", envelope.max_completion_tokens), ("max_tokens", envelope.max_tokens)]
-        }
-        Operation::Completions | Operation::Messages => &[("max_tokens", envelope.max_tokens)],
-        Operation::Responses => &[("max_output_tokens", envelope.max_output_tokens)],
+    let limits: &[(&'static str, Field)] = match operation {
+        Operation::Chat => &[("max_completion_tokens", Field::MaxCompletionTokens), ("max_tokens", Field::MaxTokens)],
+        Operation::Completions | Operation::Messages => &[("max_tokens", Field::MaxTokens)],
+        Operation::Responses => &[("max_output_tokens", Field::MaxOutputTokens)],
         Operation::Embeddings | Operation::CountTokens | Operation::Passthrough => &[],
     };
     let mut largest = None;
-    for (name, raw) in limits {
-        if let Some(raw) = raw {
-            largest = largest.max(field::<Option<u64>>(name, "a whole number", raw)?);
+    for (name, place) in limits {
+        if let Some(raw) = envelope.get(*place) {
+            largest = largest.max(Some(field::<u64>(name, "a whole number", raw)?));
         }
     }
     let mut answers = 1;
     if matches!(operation, Operation::Chat | Operation::Completions) {
-        for (name, raw) in [("n", envelope.n), ("best_of", envelope.best_of)] {
-            if let Some(raw) = raw {
-                answers = answers.max(field::<Option<u64>>(name, "a whole number", raw)?.unwrap_or(1));
+        for (name, place) in [("n", Field::N), ("best_of", Field::BestOf)] {
+            if let Some(raw) = envelope.get(place) {
+                answers = answers.max(field::<u64>(name, "a whole number", raw)?);
             }
         }
     }
     if operation == Operation::Completions
-        && let Some(prompts) = envelope.prompt.and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok())
+        && let Some(prompts) = envelope.get(Field::Prompt).and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw).ok())
         // A list of numbers is one prompt, in tokens.
         && prompts.first().is_some_and(|first| first.get().starts_with(['"', '[']))
     {
@@ -378,7 +324,7 @@ fn place_in(whole: &[u8], part: &str) -> std::ops::Range<usize> {
 /// Whether the provider would run one of `tools` itself (web search, code execution): such a call has effects and is not
 /// sent twice. OpenAI's `function` and `custom`, and Anthropic's tools of those types, of no type, or of the kinds that
 /// the caller runs (bash, text editor, computer, memory), are the caller's own.
-fn provider_runs_tools(tools: Option<&RawValue>) -> bool {
+fn provider_runs_tools(tools: Option<&str>) -> bool {
     #[derive(Deserialize)]
     struct Tool<'a> {
         #[serde(default, borrow, rename = "type")]
@@ -387,7 +333,7 @@ fn provider_runs_tools(tools: Option<&RawValue>) -> bool {
     const CALLERS: [&str; 6] = ["function", "custom", "bash", "text_editor", "computer", "memory"];
     let Some(tools) = tools else { return false };
     // What cannot be read is the provider's to refuse; until then it is treated with care.
-    let Ok(tools) = serde_json::from_str::<Option<Vec<Tool<'_>>>>(tools.get()) else { return true };
+    let Ok(tools) = serde_json::from_str::<Option<Vec<Tool<'_>>>>(tools) else { return true };
     tools.into_iter().flatten().any(|tool| match tool.kind.as_deref() {
         None => false,
         Some(kind) => !CALLERS
@@ -396,20 +342,12 @@ fn provider_runs_tools(tools: Option<&RawValue>) -> bool {
     })
 }
 
-fn field<T: DeserializeOwned>(name: &'static str, wanted: &str, raw: &RawValue) -> Result<T, Refusal> {
-    serde_json::from_str(raw.get()).map_err(|_| bad_field(name, &format!("has to be {wanted}")))
+fn field<T: DeserializeOwned>(name: &'static str, wanted: &str, raw: &str) -> Result<T, Refusal> {
+    serde_json::from_str(raw).map_err(|_| bad_field(name, &format!("has to be {wanted}")))
 }
 
 fn bad_field(name: &'static str, what: &str) -> Refusal {
     Refusal::new(Code::BadField, format!("the field `{name}`: {what}")).in_field(name)
-}
-
-fn not_a_request(error: &serde_json::Error) -> Refusal {
-    let what = what_is_wrong(error);
-    if error.is_data() {
-        return Refusal::new(Code::BadField, format!("the request body has to be one JSON object: {what}"));
-    }
-    Refusal::new(Code::MalformedJson, format!("the request body is not valid JSON: {what}"))
 }
 
 #[cfg(test)]
@@ -483,7 +421,7 @@ mod tests {
             ("{\"model\":\"a\",\"stream\":\"yes\",\"messages\":[]}", Code::BadField, Some("stream")),
             ("{\"model\":\"a\"}", Code::BadField, Some("messages")),
             ("{\"model\":\"a\",\"messages\":\"hi\"}", Code::BadField, Some("messages")),
-            ("{\"model\":\"a\",\"model\":\"b\",\"messages\":[]}", Code::BadField, None),
+            ("{\"model\":\"a\",\"model\":\"b\",\"messages\":[]}", Code::BadField, Some("model")),
         ];
         for (body, code, field) in table {
             let refusal = read(Operation::Chat, body).unwrap_err();

@@ -324,7 +324,7 @@ impl Protocol for ModelCall {
     }
 
     fn reading(&self, place: &Place, head: &response::Parts) -> Result<Reading<ModelStream>, Fault> {
-        let What::Ask(ask) = &self.what else { return Ok(Reading::Stream(ModelStream::unread())) };
+        let What::Ask(ask) = &self.what else { return Ok(Reading::Stream(Box::new(ModelStream::unread()))) };
         if place.other_form {
             let model = self.lanes[place.leaf].target.id().model();
             self.links[place.leaf].has_not(optional_path(ask), model, self.arrived);
@@ -335,7 +335,7 @@ impl Protocol for ModelCall {
             if !is_stream {
                 return Err(self.wrong_type(head, "a stream of events"));
             }
-            return Ok(Reading::Stream(self.stream(ask, place)));
+            return Ok(Reading::Stream(Box::new(self.stream(ask, place))));
         }
         // Some servers leave the type out or say text/plain: then the body itself has to show that it is JSON.
         if is_stream || begins_with(given, b"text/html") || begins_with(given, b"image/") {

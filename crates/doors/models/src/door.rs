@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tradewind_access::Grant;
 use tradewind_core::{Code, DecisionIds, Dialect, Fault, FaultKind, Moment, TargetId, Usage, Usd, parse_duration};
 use tradewind_dispatch::{Call, Ending, Open, Reply, Services, run};
-use tradewind_door::{Body, Door, Refusal, Request, Response, discard, json_response, read_body};
+use tradewind_door::{Body, Door, Refusal, Request, Response, Unread, discard, json_response, read_body};
 use tradewind_egress::{Egress, Roots};
 use tradewind_policy::Shared;
 use tradewind_runtime::{Caller, KeyRings, Live, Targets};
@@ -175,8 +175,24 @@ impl Door for ModelsDoor {
     }
 
     fn call(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
-        let inner = self.0.clone();
-        Box::pin(async move { inner.answer(request).await })
+        let Request { head, body, arrived, caller, grant } = request;
+        let snapshot = self.0.snapshot.get();
+        if head.method == Method::GET
+            && let Some(response) = list(&head, &snapshot, &grant)
+        {
+            return Box::pin(std::future::ready(response));
+        }
+        let operation = Operation::of_path(head.uri.path()).unwrap_or(Operation::Passthrough);
+        let dialect = match operation {
+            Operation::Passthrough => dialect_of(&head),
+            known => known.dialect(),
+        };
+        let incoming = Incoming { head, operation, dialect, snapshot, arrived };
+        if operation != Operation::Passthrough && incoming.head.method != Method::POST {
+            return Box::pin(method_not_allowed(incoming, body));
+        }
+        let open = self.0.open(&incoming, caller, grant);
+        Box::pin(self.0.clone().answer(incoming, body, open))
     }
 
     fn refuse(&self, head: &request::Parts, refusal: &Refusal) -> Response {
@@ -186,52 +202,37 @@ impl Door for ModelsDoor {
 }
 
 impl Inner {
-    async fn answer(self: Arc<Self>, request: Request) -> Response {
-        let Request { head, body, arrived, caller, grant } = request;
-        let snapshot = self.snapshot.get();
-        if head.method == Method::GET
-            && let Some(response) = list(&head, &snapshot, &grant)
-        {
-            return response;
-        }
-        let operation = Operation::of_path(head.uri.path()).unwrap_or(Operation::Passthrough);
-        let dialect = match operation {
-            Operation::Passthrough => dialect_of(&head),
-            known => known.dialect(),
-        };
-        if operation != Operation::Passthrough && head.method != Method::POST {
-            let message = format!("{} takes POST only", head.uri.path());
-            let refusal = Refusal::new(Code::MethodNotAllowed, message);
-            let was_read = discard(&head.headers, body).await;
-            let mut response = render(dialect, &if was_read { refusal } else { refusal.closing() });
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-            return response;
-        }
-        let incoming = Incoming { head, operation, dialect, snapshot, arrived };
-        let mut open = self.open(&incoming, caller, grant);
-        let prepared = match open.grant().count_request(arrived) {
-            Err(limit) => {
-                // Whoever is still sending would see a broken connection instead of the refusal.
-                let was_read = discard(&incoming.head.headers, body).await;
-                let refusal = over_limit(&limit);
-                Err(if was_read { refusal } else { refusal.closing() })
-            }
-            Ok(()) => {
-                let reading = self.needs.services.clock.now();
-                let read = read_body(&incoming.head, body, incoming.snapshot.limits.body).await;
-                open.waited(self.needs.services.clock.now().since(reading));
-                read.and_then(|body| self.prepare(&incoming, body, &mut open))
-            }
-        };
-        match prepared {
-            Ok(prepared) => self.drive(prepared, dialect, open, arrived).await,
-            Err(refusal) => {
-                let kind = match refusal.code {
-                    Code::NotAllowed | Code::RequestRate | Code::TokenRate | Code::BudgetSpent => FaultKind::KeyLimit,
-                    _ => FaultKind::Rejected,
-                };
-                let fault = Fault::new(kind, refusal.message.clone());
-                close_refused(open, dialect, refusal, fault, Outcome::Rejected)
+    /// The way of a call that is recorded.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold each of its arguments twice")]
+    fn answer(self: Arc<Self>, incoming: Incoming, body: Unread, mut open: Open) -> impl Future<Output = Response> {
+        async move {
+            let (dialect, arrived) = (incoming.dialect, incoming.arrived);
+            let prepared = match open.grant().count_request(arrived) {
+                Err(limit) => {
+                    // Whoever is still sending would see a broken connection instead of the refusal.
+                    let was_read = discard(&incoming.head.headers, body).await;
+                    let refusal = over_limit(&limit);
+                    Err(if was_read { refusal } else { refusal.closing() })
+                }
+                Ok(()) => {
+                    let reading = self.needs.services.clock.now();
+                    let read = read_body(&incoming.head, body, incoming.snapshot.limits.body).await;
+                    open.waited(self.needs.services.clock.now().since(reading));
+                    read.and_then(|body| self.prepare(&incoming, body, &mut open))
+                }
+            };
+            match prepared {
+                Ok(prepared) => self.drive(prepared, dialect, open, arrived).await,
+                Err(refusal) => {
+                    let kind = match refusal.code {
+                        Code::NotAllowed | Code::RequestRate | Code::TokenRate | Code::BudgetSpent => {
+                            FaultKind::KeyLimit
+                        }
+                        _ => FaultKind::Rejected,
+                    };
+                    let fault = Fault::new(kind, refusal.message.clone());
+                    close_refused(open, dialect, refusal, fault, Outcome::Rejected)
+                }
             }
         }
     }
@@ -298,11 +299,6 @@ impl Inner {
         let record = open.edit();
         record.resolved = Some(model.name.shared());
         record.decision = model.decide(&fits, &self.needs.services.health, *arrived);
-        if grant.counts_tokens()
-            && let Some(ask) = ask
-        {
-            self.reserve(ask, &model, &grant, open)?;
-        }
         let call = ModelCall {
             what,
             headers: passed_on(&head.headers),
@@ -325,19 +321,24 @@ impl Inner {
             estimates: Default::default(),
             other_forms: AtomicU64::new(0),
         };
+        if grant.counts_tokens()
+            && let Some(ask) = call.what.ask()
+        {
+            self.reserve(ask, &call, &grant, open)?;
+        }
         Ok(Prepared { call: Arc::new(call), model, patience })
     }
 
     /// Holds back what the call may use at most, as far as that is known, from what the key may still use.
-    fn reserve(&self, ask: &Ask, model: &Model, grant: &Grant, open: &mut Open) -> Result<(), Refusal> {
+    fn reserve(&self, ask: &Ask, call: &ModelCall, grant: &Grant, open: &mut Open) -> Result<(), Refusal> {
         if ask.operation == Operation::CountTokens {
             return Ok(());
         }
         let answers = !matches!(ask.operation, Operation::Embeddings);
         let (mut tokens, mut cost) = (0, Usd::default());
         for candidate in open.look().decision.eligible() {
-            let input = model.counters[candidate.leaf].estimate(&ask.features).tokens;
-            let lane = &model.lanes[candidate.leaf];
+            let input = call.estimate(ask, candidate.leaf);
+            let lane = &call.lanes[candidate.leaf];
             let output = if answers { ask.largest_answer.unwrap_or(lane.max_output) } else { 0 };
             let expected = if answers { ask.largest_answer.unwrap_or(ask.expected_answer) } else { 0 };
             tokens = tokens.max(input.saturating_add(expected));
@@ -358,7 +359,7 @@ impl Inner {
         let decision = &open.look().decision;
         if decision.eligible().is_empty() {
             let (refusal, fault) = nobody_eligible(decision, call.fits.nobody());
-            return self.without_answer(&call, &model, dialect, open, refusal, fault).await;
+            return Box::pin(self.without_answer(&call, &model, dialect, open, refusal, fault)).await;
         }
         let first = decision.eligible()[0].leaf;
         let tokens = match &call.what {
@@ -389,7 +390,7 @@ impl Inner {
                         attempts.last().and_then(|last| call.field_in_the_way(&last.target)).map(Into::into);
                 }
                 open = failure.open;
-                return self.without_answer(&call, &model, dialect, open, refusal, failure.fault).await;
+                return Box::pin(self.without_answer(&call, &model, dialect, open, refusal, failure.fault)).await;
             }
         };
         let mut response = Response::from_parts(head, body);
@@ -492,6 +493,16 @@ struct Incoming {
     dialect: Dialect,
     snapshot: Arc<Snapshot>,
     arrived: Moment,
+}
+
+/// Says that a path takes POST only.
+async fn method_not_allowed(incoming: Incoming, body: Unread) -> Response {
+    let message = format!("{} takes POST only", incoming.head.uri.path());
+    let refusal = Refusal::new(Code::MethodNotAllowed, message);
+    let was_read = discard(&incoming.head.headers, body).await;
+    let mut response = render(incoming.dialect, &if was_read { refusal } else { refusal.closing() });
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
 }
 
 /// A call that has been decided.

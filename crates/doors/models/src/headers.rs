@@ -4,7 +4,7 @@ use http::header::{self, HeaderMap, HeaderName};
 
 /// Never passed on: hop-by-hop headers (RFC 9110 §7.6.1), what the gateway sets itself, and what is the caller's
 /// business with the gateway alone: its key, its cookies, where it comes from.
-const DROPPED: [HeaderName; 23] = [
+static DROPPED: [HeaderName; 23] = [
     header::ACCEPT_ENCODING,
     header::AUTHORIZATION,
     // W3C Baggage may hold anything that the caller's own services tell one another; providers are strangers.

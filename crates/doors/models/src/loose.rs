@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use tradewind_core::{Fault, FaultKind};
 
 /// A number where one is expected; anything else is `None` instead of an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -117,6 +118,15 @@ pub(crate) fn what_is_wrong(error: &serde_json::Error) -> String {
         Some(at) => text[at + 2..].to_owned(),
         None => format!("not the right shape at line {} column {}", error.line(), error.column()),
     }
+}
+
+/// Parses the data of an event of a stream.
+pub(crate) fn parse_event<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T, Fault> {
+    let malformed =
+        |what: &str| Fault::new(FaultKind::BadEvent, format!("an event of the stream is malformed: {what}"));
+    // Once for the whole event is cheaper than for each text in it.
+    let text = std::str::from_utf8(data).map_err(|_| malformed("it is not UTF-8"))?;
+    serde_json::from_str(text).map_err(|error| malformed(&what_is_wrong(&error)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The OpenAI dialect: what its answers and stream events mean, and how errors are put in it.
 
+mod whole;
+
 use std::borrow::Cow;
 
 use serde::Deserialize;
@@ -9,10 +11,12 @@ use tradewind_core::{DecisionId, Fault, FaultKind, Usage};
 use tradewind_dispatch::Finding;
 use tradewind_door::Refusal;
 
-use crate::ask::Operation;
-use crate::loose::{Amount, Count, estimated_tokens, what_is_wrong};
+use crate::loose::{Amount, Count, estimated_tokens, parse_event, what_is_wrong};
 use crate::meaning::Meaning;
-use crate::tools::{ToolArguments, check_arguments};
+use crate::tools::ToolArguments;
+
+use self::whole::answer_text;
+pub(crate) use self::whole::check_whole;
 
 /// The most choices of one answer: OpenAI gives up to 128.
 const MOST_CHOICES: usize = 128;
@@ -161,9 +165,7 @@ impl ChatStream {
             self.tools.iter_mut().try_for_each(|(_, tools)| tools.finish_all())?;
             return Ok(Meaning::End);
         }
-        let chunk: Chunk<'_> = serde_json::from_slice(data).map_err(|error| {
-            Fault::new(FaultKind::BadEvent, format!("an event of the stream is malformed: {}", what_is_wrong(&error)))
-        })?;
+        let chunk: Chunk<'_> = parse_event(data)?;
         if chunk.error.is_some() {
             return Err(Fault::new(FaultKind::ErrorEvent, "the provider sent an error inside its stream"));
         }
@@ -249,97 +251,14 @@ impl ChatStream {
     }
 }
 
-#[derive(Deserialize)]
-struct Whole<'a> {
-    #[serde(default, borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    model: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    choices: Option<Vec<WholeChoice<'a>>>,
-    #[serde(default)]
-    data: Option<Amount>,
-    #[serde(default, borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(default)]
-    usage: Option<Counts>,
-}
-
-#[derive(Deserialize)]
-struct WholeChoice<'a> {
-    #[serde(default, borrow)]
-    message: Option<Message<'a>>,
-    #[serde(default)]
-    text: Option<Amount>,
-    #[serde(default, borrow)]
-    finish_reason: Option<Cow<'a, str>>,
-}
-
 /// A text that is kept; anything else is none.
 fn text(raw: Option<&RawValue>) -> Option<Box<str>> {
     serde_json::from_str(raw?.get()).ok()
 }
 
-/// Checks a whole answer to `operation`.
-pub(crate) fn check_whole(operation: Operation, body: &[u8]) -> Result<Finding, Fault> {
-    let whole: Whole<'_> = parse_answer(body)?;
-    if whole.error.is_some_and(|error| error.get() != "null") {
-        return Err(Fault::new(FaultKind::ErrorEvent, "the answer is an error with the status 200"));
-    }
-    let usage = whole.usage.and_then(|counts| counts.usage());
-    let mut bytes = 0;
-    let mut finish = None;
-    if operation == Operation::Embeddings {
-        match whole.data {
-            None => return Err(missing("data")),
-            Some(Amount(0)) => return Err(Fault::new(FaultKind::EmptyAnswer, "the answer has no embedding in it")),
-            Some(_) => {}
-        }
-    } else {
-        let choices = whole.choices.ok_or_else(|| missing("choices"))?;
-        if choices.is_empty() {
-            return Err(Fault::new(FaultKind::EmptyAnswer, "the answer has no choice in it"));
-        }
-        for choice in choices {
-            finish = choice.finish_reason.clone().map(known_reason);
-            bytes += check_choice(operation, choice).map_err(|fault| fault.with_usage(usage))?;
-        }
-    }
-    Ok(Finding {
-        usage,
-        estimated_output: estimated_tokens(bytes as u64),
-        ignored: 0,
-        finish,
-        id: text(whole.id),
-        model: text(whole.model),
-    })
-}
-
-/// Checks one choice; returns how many bytes it says.
-fn check_choice(operation: Operation, choice: WholeChoice<'_>) -> Result<usize, Fault> {
-    if operation == Operation::Completions {
-        return choice.text.map(|text| text.0).ok_or_else(|| missing("choices[].text"));
-    }
-    let message = choice.message.ok_or_else(|| missing("choices[].message"))?;
-    let cut = matches!(choice.finish_reason.as_deref(), Some("length" | "content_filter"));
-    let mut bytes = message.content.map_or(0, |content| content.0);
-    let calls = message.tool_calls.into_iter().flatten().filter_map(|call| call.function).chain(message.function_call);
-    for function in calls {
-        let arguments = function.arguments.unwrap_or_default();
-        bytes += arguments.len();
-        if !cut {
-            check_arguments(&arguments)?;
-        }
-    }
-    Ok(bytes)
-}
-
 /// Parses an answer that has to be a JSON object.
 pub(crate) fn parse_answer<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Fault> {
-    if body.trim_ascii().is_empty() {
-        return Err(Fault::new(FaultKind::EmptyAnswer, "the answer has an empty body"));
-    }
-    serde_json::from_slice(body).map_err(|error| {
+    serde_json::from_str(answer_text(body)?).map_err(|error| {
         let what = what_is_wrong(&error);
         if error.is_data() {
             return Fault::new(FaultKind::BadShape, format!("the answer is not what the dialect says: {what}"));

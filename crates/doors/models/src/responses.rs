@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use tradewind_core::{Fault, FaultKind, Usage};
 use tradewind_dispatch::Finding;
 
-use crate::loose::{Count, estimated_tokens, what_is_wrong};
+use crate::loose::{Count, estimated_tokens, parse_event};
 use crate::meaning::Meaning;
 use crate::openai::{missing, parse_answer};
 use crate::tools::{ToolArguments, check_arguments};
@@ -148,9 +148,7 @@ impl ResponsesStream {
     }
 
     pub(crate) fn event(&mut self, data: &[u8]) -> Result<Meaning, Fault> {
-        let event: Event<'_> = serde_json::from_slice(data).map_err(|error| {
-            Fault::new(FaultKind::BadEvent, format!("an event of the stream is malformed: {}", what_is_wrong(&error)))
-        })?;
+        let event: Event<'_> = parse_event(data)?;
         match &*event.kind {
             "response.completed" | "response.incomplete" => {
                 let response = event.response.ok_or_else(|| bad_event("response"))?;

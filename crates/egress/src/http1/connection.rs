@@ -1,11 +1,12 @@
 //! One connection: writes a request, reads the head of its response, and then as much of the body as is asked for.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
+use bytes::buf::Chain;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, response};
 use http_body::Body;
@@ -14,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::RequestBody;
 use crate::connect::Stream;
 use crate::http1::framing::Framing;
-use crate::http1::head::{encode, take};
+use crate::http1::head::{Head, encode, take};
 
 /// The most that one read takes from a socket.
 const READ: usize = 32 * 1024;
@@ -45,8 +46,9 @@ pub(crate) struct Connection {
     head_limit: usize,
 }
 
-/// A response whose head has been read.
+/// A response whose head has been read, and the connection that the rest comes on.
 pub(crate) struct Received {
+    pub(crate) connection: Connection,
     pub(crate) head: response::Parts,
     pub(crate) framing: Framing,
     /// Whether the connection may be used again once the body is over.
@@ -58,31 +60,12 @@ impl Connection {
         Self { stream, buffer: BytesMut::new(), head_limit }
     }
 
-    /// Sends `request` and waits for the head of its response. Dropping the future leaves the connection unusable.
-    pub(crate) async fn exchange(
-        &mut self,
-        request: Request<RequestBody>,
-        host: &HeaderValue,
-    ) -> Result<Received, Broken> {
+    /// Sends `request` and waits for the head of its response. Dropping the future closes the connection.
+    pub(crate) fn exchange(self, request: &Request<RequestBody>, host: &HeaderValue) -> Exchange {
+        let body = whole(request);
+        let wire = Bytes::from(encode(request, host, body.len())).chain(body);
         let to_head = request.method() == Method::HEAD;
-        let body = whole(&request);
-        let head = encode(&request, host, body.len());
-        drop(request);
-        let mut wire = Bytes::from(head).chain(body);
-        let total = wire.remaining();
-        let wrote = poll_fn(|context| self.poll_write(context, &mut wire)).await;
-        let complete = wire.remaining() == 0;
-        let written = wire.remaining() < total;
-        let head = poll_fn(|context| self.poll_head(context, to_head)).await;
-        match (head, wrote) {
-            // A server may answer before it has read everything; such a connection is in an unknown state.
-            (Ok(head), _) => {
-                Ok(Received { head: head.parts, framing: head.framing, reusable: head.reusable && complete })
-            }
-            (Err(Broken::Closed { .. }), Err(cause)) => Err(Broken::Closed { cause: Some(cause), written }),
-            (Err(Broken::Closed { cause, .. }), Ok(())) => Err(Broken::Closed { cause, written }),
-            (Err(broken), _) => Err(broken),
-        }
+        Exchange { connection: Some(self), length: wire.remaining(), wire, to_head, writing: true, cause: None }
     }
 
     /// Writes what is left of the request. Ends early when the server answers while it is not reading.
@@ -107,7 +90,7 @@ impl Connection {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    fn poll_head(&mut self, context: &mut Context<'_>, to_head: bool) -> Poll<Result<super::head::Head, Broken>> {
+    fn poll_head(&mut self, context: &mut Context<'_>, to_head: bool) -> Poll<Result<Head, Broken>> {
         let mut looked_at = 0;
         loop {
             if self.buffer.len() > looked_at
@@ -156,9 +139,56 @@ impl Connection {
         self.buffer.is_empty() && self.poll_fill(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
+    /// Has the present thread's runtime watch the socket from now on. Only for a quiet connection.
+    pub(crate) fn adopt(&mut self) -> io::Result<()> {
+        self.stream.adopt()
+    }
+
     /// Whether no byte is left over from the last response; looks at what has been read only.
     pub(crate) fn is_clean(&self) -> bool {
         self.buffer.is_empty()
+    }
+}
+
+/// A request on its way and the wait for the head of its response. A future of its own, since it is the largest part of
+/// what each call in flight holds.
+pub(crate) struct Exchange {
+    /// Taken at the end.
+    connection: Option<Connection>,
+    /// What is left of the request.
+    wire: Chain<Bytes, Bytes>,
+    /// The length of the request.
+    length: usize,
+    to_head: bool,
+    writing: bool,
+    /// Why writing broke off.
+    cause: Option<io::Error>,
+}
+
+impl Future for Exchange {
+    type Output = Result<Received, Broken>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let connection = this.connection.as_mut().expect("a future is not polled behind its end");
+        if this.writing {
+            this.cause = ready!(connection.poll_write(context, &mut this.wire)).err();
+            this.writing = false;
+        }
+        let head = ready!(connection.poll_head(context, this.to_head));
+        let left = this.wire.remaining();
+        let (connection, cause) = (this.connection.take(), this.cause.take());
+        Poll::Ready(match (head, connection) {
+            // A server may answer before it has read everything; such a connection is in an unknown state.
+            (Ok(Head { parts, framing, reusable }), Some(connection)) => {
+                Ok(Received { connection, head: parts, framing, reusable: reusable && left == 0 })
+            }
+            (Err(Broken::Closed { cause: read, .. }), _) => {
+                Err(Broken::Closed { cause: cause.or(read), written: left < this.length })
+            }
+            (Err(broken), _) => Err(broken),
+            (Ok(_), None) => Err(Broken::Closed { cause: None, written: true }),
+        })
     }
 }
 

@@ -10,6 +10,6 @@ mod framing;
 mod head;
 mod outline;
 
-pub(crate) use connection::{Broken, Connection};
+pub(crate) use connection::{Broken, Connection, Received};
 pub(crate) use framing::Framing;
 pub use outline::{ResponseOutline, outline_response};

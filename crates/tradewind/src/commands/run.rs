@@ -50,7 +50,8 @@ impl Run {
     pub(super) fn run(self) -> anyhow::Result<()> {
         // Each call in flight takes two file descriptors; the usual soft limit of 1024 is for other programs.
         let _ = rlimit::increase_nofile_limit(u64::MAX);
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        // Its one thread accepts connections and does the upkeep; calls are served on threads of their own.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         runtime.block_on(self.serve())
     }
 

@@ -17,6 +17,8 @@ use crate::caller_keys::CallerKeysError;
 pub enum StartError {
     /// The address.
     Listen(SocketAddr, io::Error),
+    /// The threads that serve calls.
+    Threads(io::Error),
     /// The data directory.
     DataDir(PathBuf, io::Error),
     /// The journal.
@@ -58,6 +60,12 @@ impl std::fmt::Display for StartError {
                 "error[{}]: cannot listen on {address}: {error}\n  = hint: stop what listens there, or set another \
                  `listen`, such as 127.0.0.1:0 for any free port",
                 Code::CannotListen
+            ),
+            Self::Threads(error) => write!(
+                f,
+                "error[{}]: cannot start the threads that serve calls: {error}\n  = hint: look at the limits of this user \
+                 for processes and open files (`ulimit -u`, `ulimit -n`)",
+                Code::Internal
             ),
             Self::DataDir(path, error) => write!(
                 f,
