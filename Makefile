@@ -23,7 +23,7 @@ run: ## build and start the gateway
 	cargo run --release -p tradewind -- run $(ARGS)
 
 .PHONY: build
-build: ## build everything as it is shipped
+build: ## build everything with optimisation
 	cargo build --release --workspace --bins
 
 .PHONY: test
@@ -62,14 +62,14 @@ debug-bins:
 	cargo build -p tradewind -p tradewind-sim --bins
 
 .PHONY: bench
-bench: release-bins ## measure against nginx, Envoy, TensorZero, LiteLLM and no gateway; writes bench/RESULTS.md
+bench: shipped release-bins ## measure against nginx, Envoy, TensorZero, LiteLLM and no gateway; writes bench/RESULTS.md
 	tests/peers/install.sh bench
-	$(call bench,$(ARGS))
+	$(call bench,$(shipped),$(ARGS))
 
 .PHONY: test-bench
 test-bench: release-bins ## the same, short and without writing results: does the bench still run?
 	tests/peers/install.sh bench
-	$(call bench,--short)
+	$(call bench,$(target)/release/tradewind,--short)
 
 .PHONY: budget
 budget: ## 100,000 calls, cut off, failed over and hedged: is what is booked what providers charge?
@@ -81,10 +81,16 @@ soak: peers release-bins ## ten minutes of calls, faults and callers that leave:
 	TRADEWIND_BIN=$(target)/release/tradewind TRADEWIND_SIM_BIN=$(target)/release/tradewind-sim \
 		$(python) bench/soak.py $(ARGS)
 
+# bench BINARY ARGUMENTS: the bench with this gateway.
 define bench
-	TRADEWIND_BIN=$(target)/release/tradewind TRADEWIND_SIM_BIN=$(target)/release/tradewind-sim \
-		$(python) bench/run.py $(1)
+	TRADEWIND_BIN=$(1) TRADEWIND_SIM_BIN=$(target)/release/tradewind-sim $(python) bench/run.py $(2)
 endef
+
+shipped := $(target)/pgo/release/tradewind
+
+.PHONY: shipped
+shipped: peers ## build the gateway as it is shipped: shaped by a profile of itself at work; takes three builds
+	packaging/pgo.sh $(target)/pgo
 
 .PHONY: release-bins
 release-bins:
@@ -112,6 +118,5 @@ nextest:
 	@command -v cargo-nextest >/dev/null || cargo install cargo-nextest --locked
 
 .PHONY: dist
-dist: ## pack a release into dist of the target folder: binary, completions, manual, unit, Containerfile
-	cargo build --release -p tradewind --bin tradewind
-	packaging/dist.sh $(target)/release/tradewind $(target)/dist
+dist: shipped ## pack a release into dist of the target folder: binary, completions, manual, unit, Containerfile
+	packaging/dist.sh $(shipped) $(target)/dist

@@ -18,7 +18,9 @@ proxies. TensorZero is the gateway inside its wheel, without a database, with th
 its proxy after its own checklist for production, without a database, with the server and the workers that were fastest on
 this machine. Tradewind decides, records and journals every call; “keys” has in addition a key with limits on requests and
 tokens, a budget and prices, and its metrics are read once a second; “all on” also logs each call as JSON to a file and sends
-the spans of every call to a collector on the same machine, which takes its share of the two cores.
+the spans of every call to a collector on the same machine, which takes its share of the two cores. Its binary is the one
+that is shipped, shaped by a profile of itself (`make shipped`): the profile is of calls of these kinds and of others, long
+conversations with tools among them, and not of this run.
 
 “Added” is against calling the upstream directly; CPU is the party's own. TensorZero's streams take 40 ms because its server
 leaves Nagle's algorithm on (no `TCP_NODELAY`): the end of an answer waits until the client acknowledges what came before.

@@ -1,0 +1,103 @@
+"""What a build is shaped by (pgo.sh): calls of the kinds that a gateway sees all day, and some that it refuses.
+
+Whole answers and streams, small questions and long conversations with tools, in English, Chinese and code, both dialects,
+passed on and translated, with a key that has limits and a budget, one caller and many.
+"""
+
+import json
+import pathlib
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "bench"))
+
+import loads  # noqa: E402
+import parties  # noqa: E402
+import tradewind  # noqa: E402
+from loads import Scenario  # noqa: E402
+
+# Seconds of each load.
+LASTING = 2.0
+TEXTS = [
+    "What is the capital of France? Answer in one word.",
+    "请用三句话解释什么是向量数据库，并举一个例子。",
+    "Review this:\n```python\ndef f(xs):\n    return {x: i for i, x in enumerate(xs) if x is not None}\n```\n" * 8,
+    "The quick brown fox jumps over the lazy dog, number 42 of 1,337; see https://example.com/a?b=c. " * 40,
+]
+TOOL = {
+    "name": "get_weather",
+    "description": "The weather of a city, now or on one of the next days",
+    "schema": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "day": {"type": "integer", "minimum": 0, "maximum": 7}},
+        "required": ["city"],
+    },
+}
+
+
+def bodies(dialect):
+    """Requests of a dialect, from one line to a conversation with tools."""
+    if dialect == "openai":
+        tools = [{"type": "function", "function": {**TOOL, "parameters": TOOL["schema"]}}]
+        for tool in tools:
+            del tool["function"]["schema"]
+        more = {"temperature": 0.2, "user": "someone"}
+    else:
+        tools = [{"name": TOOL["name"], "description": TOOL["description"], "input_schema": TOOL["schema"]}]
+        more = {"max_tokens": 500, "system": "Be brief."}
+    for length in (1, 5, 21):
+        turns = [
+            {"role": ("user", "assistant")[turn % 2], "content": TEXTS[turn % len(TEXTS)]} for turn in range(length)
+        ]
+        for stream in (False, True):
+            body = {"model": "bench", "messages": turns, "stream": stream, **more}
+            yield body
+            yield body | {"tools": tools}
+
+
+def ask(party, repeat):
+    """Asks all of it, and some that is refused."""
+    http = parties.rig.http
+    url = f"http://{party.plain}"
+    for _ in range(repeat):
+        for dialect, path in (("openai", "/v1/chat/completions"), ("anthropic", "/v1/messages")):
+            for body in bodies(dialect):
+                reply = http(url + path, body, party.headers)
+                if reply.status != 200:
+                    sys.exit(f"training: {path} was answered {reply.status}: {reply.body[:500]!r}")
+        for body in ({"model": "nobody", "messages": []}, {"messages": []}, [1]):
+            http(url + "/v1/chat/completions", body, party.headers)
+        for path in ("/v1/models", "/metrics", "/api/v1/decisions?limit=20", "/api/v1/spend"):
+            http(url + path, headers=party.headers)
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="tradewind-train-") as scratch:
+        folder = pathlib.Path(scratch)
+        sim, upstream = parties.start_upstream(folder, "--bench")
+        answered = 0
+        try:
+            for dialect in ("openai", "anthropic"):
+                for name, more in ((f"{dialect}, keys", {}), (f"{dialect}, all", {"telemetry": {"logs": {"calls": "all"}}})):
+                    document = tradewind.config(upstream, dialect, tradewind.PRICE) | {"keys": [tradewind.KEY]} | more
+                    party = tradewind.start(folder, upstream, document, name.replace(", ", "-"))
+                    party.headers = {"authorization": f"Bearer {tradewind.SECRET}"}
+                    for client in ("openai", "anthropic"):
+                        for stream in (False, True):
+                            for callers in (1, 16):
+                                scenario = Scenario(name, stream=stream, callers=callers, dialect=client)
+                                answered += loads.load(party, scenario, LASTING / 2)["ok"]
+                    ask(party, 20)
+                    party.program.stop()
+            # Most calls are of the kind that needs no translation and has a key.
+            party = tradewind.start_keyed(folder, upstream)
+            answered += loads.load(party, Scenario("usual"), 4 * LASTING)["ok"]
+            party.program.stop()
+        finally:
+            sim.kill()
+    print(json.dumps({"calls": answered}), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
