@@ -7,10 +7,11 @@ use arc_swap::ArcSwap;
 use http::HeaderMap;
 use parking_lot::{Mutex, MutexGuard};
 use subtle::ConstantTimeEq;
-use tradewind_core::{UnixMillis, Usd};
-use tradewind_policy::{CallerKey, KeyHash, MOST_KEYS};
+use tradewind_core::{Context, UnixMillis, Usd};
+use tradewind_policy::{CallerKey, ContextSettings, KeyHash, MOST_KEYS};
 
 use crate::account::Account;
+use crate::context::{BadContext, Beliefs};
 use crate::credential;
 use crate::denied::Denied;
 use crate::grant::Grant;
@@ -63,6 +64,7 @@ pub enum Conflict {
 pub struct Access {
     reach: Reach,
     table: ArcSwap<Table>,
+    beliefs: ArcSwap<Beliefs>,
     changing: Mutex<Changing>,
 }
 
@@ -86,7 +88,7 @@ impl Access {
     /// No key yet.
     #[must_use]
     pub fn new(reach: Reach) -> Self {
-        Self { reach, table: ArcSwap::default(), changing: Mutex::default() }
+        Self { reach, table: ArcSwap::default(), beliefs: ArcSwap::default(), changing: Mutex::default() }
     }
 
     /// Puts the keys of the document in place of those that it had before.
@@ -172,6 +174,20 @@ impl Access {
             return Err(Denied::Expired { name: key.name.clone() });
         }
         Ok(Grant::of(key.clone()))
+    }
+
+    /// Believes from now on what a document says that callers may say of themselves. Nothing, before this is called.
+    pub fn set_context(&self, settings: &ContextSettings) {
+        self.beliefs.store(Arc::new(Beliefs::new(settings)));
+    }
+
+    /// Who a call of `grant` with these headers comes from, at `wall`. Allocates nothing when there is no context header.
+    ///
+    /// # Errors
+    /// When a context header cannot be read, or says what it may not say: such a call must not be answered, since
+    /// without the header it could go another way.
+    pub fn context(&self, grant: &Grant, headers: &HeaderMap, wall: UnixMillis) -> Result<Context, BadContext> {
+        self.beliefs.load().context(grant, headers, wall)
     }
 
     /// Learns what the key of this name spent on a UTC day, in days since 1970, before the process began. Said twice it

@@ -1,4 +1,8 @@
-//! The counters of one key: what was called, used and spent. They belong to its name, whatever its limits are.
+//! The counters of one key, or of one entry of `models`: what was called, used and spent. They belong to its name,
+//! whatever its limits are.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tradewind_core::{Moment, UnixMillis, Usd};
@@ -12,7 +16,8 @@ use crate::window::Window;
 /// The most tokens that one call counts for.
 const MOST_TOKENS: u64 = 1 << 40;
 
-/// The counters of one key. The lock is its own, and held for less than a microsecond.
+/// The counters of one name. The lock is its own, and held for less than a microsecond. Who holds the lock of a key may
+/// wait for that of a model, and never the other way round.
 #[derive(Debug, Default)]
 pub(crate) struct Account(Mutex<Counters>);
 
@@ -22,6 +27,24 @@ struct Counters {
     requests: Option<Window>,
     tokens: Option<Window>,
     spending: Spending,
+}
+
+/// A budget, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit<'a> {
+    pub(crate) budget: Usd,
+    pub(crate) per: Period,
+    /// The entry of `models`; `None` for a key.
+    pub(crate) model: Option<&'a Arc<str>>,
+}
+
+/// What a reservation wants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) tokens: u64,
+    pub(crate) cost: Usd,
+    pub(crate) now: Moment,
+    pub(crate) wall: UnixMillis,
 }
 
 /// What was taken, for giving it back.
@@ -34,6 +57,33 @@ pub(crate) struct Taken {
     pub(crate) day: u32,
 }
 
+impl Counters {
+    /// Whether `cost` fits below the budget.
+    fn check(&self, limit: &Limit<'_>, cost: Usd, wall: UnixMillis) -> Result<(), OverLimit> {
+        let Limit { budget, per, model } = *limit;
+        let days = days_of(per, day_of(wall));
+        let Sum { spent, reserved } = self.spending.sum(days.as_ref());
+        if spent.saturating_add(reserved).saturating_add(cost.pico()) <= budget.pico() {
+            return Ok(());
+        }
+        let next = days.map(|days| start_of(days.end));
+        Err(OverLimit::Budget {
+            model: model.cloned(),
+            budget,
+            spent: Usd::from_pico(spent),
+            reserved: Usd::from_pico(reserved),
+            wanted: cost,
+            per,
+            resets_in: next.map(|next| Duration::from_millis(next.0.saturating_sub(wall.0))),
+        })
+    }
+
+    fn take(&mut self, taken: Taken) -> Taken {
+        self.spending.reserve(taken.day, taken.cost);
+        taken
+    }
+}
+
 impl Account {
     pub(crate) fn count_request(&self, limit: u64, now: Moment) -> Result<(), OverLimit> {
         let mut counters = self.0.lock();
@@ -44,41 +94,37 @@ impl Account {
         }
     }
 
+    /// Takes what is `wanted` from the account of a key, within its tokens a minute and its budget, and from that of a
+    /// model: from each that is given, or nothing from any. Both are held while it is looked at, so that a burst neither
+    /// goes over a budget nor is refused for what another call was about to be refused itself.
     pub(crate) fn reserve(
-        &self,
-        (tokens, token_limit): (u64, Option<u64>),
-        (cost, budget): (Usd, Option<(Usd, Period)>),
-        now: Moment,
-        wall: UnixMillis,
-    ) -> Result<Taken, OverLimit> {
-        let day = day_of(wall);
-        let tokens = tokens.min(MOST_TOKENS);
-        let mut counters = self.0.lock();
-        if let Some((budget, per)) = budget {
-            let days = days_of(per, day);
-            let Sum { spent, reserved } = counters.spending.sum(days.as_ref());
-            if spent.saturating_add(reserved).saturating_add(cost.pico()) > budget.pico() {
-                let next = days.map(|days| start_of(days.end));
-                return Err(OverLimit::Budget {
-                    budget,
-                    spent: Usd::from_pico(spent),
-                    reserved: Usd::from_pico(reserved),
-                    wanted: cost,
-                    per,
-                    resets_in: next.map(|next| std::time::Duration::from_millis(next.0.saturating_sub(wall.0))),
-                });
-            }
+        key: Option<(&Self, Option<u64>, Option<Limit<'_>>)>,
+        model: Option<(&Self, Limit<'_>)>,
+        wanted: Wanted,
+    ) -> Result<(Option<Taken>, Option<Taken>), OverLimit> {
+        let Wanted { cost, now, wall, .. } = wanted;
+        let tokens = wanted.tokens.min(MOST_TOKENS);
+        let mut key = key.map(|(account, limit, budget)| (account.0.lock(), limit, budget));
+        let mut model = model.map(|(account, budget)| (account.0.lock(), budget));
+        if let Some((counters, _, Some(budget))) = &key {
+            counters.check(budget, cost, wall)?;
         }
-        let slot = match token_limit {
-            None => None,
-            Some(limit) => {
-                let window = counters.tokens.get_or_insert_default();
-                let taken = window.take(tokens, limit, now);
+        if let Some((counters, budget)) = &model {
+            counters.check(budget, cost, wall)?;
+        }
+        // Last, since it is the one that takes something as it looks.
+        let slot = match &mut key {
+            Some((counters, Some(limit), _)) => {
+                let taken = counters.tokens.get_or_insert_default().take(tokens, *limit, now);
+                let limit = *limit;
                 Some(taken.map_err(|retry_after| OverLimit::Tokens { limit, wanted: tokens, retry_after })?)
             }
+            _ => None,
         };
-        counters.spending.reserve(day, cost.pico());
-        Ok(Taken { tokens, slot, cost: cost.pico(), day })
+        let taken = Taken { tokens, slot, cost: cost.pico(), day: day_of(wall) };
+        let of_key = key.as_mut().map(|(counters, ..)| counters.take(taken));
+        let of_model = model.as_mut().map(|(counters, _)| counters.take(Taken { slot: None, ..taken }));
+        Ok((of_key, of_model))
     }
 
     /// Ends a reservation with what was really used. Tokens below the reservation are given back to the moment that

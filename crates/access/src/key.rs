@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tradewind_core::{UnixMillis, Usd};
+use tradewind_core::{Labels, UnixMillis, Usd};
 use tradewind_policy::{KeyHash, KeyTerms, Period, Unpriced};
 
 use crate::account::Account;
 use crate::allow::Allow;
+use crate::context::labels_of;
 use crate::status::Source;
 
 /// One key of the present table. Immutable but for what it shares: whether it was revoked, and its counters.
@@ -16,6 +17,8 @@ pub(crate) struct Key {
     pub(crate) name: Arc<str>,
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) role: Option<Arc<str>>,
+    /// What it says of its callers; none when it says nothing.
+    pub(crate) labels: Option<Arc<Labels>>,
     pub(crate) hash: KeyHash,
     pub(crate) source: Source,
     pub(crate) allow: Allow,
@@ -58,6 +61,7 @@ impl Key {
             name: entry.name.as_str().into(),
             tenant: terms.tenant.as_deref().map(Into::into),
             role: terms.role.as_deref().map(Into::into),
+            labels: labels_of(terms),
             hash: entry.hash,
             source: entry.source,
             allow: Allow::new(terms.allow.as_deref()),

@@ -1,11 +1,12 @@
-//! Which limit of a key is reached, and when there is room again.
+//! Which limit of a key or of a model is reached, and when there is room again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind_core::{Code, Usd, format_duration};
 use tradewind_policy::Period;
 
-/// A limit of a key that a call would go over. The message is for whoever called.
+/// A limit of a key or of a model that a call would go over. The message is for whoever called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OverLimit {
     /// Requests a minute.
@@ -26,9 +27,11 @@ pub enum OverLimit {
         /// When the call fits; `None` when it is larger than the limit.
         retry_after: Option<Duration>,
     },
-    /// The budget.
-    #[error("{}", budget_message(*budget, *spent, *reserved, *wanted, *per))]
+    /// A budget.
+    #[error("{}", budget_message(self))]
     Budget {
+        /// The entry of `models` whose budget it is; `None` for that of the key.
+        model: Option<Arc<str>>,
         /// The budget.
         budget: Usd,
         /// What was spent in this period.
@@ -54,7 +57,8 @@ impl OverLimit {
         match self {
             Self::Requests { .. } => Code::RequestRate,
             Self::Tokens { .. } => Code::TokenRate,
-            Self::Budget { .. } => Code::BudgetSpent,
+            Self::Budget { model: None, .. } => Code::BudgetSpent,
+            Self::Budget { model: Some(_), .. } => Code::ModelBudgetSpent,
         }
     }
 
@@ -85,16 +89,66 @@ fn tokens_message(limit: u64, wanted: u64, retry_after: Option<Duration>) -> Str
     }
 }
 
-fn budget_message(budget: Usd, spent: Usd, reserved: Usd, wanted: Usd, per: Period) -> String {
-    let dollars = |amount: Usd| format!("${:.4}", amount.dollars());
+fn budget_message(over: &OverLimit) -> String {
+    let OverLimit::Budget { model, budget, spent, reserved, wanted, per, resets_in } = over else {
+        return String::new();
+    };
+    let dollars = |amount: &Usd| format!("${:.4}", amount.dollars());
+    let whose =
+        model.as_ref().map_or_else(|| "the key's budget".to_owned(), |model| format!("the budget of `{model}`"));
     let whole = match per {
         Period::Total => format!("{} in all", dollars(budget)),
         _ => format!("{} a {}", dollars(budget), per.name()),
     };
-    let mut said = format!("the key's budget is {whole}; {} is spent", dollars(spent));
-    if reserved > Usd::default() {
+    let mut said = format!("{whose} is {whole}; {} is spent", dollars(spent));
+    if *reserved > Usd::default() {
         said.push_str(&format!(", {} is held for calls under way", dollars(reserved)));
     }
     said.push_str(&format!(", and this call may cost {}", dollars(wanted)));
+    if let Some(left) = resets_in {
+        said.push_str(&format!("; it begins anew in {}", coarse(*left)));
+    }
     said
+}
+
+/// A wait in its largest two units, rounded up to the smaller one: `3d 4h`, `5h 12m`, `42s`.
+fn coarse(wait: Duration) -> String {
+    let seconds = wait.as_millis().div_ceil(1000) as u64;
+    let (large, small, size) = match seconds {
+        86_400.. => ("d", "h", 3600),
+        3600.. => ("h", "m", 60),
+        60.. => ("m", "s", 1),
+        _ => return format!("{seconds}s"),
+    };
+    let whole = if large == "d" { 24 } else { 60 };
+    let count = seconds.div_ceil(size);
+    match (count / whole, count % whole) {
+        (many, 0) => format!("{many}{large}"),
+        (many, rest) => format!("{many}{large} {rest}{small}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_short_to_read() {
+        for (seconds, said) in [
+            (0, "0s"),
+            (42, "42s"),
+            (60, "1m"),
+            (61, "1m 1s"),
+            (3599, "59m 59s"),
+            (3600, "1h"),
+            (3601, "1h 1m"),
+            (86_399, "24h"),
+            (86_400, "1d"),
+            (90_000, "1d 1h"),
+            (2_678_400, "31d"),
+        ] {
+            assert_eq!(coarse(Duration::from_secs(seconds)), said);
+        }
+        assert_eq!(coarse(Duration::from_millis(41_001)), "42s");
+    }
 }

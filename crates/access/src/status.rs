@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use tradewind_core::{UnixMillis, Usd};
+use tradewind_core::{Device, UnixMillis, Usd};
 use tradewind_policy::{Budget, Period, Timestamp, Unpriced};
 
 use crate::key::Key;
@@ -29,6 +29,12 @@ pub struct KeyStatus {
     pub tenant: Option<Arc<str>>,
     /// Its role.
     pub role: Option<Arc<str>>,
+    /// Where it calls from.
+    pub region: Option<String>,
+    /// What kind of program calls with it.
+    pub device: Option<Device>,
+    /// Whatever else rules may ask for.
+    pub tags: Vec<String>,
     /// What it may use; without it everything but control.
     pub allow: Option<Vec<String>>,
     /// Its budget.
@@ -65,6 +71,9 @@ impl KeyStatus {
             source: key.source,
             tenant: key.tenant.clone(),
             role: key.role.clone(),
+            region: terms.region.clone(),
+            device: terms.device,
+            tags: terms.tags.clone(),
             allow: terms.allow.clone(),
             budget: terms.budget,
             unpriced: terms.unpriced,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
-use tradewind_core::UnixMillis;
+use tradewind_core::{Device, UnixMillis};
 use tradewind_policy::{BadTerm, Budget, KeyHash, KeyTerms, MOST_KEYS, Timestamp, Unpriced, check_key_name};
 
 /// The version that is written, and the only one that is read.
@@ -25,6 +25,15 @@ pub struct StoredKey {
     /// What calls with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// Where it calls from, or where its data may go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// What kind of program calls with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Device>,
+    /// Whatever else rules may ask for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// What it may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow: Option<Vec<String>>,
@@ -52,9 +61,25 @@ impl StoredKey {
     /// A key with `terms`, made at `created`.
     #[must_use]
     pub fn new(name: &str, sha256: KeyHash, created: UnixMillis, terms: KeyTerms) -> Self {
-        let KeyTerms { tenant, role, allow, budget, unpriced, rpm, tpm, expires } = terms;
+        let KeyTerms { tenant, role, region, device, tags, allow, budget, unpriced, rpm, tpm, expires } = terms;
         let (name, created, revoked) = (name.to_owned(), Timestamp(created), None);
-        Self { name, sha256, created, tenant, role, allow, budget, unpriced, rpm, tpm, expires, revoked }
+        Self {
+            name,
+            sha256,
+            created,
+            tenant,
+            role,
+            region,
+            device,
+            tags,
+            allow,
+            budget,
+            unpriced,
+            rpm,
+            tpm,
+            expires,
+            revoked,
+        }
     }
 
     /// What it may do.
@@ -63,6 +88,9 @@ impl StoredKey {
         KeyTerms {
             tenant: self.tenant.clone(),
             role: self.role.clone(),
+            region: self.region.clone(),
+            device: self.device,
+            tags: self.tags.clone(),
             allow: self.allow.clone(),
             budget: self.budget,
             unpriced: self.unpriced,

@@ -78,6 +78,10 @@ codes! {
     BudgetSpent = "1020", 429, "the key's budget is spent";
     /// `previous_response_id` was not given out here.
     UnknownResponse = "1021", 400, "this previous response is not known here";
+    /// Nobody has proven what a context header says.
+    ContextRefused = "1022", 403, "the caller context of the request is not proven";
+    /// The budget of an entry of `models`.
+    ModelBudgetSpent = "1023", 429, "the model's budget is spent";
 
     /// No candidate may answer this call.
     NoCandidate = "2001", 503, "no target may answer this call now";
@@ -120,6 +124,8 @@ codes! {
     Redirected = "3012", 502, "the provider answered with a redirect, which is not followed";
     /// The provider rejected the request.
     Rejected = "3013", 400, "the provider rejected the request";
+    /// A quality gate holds the answer back.
+    NotFitToGive = "3014", 502, "the provider's answer failed the model's quality gates";
 
     /// The file cannot be read or is not YAML.
     ConfigUnreadable = "4001", 500, "the configuration cannot be read";

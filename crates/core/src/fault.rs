@@ -139,6 +139,8 @@ faults! {
     NoSuchPath = "no_such_path", Caller, Inexpressible, true, false;
     /// A good answer that cannot be said in the caller's dialect.
     Untranslatable = "untranslatable", Gateway, BadAnswer, true, false;
+    /// A whole answer that a quality gate of the model holds back. Another target may do better; says nothing about health.
+    Quality = "quality", Target, NotFitToGive, true, false;
     /// The caller's key was revoked while its stream was running.
     KeyRevoked = "key_revoked", Caller, KeyRevoked, false, false;
     /// The caller's key may not use this, or has used up what it may.

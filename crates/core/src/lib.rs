@@ -5,6 +5,7 @@
 
 mod clock;
 mod code;
+mod context;
 mod dialect;
 mod fault;
 mod id;
@@ -14,9 +15,11 @@ mod nearest;
 mod secret;
 mod text;
 mod usage;
+mod view;
 
 pub use clock::{Clock, Moment, UnixMillis};
 pub use code::Code;
+pub use context::{Context, Device, Label, Labels, SaidBy};
 pub use dialect::Dialect;
 pub use fault::{Blame, Fault, FaultKind};
 pub use id::{DecisionId, DecisionIds, ParseDecisionIdError};
@@ -26,3 +29,4 @@ pub use nearest::nearest;
 pub use secret::Secret;
 pub use text::{ParseDurationError, format_duration, parse_duration, percent_decoded};
 pub use usage::Usage;
+pub use view::{AnswerView, Delta, Finish, Probabilities, RequestView, ToolCallView, ToolView};

@@ -13,11 +13,12 @@ use ring::digest::{SHA256, digest};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, Unexpected};
 use serde::{Deserialize, Serialize, Serializer};
-use tradewind_core::{Secret, Usd};
+use tradewind_core::{Device, Secret, Usd};
 
 pub use self::allow::{BadPattern, DOORS, check_pattern};
 pub(crate) use self::checks::decode_keys;
-pub use self::checks::{BadTerm, LONGEST_SECRET, MOST_KEYS, SHORTEST_SECRET, check_key_name};
+pub use self::checks::{BadTerm, LONGEST_SECRET, MOST_KEYS, MOST_TAGS, SHORTEST_SECRET, check_key_name, check_label};
+use crate::context::DeviceWord;
 use crate::spanned::Spanned;
 use crate::units::{Amount, Timestamp};
 
@@ -39,9 +40,19 @@ pub struct CallerKey {
     /// Which team or customer calls with it; stands in records.
     #[serde(default)]
     pub tenant: Option<String>,
-    /// What calls with it, such as `machine` or `developer`; shown by `tradewind key list` and `/api/v1/keys`.
+    /// What calls with it, such as `machine` or `developer`; rules of `route` may ask for it.
     #[serde(default)]
     pub role: Option<String>,
+    /// Where it calls from, or where its data may go, such as `eu`; rules of `route` may ask for it.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// What kind of program calls with it; without it the `user-agent` of a call says so, as far as it does.
+    #[serde(default)]
+    #[schemars(with = "Option<DeviceWord>")]
+    pub device: Option<Device>,
+    /// Whatever else rules of `route` may ask for, such as `batch`; up to 16.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// What it may use, as patterns `door/resource` in which `*` stands for anything: `models/assistant`,
     /// `models/openai/*`, `control/read`. Without it everything but `control`.
     #[serde(default)]
@@ -78,6 +89,9 @@ impl CallerKey {
         KeyTerms {
             tenant: self.tenant.clone(),
             role: self.role.clone(),
+            region: self.region.clone(),
+            device: self.device,
+            tags: self.tags.clone(),
             allow: self.allow.clone(),
             budget: self.budget,
             unpriced: self.unpriced,
@@ -95,6 +109,12 @@ pub struct KeyTerms {
     pub tenant: Option<String>,
     /// What calls with it.
     pub role: Option<String>,
+    /// Where it calls from, or where its data may go.
+    pub region: Option<String>,
+    /// What kind of program calls with it.
+    pub device: Option<Device>,
+    /// Whatever else rules may ask for.
+    pub tags: Vec<String>,
     /// What it may use, as patterns; without them everything but `control`.
     pub allow: Option<Vec<String>>,
     /// What it may spend.
@@ -138,7 +158,7 @@ pub enum Period {
     Week,
     /// A calendar month.
     Month,
-    /// The life of the key.
+    /// All time: the life of the key or model.
     Total,
 }
 

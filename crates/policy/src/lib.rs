@@ -5,6 +5,7 @@
 //!
 //! The way of a document: [`Root::parse`] → [`Shared::decode`] and the doors' decoders → [`Problems::is_empty`].
 
+mod context;
 mod decode;
 mod diff;
 mod digest;
@@ -14,8 +15,10 @@ mod keys;
 mod limits;
 mod node;
 mod problem;
+mod prometheus;
 mod providers;
 mod root;
+mod route;
 mod scalar;
 mod schema;
 mod sensitive;
@@ -26,20 +29,23 @@ mod units;
 mod url;
 mod yaml;
 
+pub use context::ContextSettings;
 pub use decode::{NotBuilt, decode, decode_list};
 pub use diff::{Change, diff};
 pub use digest::digest;
 pub use guard::TlsFiles;
 pub use interpolate::Lookup;
 pub use keys::{
-    BadPattern, BadTerm, Budget, CallerKey, DOORS, KeyHash, KeyTerms, LONGEST_SECRET, MOST_KEYS, Period,
-    SHORTEST_SECRET, Unpriced, check_key_name, check_pattern,
+    BadPattern, BadTerm, Budget, CallerKey, DOORS, KeyHash, KeyTerms, LONGEST_SECRET, MOST_KEYS, MOST_TAGS, Period,
+    SHORTEST_SECRET, Unpriced, check_key_name, check_label, check_pattern,
 };
 pub use limits::{Journal, Limits};
 pub use node::{Entry, Node, Place, Value};
 pub use problem::{MOST_PROBLEMS, Problem, Problems};
+pub use prometheus::{LONGEST_QUERY, MOST_QUERIES, Prometheus, PrometheusQuery};
 pub use providers::{Auth, Http2, Operation, Provider};
 pub use root::{Root, SectionInfo};
+pub use route::{MOST_RULES, RouteFacts, RouteRule, Routes, RuleTrace, When, Words, check_routes};
 pub use schema::schema;
 pub use shared::{DataDir, Listen, SHARED_SECTIONS, Shared};
 pub use spanned::Spanned;

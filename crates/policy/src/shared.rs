@@ -11,10 +11,12 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected};
 use serde::{Serialize, Serializer};
 use tradewind_core::{Code, ProviderName};
 
+use crate::context::{ContextSettings, decode_context};
 use crate::guard::{TlsFiles, check_listen, decode_tls};
 use crate::keys::{CallerKey, decode_keys};
 use crate::limits::{Journal, Limits};
 use crate::problem::Problems;
+use crate::prometheus::{Prometheus, decode_prometheus};
 use crate::providers::{self, Provider, decode_providers};
 use crate::root::{Root, SectionInfo};
 use crate::spanned::Spanned;
@@ -31,6 +33,8 @@ pub struct Shared {
     pub behind_tls: bool,
     /// Who may call; empty when everybody on this machine may, unless there are created keys.
     pub keys: Vec<CallerKey>,
+    /// What is believed of what callers say about themselves.
+    pub context: ContextSettings,
     /// Where it keeps its files, as written: `~` is not expanded.
     pub data_dir: DataDir,
     /// Who answers model calls, in the order of the file.
@@ -41,6 +45,8 @@ pub struct Shared {
     pub journal: Journal,
     /// Export of telemetry.
     pub telemetry: Telemetry,
+    /// Who measures targets from outside.
+    pub prometheus: Option<Prometheus>,
 }
 
 impl Shared {
@@ -66,11 +72,13 @@ impl Shared {
             tls,
             behind_tls,
             keys,
+            context: decode_context(root, problems),
             data_dir: data_dir.value,
             providers: decode_providers(root, problems),
             limits,
             journal: root.value("journal", problems),
             telemetry: decode_telemetry(root, problems),
+            prometheus: decode_prometheus(root, problems),
         }
     }
 
@@ -108,7 +116,17 @@ pub const SHARED_SECTIONS: &[SectionInfo] = &[
         key: "keys",
         about: "Who may call. Without any key, callers on this machine need none.",
         schema: |generator| generator.subschema_for::<Vec<CallerKey>>(),
-        governed: &["name", "tenant", "role", "allow", "budget", "unpriced", "rpm", "tpm", "expires"],
+        governed: &[
+            "name", "tenant", "role", "region", "device", "tags", "allow", "budget", "unpriced", "rpm", "tpm",
+            "expires",
+        ],
+        not_built: &[],
+    },
+    SectionInfo {
+        key: "context",
+        about: "What is believed of what callers say about themselves in `x-tradewind-context`.",
+        schema: |generator| generator.subschema_for::<ContextSettings>(),
+        governed: &["max-age", "trust-hints"],
         not_built: &[],
     },
     SectionInfo {
@@ -156,6 +174,13 @@ pub const SHARED_SECTIONS: &[SectionInfo] = &[
         about: "Export of telemetry.",
         schema: |generator| generator.subschema_for::<Telemetry>(),
         governed: &[],
+        not_built: &[],
+    },
+    SectionInfo {
+        key: "prometheus",
+        about: "Who measures targets from outside: a slow hint about their load, asked off the way of any call.",
+        schema: |generator| generator.subschema_for::<Prometheus>(),
+        governed: &["url", "interval", "timeout"],
         not_built: &[],
     },
 ];

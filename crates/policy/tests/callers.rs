@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tradewind_core::UnixMillis;
+use tradewind_core::{Device, UnixMillis};
 use tradewind_policy::{
     KeyHash, LogFormat, LoggedCalls, Period, Problem, Problems, Root, Shared, Unpriced, diff, digest, schema,
 };
@@ -392,4 +392,67 @@ error[TW4003]: expected the 64 hexadecimal digits of a SHA-256, found text
   = at: keys[1].secret-sha256
 "
     );
+}
+
+#[test]
+fn what_keys_say_of_their_callers_is_read_and_checked() {
+    let shared =
+        shared("keys: [{name: a, secret: \"${KEY}\", region: us-east-1, device: ci, tags: [batch, \u{591c}]}]");
+    let terms = shared.keys[0].terms();
+    assert_eq!((terms.region.as_deref(), terms.device), (Some("us-east-1"), Some(Device::Ci)));
+    assert_eq!(terms.tags, ["batch", "\u{591c}"]);
+    let (long, many) = ("x".repeat(65), (0..17).map(|number| format!("t{number}")).collect::<Vec<_>>().join(", "));
+    for (fields, refusal) in [
+        ("region: \"\"", "TW4003 keys[0].region: a region has 1 to 64 characters (such as eu or us-east-1)".to_owned()),
+        (
+            "region: \"a;b\"",
+            "TW4003 keys[0].region: a region has no `;`, `,`, `=` or line breaks, and no spaces around it (such as eu or \
+             us-east-1)"
+                .to_owned(),
+        ),
+        (
+            "device: phone",
+            "TW4003 keys[0].device: expected one of mobile, desktop, server, ci, cli, found the text `phone`".to_owned(),
+        ),
+        (
+            &format!("tags: [a, {long}]"),
+            "TW4003 keys[0].tags[1]: a tag has 1 to 64 characters (such as batch)".to_owned(),
+        ),
+        ("tags: [a, b, a]", "TW4003 keys[0].tags[2]: the tag is there already (leave one of them out)".to_owned()),
+        (
+            &format!("tags: [{many}]"),
+            "TW4003 keys[0].tags: a key has at most 16 tags (keep those that rules ask for)".to_owned(),
+        ),
+    ] {
+        assert_eq!(refusals(&format!("keys: [{{name: a, secret: \"${{KEY}}\", {fields}}}]")), [refusal], "{fields}");
+    }
+}
+
+#[test]
+fn what_is_believed_of_callers_is_read_and_checked() {
+    let defaults = shared("").context;
+    assert_eq!((defaults.max_age.get(), defaults.trust_hints), (Duration::from_secs(300), false));
+    assert!(defaults.signing_secret.is_none());
+    let told = shared("context: {signing-secret: \"${HASH}\", max-age: 1d, trust-hints: true}");
+    assert!(told.context.trust_hints && !format!("{told:?}").contains("abab"));
+    let governed = |text: &str| digest(&parse(text).0);
+    assert_ne!(governed("context: {trust-hints: true}"), governed("context: {trust-hints: false}"));
+    assert_eq!(governed("context: {signing-secret: \"${HASH}\"}"), governed("context: {}"), "a secret decides nothing");
+    for (fields, refusal) in [
+        (
+            "signing-secret: \"${KEY}\"",
+            "TW4003 context.signing-secret: a secret for signatures has 32 to 512 bytes (`openssl rand -hex 32` makes a \
+             good one)",
+        ),
+        (
+            "signing-secret: \"0123456789abcdef 0123456789abcdef\"",
+            "TW4003 context.signing-secret: the secret has spaces or line breaks (is the variable that it comes from \
+             set, and without spaces and line breaks?)",
+        ),
+        ("max-age: 0s", "TW4003 context.max-age: `max-age` is 0s (from 1s to 1d, such as 5m)"),
+        ("max-age: 25h", "TW4003 context.max-age: `max-age` is 25h (from 1s to 1d, such as 5m)"),
+        ("trust-hint: true", "TW4002 context.trust-hint: unknown key `trust-hint` (did you mean `trust-hints`?)"),
+    ] {
+        assert_eq!(refusals(&format!("context: {{{fields}}}")), [refusal]);
+    }
 }

@@ -30,7 +30,7 @@ fn what_is_reserved_counts_until_it_is_settled_or_dropped() {
     assert_eq!(
         over.to_string(),
         "the key's budget is $1.0000 a day; $0.0000 is spent, $0.6000 is held for calls under way, and this call may \
-         cost $0.5000"
+         cost $0.5000; it begins anew in 1d"
     );
     drop(first);
     let second = grant.reserve(0, usd(50), at(0), FRIDAY).unwrap();

@@ -245,8 +245,8 @@ fn counters_stay_with_the_name() {
 #[test]
 fn what_is_shown_has_no_secret() {
     let access = Access::new(Reach::Loopback);
-    let yaml = "keys: [{name: a, secret: tw-the-secret-of-a, tenant: build, role: machine, allow: [\"models/*\"], \
-                budget: {usd: 2, per: week}, unpriced: allow, rpm: 5, tpm: 6}]";
+    let yaml = "keys: [{name: a, secret: tw-the-secret-of-a, tenant: build, role: machine, region: eu, device: ci, \
+                tags: [batch], allow: [\"models/*\"], budget: {usd: 2, per: week}, unpriced: allow, rpm: 5, tpm: 6}]";
     access.set_document(&document(yaml)).unwrap();
     access.restore("a", 20_773, usd(50)); // the Monday of this week
     access.restore("a", 20_772, usd(9)); // the day before it
@@ -257,7 +257,8 @@ fn what_is_shown_has_no_secret() {
     assert_eq!(
         shown,
         serde_json::json!([{
-            "name": "a", "source": "document", "tenant": "build", "role": "machine", "allow": ["models/*"],
+            "name": "a", "source": "document", "tenant": "build", "role": "machine", "region": "eu",
+            "device": "ci", "tags": ["batch"], "allow": ["models/*"],
             "budget": {"usd": 2.0, "per": "week"}, "unpriced": "allow", "rpm": 5, "tpm": 6, "expires": null,
             "revoked": false, "expired": false, "per": "week", "spent": 0.5, "reserved": 0.25,
             "resets": "2026-11-23T00:00:00.000Z"

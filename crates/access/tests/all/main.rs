@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
 mod budgets;
+mod context;
 mod keys;
+mod models;
 mod rates;
 mod simulation;
 mod stored;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tradewind_access::{StoredKeys, StoredKeysError};
-use tradewind_core::UnixMillis;
+use tradewind_core::{Device, UnixMillis};
 use tradewind_policy::{KeyTerms, MOST_KEYS, Period, Timestamp, Unpriced};
 
 use crate::support::{FRIDAY, budget, stored};
@@ -14,6 +14,9 @@ fn what_is_written_reads_back() {
     let terms = KeyTerms {
         tenant: Some("build".to_owned()),
         role: Some("machine".to_owned()),
+        region: Some("eu".to_owned()),
+        device: Some(Device::Ci),
+        tags: vec!["batch".to_owned()],
         allow: Some(vec!["models/*".to_owned()]),
         unpriced: Unpriced::Allow,
         rpm: Some(5),
@@ -50,6 +53,8 @@ fn a_file_that_is_not_right_is_refused_whole() {
             file(&key(r#", "allow": ["model/*"]"#)),
             "the key `a`: `allow[0]`: the pattern `model/*` does not begin with a door",
         ),
+        (file(&key(r#", "tags": ["a", "a"]"#)), "the key `a`: `tags[1]`: the tag is there already"),
+        (file(&key(r#", "device": "phone""#)), "not a file of keys: unknown variant `phone`, expected one of "),
         (file(&key(r#", "budget": {"usd": 1}"#)), "not a file of keys: missing field `per`"),
         (file(&key(r#", "expires": "soon""#)), "not a file of keys: invalid value: string \"soon\""),
         (file(&key("")).replace("\"a\"", "\"a b\""), "the key `a b`: `name`: a key's name has letters"),

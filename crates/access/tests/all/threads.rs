@@ -4,11 +4,11 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use tradewind_access::{Access, Reach};
+use tradewind_access::{Access, ModelBudgets, Reach};
 use tradewind_core::{Moment, Usd};
-use tradewind_policy::{KeyTerms, Period};
+use tradewind_policy::{Amount, Budget, KeyTerms, Period};
 
-use crate::support::{FRIDAY, at, bearer, budget, one, secret, stored, usd};
+use crate::support::{FRIDAY, at, bearer, budget, grant_of, one, secret, stored, usd};
 
 const THREADS: usize = 8;
 
@@ -103,4 +103,55 @@ fn keys_can_change_while_they_are_used() {
         }
     });
     assert_eq!(access.shown(FRIDAY)[0].spent.pico(), 300 * (THREADS as u64 - 1));
+}
+
+/// Many keys at one model: neither budget is overshot, and no call is refused for what another one was refused.
+#[test]
+fn a_burst_at_one_model_overshoots_neither_budget() {
+    let access = Access::new(Reach::Loopback);
+    let keys: Vec<_> = (0..THREADS).map(|number| stored(&format!("k{number}"), budget(2.0, Period::Day))).collect();
+    access.set_created(&keys).unwrap();
+    let models = ModelBudgets::default();
+    let model = models.of("assistant", Budget { usd: Amount(10.0), per: Period::Day });
+    let spent = AtomicU64::new(0);
+    at_once(|number| {
+        let mut random = fastrand::Rng::with_seed(number as u64);
+        for _ in 0..10_000 {
+            // Two keys for each thread, so that their locks are contended as well.
+            let grant = grant_of(&access, &format!("k{}", (number + random.usize(0..2)) % THREADS));
+            let wanted = Usd::from_pico(random.u64(1..20_000_000_000));
+            let Ok(held) = grant.reserve_at(Some(&model), 0, wanted, at(0), FRIDAY) else { continue };
+            if random.u8(0..3) == 0 {
+                drop(held);
+                continue;
+            }
+            let cost = Usd::from_pico(random.u64(0..=wanted.pico()));
+            held.settle(0, cost, at(0));
+            spent.fetch_add(cost.pico(), Ordering::Relaxed);
+        }
+    });
+    let (status, spent) = (model.status(FRIDAY), spent.load(Ordering::Relaxed));
+    assert_eq!((status.spent.pico(), status.reserved), (spent, Usd::default()));
+    assert!(status.spent <= usd(1000) && status.spent > usd(980), "the budget was used up: {}", status.spent);
+    let of_keys: u64 = access.shown(FRIDAY).iter().map(|key| key.spent.pico()).sum();
+    assert_eq!(of_keys, spent, "what one account has, the other one has");
+    assert!(access.shown(FRIDAY).iter().all(|key| key.reserved == Usd::default() && key.spent <= usd(200)));
+}
+
+/// Held to the end by everybody at once: exactly what the smaller budget gives, never one more or less.
+#[test]
+fn a_burst_that_holds_everything_gets_exactly_the_smaller_budget() {
+    for (of_key, of_model, fits) in [(1.0, 0.6, 60), (0.4, 0.6, 40)] {
+        let (access, grant) = one(budget(of_key, Period::Day));
+        let model = ModelBudgets::default().of("assistant", Budget { usd: Amount(of_model), per: Period::Month });
+        let held = parking_lot::Mutex::new(Vec::new());
+        at_once(|_| {
+            while let Ok(reservation) = grant.reserve_at(Some(&model), 0, usd(1), at(0), FRIDAY) {
+                held.lock().push(reservation);
+            }
+        });
+        assert_eq!(held.lock().len(), fits);
+        held.into_inner().clear();
+        assert_eq!((model.status(FRIDAY).reserved, access.shown(FRIDAY)[0].reserved), (usd(0), usd(0)));
+    }
 }

@@ -16,8 +16,10 @@ pub const MOST_KEYS: usize = 10_000;
 pub const SHORTEST_SECRET: usize = 16;
 /// The longest secret, in bytes.
 pub const LONGEST_SECRET: usize = 512;
-/// The longest name, tenant and role, in characters.
-const LONGEST_NAME: usize = 64;
+/// The longest name, tenant, role, region and tag, in characters.
+pub(crate) const LONGEST_NAME: usize = 64;
+/// The most tags of a key.
+pub const MOST_TAGS: usize = 16;
 /// The most patterns of a key.
 const MOST_PATTERNS: usize = 100;
 
@@ -53,6 +55,22 @@ pub fn check_key_name(name: &str) -> Result<(), BadTerm> {
     Ok(())
 }
 
+/// Checks a text that a context header may have to carry: a tag, or a region.
+///
+/// # Errors
+/// When it is empty, longer than 64 characters, begins or ends with a space, or has control characters or one of
+/// `;`, `,`, `=`, which separate the parts of the header.
+pub fn check_label(label: &str) -> Result<(), &'static str> {
+    let is_separator = |character: char| character.is_control() || matches!(character, ';' | ',' | '=');
+    if label.is_empty() || label.chars().count() > LONGEST_NAME {
+        return Err("has 1 to 64 characters");
+    }
+    if label.trim() != label || label.contains(is_separator) {
+        return Err("has no `;`, `,`, `=` or line breaks, and no spaces around it");
+    }
+    Ok(())
+}
+
 impl KeyTerms {
     /// What is wrong with these terms, in the order of the schema.
     #[must_use]
@@ -67,6 +85,22 @@ impl KeyTerms {
             if length == 0 || length > LONGEST_NAME || label.chars().any(char::is_control) {
                 let message = format!("a {term} has 1 to {LONGEST_NAME} characters, and no line breaks");
                 refuse(term.to_owned(), message, "leave it out, or give it a short name");
+            }
+        }
+        if let Some(region) = &self.region
+            && let Err(bad) = check_label(region)
+        {
+            refuse("region".to_owned(), format!("a region {bad}"), "such as eu or us-east-1");
+        }
+        if self.tags.len() > MOST_TAGS {
+            refuse("tags".to_owned(), format!("a key has at most {MOST_TAGS} tags"), "keep those that rules ask for");
+        }
+        for (index, tag) in self.tags.iter().enumerate() {
+            let term = format!("tags[{index}]");
+            if let Err(bad) = check_label(tag) {
+                refuse(term, format!("a tag {bad}"), "such as batch");
+            } else if self.tags[..index].contains(tag) {
+                refuse(term, "the tag is there already".to_owned(), "leave one of them out");
             }
         }
         if let Some(allow) = &self.allow {
