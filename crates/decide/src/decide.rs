@@ -7,8 +7,14 @@ use fastrand::Rng;
 use smallvec::SmallVec;
 use tradewind_core::Moment;
 
+use crate::affinity::identity;
+use crate::pick::{Contest, Who};
+use crate::score::score;
 use crate::strategy::{Costing, Entry, order};
-use crate::{BreakerView, Candidate, Decision, Facts, Group, KeysView, MemberKind, Parts, Reason, Strategy};
+use crate::{
+    BreakerView, CallFacts, Candidate, Decision, Facts, Group, KeysView, MemberKind, Parts, Reason, ScoreParts,
+    Strategy,
+};
 
 /// Orders the targets of `group` for one call.
 ///
@@ -31,15 +37,27 @@ pub fn decide_with(
     now: Moment,
     random: &mut Rng,
 ) -> Decision {
+    decide_call(group, facts, &CallFacts { selected, ..CallFacts::default() }, now, random)
+}
+
+/// [`decide_with`] and what else the call brings along, for groups that score.
+pub fn decide_call(
+    group: &Group,
+    facts: &[Facts<'_>],
+    call: &CallFacts<'_>,
+    now: Moment,
+    random: &mut Rng,
+) -> Decision {
     let mut table: Table = SmallVec::from_elem(Row::default(), facts.len());
-    visit(group, true, 0, selected, &mut table);
+    visit(group, true, 0, call.selected, &mut table);
     filter(facts, now, &mut table);
     let survivors = table.iter().zip(facts).filter(|(row, _)| row.may_be_ranked()).map(|(_, facts)| facts);
     let costing = Costing::over(survivors);
-    let mut ranking = Ranking { facts, table: &table, selected, costing, entries: SmallVec::new(), random };
-    ranking.rank(group, group.strategy == Strategy::LeastLatency, 0);
-    let entries = ranking.entries;
-    write_down(group.strategy, facts, table, &entries)
+    let mut ranking =
+        Ranking { facts, table: &table, call, costing, entries: SmallVec::new(), scores: Vec::new(), random };
+    ranking.rank(group, group.strategy.compares_costs(), 0);
+    let Ranking { entries, scores, .. } = ranking;
+    write_down(group.strategy, facts, table, &entries, &scores)
 }
 
 /// What has been found out about each target of the table.
@@ -139,9 +157,11 @@ fn refusal(facts: &Facts<'_>, now: Moment) -> Option<Reason> {
 struct Ranking<'a, 'f> {
     facts: &'a [Facts<'f>],
     table: &'a Table,
-    selected: &'a dyn Fn(&Group) -> Option<usize>,
+    call: &'a CallFacts<'a>,
     costing: Costing,
     entries: SmallVec<[Entry; 8]>,
+    /// By leaf; empty as long as no group scores.
+    scores: Vec<Option<ScoreParts>>,
     random: &'a mut Rng,
 }
 
@@ -153,7 +173,8 @@ impl Ranking<'_, '_> {
         }
         let begin = self.entries.len();
         let mut members: SmallVec<[Entry; 8]> = SmallVec::new();
-        let chosen = chosen_member(group, self.selected);
+        let mut who: SmallVec<[Who; 8]> = SmallVec::new();
+        let chosen = chosen_member(group, self.call.selected);
         for (index, member) in group.members.iter().enumerate() {
             if chosen.is_some_and(|chosen| chosen != index) {
                 continue;
@@ -167,17 +188,52 @@ impl Ranking<'_, '_> {
                     }
                 }
                 MemberKind::Group(inner) => {
-                    let inner_by_cost = by_cost || inner.strategy == Strategy::LeastLatency;
+                    let inner_by_cost = by_cost || inner.strategy.compares_costs();
                     self.rank(inner, inner_by_cost, depth + 1);
                 }
             }
             // A group stands for its first candidate: that is the one that will get the call.
             if let Some(first) = self.entries.get(start) {
                 members.push(self.costing.member(first, start..self.entries.len(), member));
+                if group.strategy == Strategy::Score {
+                    who.push(Who { index, identity: self.identity(&member.kind) });
+                }
             }
         }
-        order(group.strategy, group.probe_share, &mut members, self.random);
+        if group.strategy == Strategy::Score {
+            self.contest(group, begin, &mut members, &who);
+        } else {
+            order(group.strategy, group.probe_share, &mut members, self.random);
+        }
         self.splice(begin, &members);
+    }
+
+    /// Scores the entries from `begin` on, and orders the members by that. Of a target that several groups score, the
+    /// outermost has the last word.
+    fn contest(&mut self, group: &Group, begin: usize, members: &mut [Entry], who: &[Who]) {
+        self.scores.resize(self.facts.len(), None);
+        score(&self.entries[begin..], self.facts, &self.costing, &group.scoring, self.call, &mut self.scores);
+        let contest = Contest {
+            scoring: group.scoring,
+            probe_share: group.probe_share,
+            facts: self.facts,
+            call: self.call,
+            scores: &self.scores,
+        };
+        contest.order(members, who, self.random);
+    }
+
+    /// The hash of a member's name, where affinity will ask for it.
+    fn identity(&self, kind: &MemberKind) -> u64 {
+        if self.call.affinity.is_none() {
+            return 0;
+        }
+        match kind {
+            MemberKind::Target(leaf) => {
+                self.facts.get(*leaf).map_or(0, |facts| identity(facts.target.as_str().as_bytes()))
+            }
+            MemberKind::Group(group) => identity(group.name.as_str().as_bytes()),
+        }
     }
 
     /// Puts the entries from `begin` on into the order of `members`, which tile them.
@@ -195,7 +251,13 @@ impl Ranking<'_, '_> {
 }
 
 /// The decision in full: saturated candidates behind the others, each target once, then those not eligible.
-fn write_down(strategy: Strategy, facts: &[Facts<'_>], mut table: Table, entries: &[Entry]) -> Decision {
+fn write_down(
+    strategy: Strategy,
+    facts: &[Facts<'_>],
+    mut table: Table,
+    entries: &[Entry],
+    scores: &[Option<ScoreParts>],
+) -> Decision {
     let lowest = entries.iter().map(|entry| entry.cost).fold(f64::INFINITY, f64::min);
     let some_free = entries.iter().any(|entry| !entry.saturated);
     let mut candidates: SmallVec<[Candidate; 4]> =
@@ -214,26 +276,29 @@ fn write_down(strategy: Strategy, facts: &[Facts<'_>], mut table: Table, entries
             } else {
                 entry.reason()
             };
+            let scored = scores.get(entry.leaf).copied().flatten();
             let score = match strategy {
                 Strategy::Select | Strategy::Fallback => 1.0,
                 Strategy::Weighted => entry.share,
                 Strategy::LeastLatency if entry.cost > 0.0 && entry.cost.is_finite() => lowest / entry.cost,
                 Strategy::LeastLatency => 0.0,
+                Strategy::Score => scored.map_or(0.0, |parts| parts.total),
             };
             let facts = &facts[entry.leaf];
+            let parts = Parts { score: scored.map(Box::new), ..parts(facts, entry.weight, entry.cost) };
             candidates.push(Candidate {
                 leaf: entry.leaf,
                 target: facts.target.clone(),
                 rank: Some(u16::try_from(candidates.len() + 1).unwrap_or(u16::MAX)),
                 score,
-                parts: parts(facts, entry.weight, entry.cost),
+                parts,
                 reason,
                 eligible: true,
             });
         }
     }
     if let [only] = &mut candidates[..]
-        && matches!(only.reason, Reason::CheaperOfTwo | Reason::NextByCost | Reason::Drawn)
+        && only.reason.compares()
     {
         only.reason = Reason::OnlyOne;
     }
@@ -262,5 +327,6 @@ fn parts(facts: &Facts<'_>, weight: u32, cost: f64) -> Parts {
         error_rate: (health.error_rate > 0.0).then_some(health.error_rate),
         slow_start: (health.slow_start < 1.0).then_some(health.slow_start),
         cost: cost.is_finite().then_some(cost),
+        score: None,
     }
 }

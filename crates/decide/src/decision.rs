@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
 use tradewind_core::{TargetId, format_duration};
 
-use crate::{HealthView, KeysView};
+use crate::{HealthView, KeysView, ScoreFacts, ScoreParts};
 
 /// What is known about one target when a call comes in.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Facts<'a> {
     pub saturated: bool,
     /// Whether its provider has a key that may be used for it.
     pub keys: KeysView,
+    /// What only `score` looks at.
+    pub score: ScoreFacts,
 }
 
 /// One target's part in a decision.
@@ -40,7 +42,7 @@ pub struct Candidate {
     /// Its turn, from 1; none when it is not eligible.
     pub rank: Option<u16>,
     /// How good it looks beside the others, 0 to 1; 0 when it is not eligible. `least-latency`: the lowest cost divided
-    /// by its own; `weighted`: its share; otherwise 1.
+    /// by its own; `weighted`: its share; `score`: its total; otherwise 1.
     pub score: f64,
     /// What the score was made of.
     pub parts: Parts,
@@ -51,7 +53,7 @@ pub struct Candidate {
 }
 
 /// The numbers that were looked at. Absent ones are left out of JSON.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Parts {
     /// Weight in its group.
@@ -72,6 +74,10 @@ pub struct Parts {
     /// What `least-latency` compares: load / weight × seconds to first token × error factor / slow start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
+    /// What its score was made of, in a group that scores. Boxed: candidates are moved on every call, and most groups do
+    /// not score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<Box<ScoreParts>>,
 }
 
 /// Why a candidate stands where it stands. `Display` gives a short sentence for people, [`Reason::name`] a stable word.
@@ -97,6 +103,20 @@ pub enum Reason {
     Saturated,
     /// Eligible: an outlier, but ejecting it would take away more than half of the group.
     KeptThoughEjected,
+    /// Eligible: the best total.
+    BestScore,
+    /// Eligible: as good as the best total in all but load, and less loaded than another that was drawn at random.
+    LessLoadedOfTwo,
+    /// Eligible: nearly the best total, and drawn so that calls do not all flock to one kind of target.
+    NearBest,
+    /// Eligible: behind the first by total.
+    NextByScore,
+    /// Eligible: drawn at random, by the exponential of its total.
+    DrawnBySoftmax,
+    /// Eligible: where calls with this affinity go.
+    Affinity,
+    /// Eligible: the default of its group, and no member fits the call by meaning.
+    DefaultNoneFits,
     /// Not eligible: a `select` group names another member.
     NotSelected,
     /// Not eligible: it cannot answer this call.
@@ -128,6 +148,13 @@ impl Reason {
             Self::Trial => "trial",
             Self::Saturated => "saturated",
             Self::KeptThoughEjected => "kept-though-ejected",
+            Self::BestScore => "best-score",
+            Self::LessLoadedOfTwo => "less-loaded-of-two",
+            Self::NearBest => "near-best",
+            Self::NextByScore => "next-by-score",
+            Self::DrawnBySoftmax => "drawn-by-softmax",
+            Self::Affinity => "affinity",
+            Self::DefaultNoneFits => "default-none-fits",
             Self::NotSelected => "not-selected",
             Self::Unfit(_) => "unfit",
             Self::BreakerOpen(_) => "breaker-open",
@@ -136,6 +163,21 @@ impl Reason {
             Self::KeysCooling(_) => "keys-cooling",
             Self::KeysRefused => "keys-refused",
         }
+    }
+
+    /// Whether it says something about others that were compared with it.
+    pub(crate) const fn compares(&self) -> bool {
+        matches!(
+            self,
+            Self::CheaperOfTwo
+                | Self::NextByCost
+                | Self::Drawn
+                | Self::BestScore
+                | Self::LessLoadedOfTwo
+                | Self::NearBest
+                | Self::NextByScore
+                | Self::DrawnBySoftmax
+        )
     }
 
     /// How long until this reason is over by itself; `None` when time alone does not cure it.
@@ -161,6 +203,13 @@ impl fmt::Display for Reason {
             Self::Trial => "recovering: one trial call",
             Self::Saturated => "all its permits are taken, so after the others",
             Self::KeptThoughEjected => "an outlier, kept because at most half of a group is ejected",
+            Self::BestScore => "the best score",
+            Self::LessLoadedOfTwo => "as good as the best but for load, and the less loaded of two",
+            Self::NearBest => "nearly the best score, drawn so that calls do not flock",
+            Self::NextByScore => "next by score",
+            Self::DrawnBySoftmax => "drawn by softmax over the scores",
+            Self::Affinity => "where calls of this session or prompt go",
+            Self::DefaultNoneFits => "the default, since none fits by meaning",
             Self::NotSelected => "not selected",
             Self::Unfit(why) => return f.write_str(why),
             Self::BreakerOpen(left) => return write!(f, "breaker open for another {}", rounded(*left)),

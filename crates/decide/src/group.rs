@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tradewind_core::ModelName;
 
+use crate::Scoring;
+
 /// How a group puts its members in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -18,6 +20,8 @@ pub enum Strategy {
     Weighted,
     /// The cheaper of two drawn at random, by time to first token, load and errors; the others behind it by cost.
     LeastLatency,
+    /// The best by meaning, load and cost; see [`Scoring`].
+    Score,
 }
 
 impl Strategy {
@@ -29,7 +33,13 @@ impl Strategy {
             Self::Fallback => "fallback",
             Self::Weighted => "weighted",
             Self::LeastLatency => "least-latency",
+            Self::Score => "score",
         }
+    }
+
+    /// Whether it looks at what calls cost in time: load, latency and errors.
+    pub(crate) const fn compares_costs(self) -> bool {
+        matches!(self, Self::LeastLatency | Self::Score)
     }
 }
 
@@ -49,8 +59,10 @@ pub struct Group {
     /// Its members, in the order of the file.
     pub members: Vec<Member>,
     /// `least-latency`: the share of calls, 0 to 1, that try a uniformly random member first, so that no measurement
-    /// grows stale for ever.
+    /// grows stale for ever. `score`: the same, among the members that only load keeps from being the best.
     pub probe_share: f64,
+    /// `score`: how the members are judged.
+    pub scoring: Scoring,
 }
 
 /// One member of a group.
@@ -84,6 +96,16 @@ pub enum GroupError {
         /// How many targets there are.
         leaves: usize,
     },
+    /// The default of [`Scoring`] is not the place of a member.
+    #[error("the default of group `{group}` is member number {default}, but it has {members}")]
+    NoSuchDefault {
+        /// The group.
+        group: ModelName,
+        /// The place that the default points to.
+        default: usize,
+        /// How many members there are.
+        members: usize,
+    },
     /// Groups are nested deeper than [`Group::MAX_DEPTH`].
     #[error("group `{group}` is nested deeper than {} levels", Group::MAX_DEPTH)]
     TooDeep {
@@ -99,16 +121,23 @@ impl Group {
     /// The default of [`Group::probe_share`].
     pub const PROBE_SHARE: f64 = 0.02;
 
-    /// A group with the default probe share.
+    /// A group with the default probe share and the default way of scoring.
     #[must_use]
-    pub const fn new(name: ModelName, strategy: Strategy, members: Vec<Member>) -> Self {
-        Self { name, strategy, members, probe_share: Self::PROBE_SHARE }
+    pub fn new(name: ModelName, strategy: Strategy, members: Vec<Member>) -> Self {
+        Self { name, strategy, members, probe_share: Self::PROBE_SHARE, scoring: Scoring::default() }
+    }
+
+    /// The same group, judging its members by `scoring`.
+    #[must_use]
+    pub fn scoring(mut self, scoring: Scoring) -> Self {
+        self.scoring = scoring;
+        self
     }
 
     /// Checks once, when the configuration is loaded, what [`decide`](crate::decide) otherwise skips in silence.
     ///
     /// # Errors
-    /// When a target is outside a table of `leaves` entries, or groups are nested too deep.
+    /// When a target is outside a table of `leaves` entries, groups are nested too deep, or a default is no member.
     pub fn check(&self, leaves: usize) -> Result<(), GroupError> {
         self.check_at(leaves, 0)
     }
@@ -116,6 +145,10 @@ impl Group {
     fn check_at(&self, leaves: usize, depth: usize) -> Result<(), GroupError> {
         if depth >= Self::MAX_DEPTH {
             return Err(GroupError::TooDeep { group: self.name.clone() });
+        }
+        let members = self.members.len();
+        if let Some(default) = self.scoring.default.filter(|default| *default >= members) {
+            return Err(GroupError::NoSuchDefault { group: self.name.clone(), default, members });
         }
         for member in &self.members {
             match &member.kind {
@@ -161,6 +194,9 @@ mod tests {
         assert_eq!(group(vec![Member::target(1)]).check(2), Ok(()));
         let error = group(vec![Member::group(Arc::new(group(vec![Member::target(2)])))]).check(2).unwrap_err();
         assert_eq!(error.to_string(), "group `g` names target number 2, but there are 2");
+
+        let error = group(vec![Member::target(0)]).scoring(Scoring::default().with_default(1)).check(1).unwrap_err();
+        assert_eq!(error.to_string(), "the default of group `g` is member number 1, but it has 1");
 
         let mut deep = group(vec![Member::target(0)]);
         for _ in 1..Group::MAX_DEPTH {

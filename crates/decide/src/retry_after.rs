@@ -13,7 +13,7 @@ use tradewind_core::UnixMillis;
 pub const RETRY_AFTER_CAP: Duration = Duration::from_secs(600);
 
 /// Anything beyond is nonsense rather than a request.
-const ABSURD_SECONDS: f64 = 86_400.0;
+pub(crate) const ABSURD_SECONDS: f64 = 86_400.0;
 
 /// The longest wait of [`backoff`].
 const BACKOFF_CAP: Duration = Duration::from_secs(60);
@@ -76,14 +76,14 @@ fn seconds_from(wall: UnixMillis, at_millis: i64) -> f64 {
 }
 
 /// A plain decimal number, possibly negative. Not what `f64` reads besides: `inf`, `nan`, exponents.
-fn number(text: &str) -> Option<f64> {
+pub(crate) fn number(text: &str) -> Option<f64> {
     let text = text.trim();
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
     if plain { text.parse().ok() } else { None }
 }
 
 /// Go's way of writing durations: `1s`, `6m0s`, `250ms`, `1h2m3.5s`; in seconds.
-fn written_out(text: &str) -> Option<f64> {
+pub(crate) fn written_out(text: &str) -> Option<f64> {
     let mut rest = text;
     let mut seconds = 0.0;
     while !rest.is_empty() {

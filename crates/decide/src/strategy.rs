@@ -20,6 +20,10 @@ const UNKNOWN_SECONDS: f64 = 1.0;
 /// The least time to first token that is told apart: below it, load decides.
 const LEAST_SECONDS: f64 = 1e-6;
 
+/// Calls under way that are no load yet, for `score`: targets work on several at once. Without it a busy target would
+/// look ten times worse than an idle one long before anybody has to wait.
+const FREE_CALLS: f64 = 4.0;
+
 /// A target, or a member of a group that stands for a range of already ordered targets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
@@ -29,18 +33,21 @@ pub(crate) struct Entry {
     pub(crate) weight: u32,
     /// Cost of the (first) target; infinite when nobody asked, or for weight 0.
     pub(crate) cost: f64,
-    /// Share of the group's weight, for `weighted`.
+    /// Share of the group's weight, for `weighted`; total, for `score`.
     pub(crate) share: f64,
     pub(crate) saturated: bool,
-    half_open: bool,
-    slow_start: f64,
-    why: Why,
-    key: f64,
+    pub(crate) half_open: bool,
+    pub(crate) slow_start: f64,
+    pub(crate) why: Why,
+    /// What a random order is sorted by.
+    pub(crate) key: f64,
+    /// What a score has beside load, for `score`.
+    pub(crate) preference: f64,
 }
 
 /// The part of [`Reason`] that ordering can give; `Copy`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Why {
+pub(crate) enum Why {
     Selected,
     InOrder,
     Drawn,
@@ -48,6 +55,13 @@ enum Why {
     NextByCost,
     Probe,
     Trial,
+    BestScore,
+    LessLoadedOfTwo,
+    NearBest,
+    NextByScore,
+    DrawnBySoftmax,
+    Affinity,
+    DefaultNoneFits,
 }
 
 impl Entry {
@@ -60,6 +74,13 @@ impl Entry {
             Why::NextByCost => Reason::NextByCost,
             Why::Probe => Reason::Probe,
             Why::Trial => Reason::Trial,
+            Why::BestScore => Reason::BestScore,
+            Why::LessLoadedOfTwo => Reason::LessLoadedOfTwo,
+            Why::NearBest => Reason::NearBest,
+            Why::NextByScore => Reason::NextByScore,
+            Why::DrawnBySoftmax => Reason::DrawnBySoftmax,
+            Why::Affinity => Reason::Affinity,
+            Why::DefaultNoneFits => Reason::DefaultNoneFits,
         }
     }
 
@@ -121,6 +142,7 @@ impl Costing {
             slow_start,
             why: Why::InOrder,
             key: 0.0,
+            preference: 0.0,
         }
     }
 
@@ -135,23 +157,44 @@ impl Costing {
         if weight == 0 {
             return f64::INFINITY;
         }
-        let under_way = match self.tokens_a_call {
+        let seconds = facts.health.ttft_ewma.map_or(self.typical_seconds, |ttft| ttft.as_secs_f64());
+        (1.0 + self.under_way(facts)) / f64::from(weight) * seconds.max(LEAST_SECONDS) * error_factor(facts)
+            / slow_start
+    }
+
+    /// The same in the long run, for comparing targets of different kinds: by the mean time to first token, and with
+    /// [`FREE_CALLS`]. Slow start is left out.
+    pub(crate) fn standing(&self, facts: &Facts<'_>, weight: u32) -> f64 {
+        if weight == 0 {
+            return f64::INFINITY;
+        }
+        let measured = facts.health.ttft_mean.or(facts.health.ttft_ewma);
+        let seconds = measured.map_or(self.typical_seconds, |ttft| ttft.as_secs_f64());
+        (FREE_CALLS + self.under_way(facts)) / f64::from(weight) * seconds.max(LEAST_SECONDS) * error_factor(facts)
+    }
+
+    /// Calls under way, in typical ones.
+    fn under_way(&self, facts: &Facts<'_>) -> f64 {
+        match self.tokens_a_call {
             Some(typical) if facts.tokens_in_flight > 0 => facts.tokens_in_flight as f64 / typical,
             _ => f64::from(facts.in_flight),
-        };
-        let seconds = facts.health.ttft_ewma.map_or(self.typical_seconds, |ttft| ttft.as_secs_f64()).max(LEAST_SECONDS);
-        let errors = if facts.health.error_factor.is_finite() { facts.health.error_factor.max(1.0) } else { 1e3 };
-        (1.0 + under_way) / f64::from(weight) * seconds * errors / slow_start
+        }
     }
 }
 
-/// Puts the members of one group in order and notes why each stands where it stands.
+const fn error_factor(facts: &Facts<'_>) -> f64 {
+    if facts.health.error_factor.is_finite() { facts.health.error_factor.max(1.0) } else { 1e3 }
+}
+
+/// Puts the members of one group in order and notes why each stands where it stands. `score` has more to look at, and its
+/// own way to do it in `pick`.
 pub(crate) fn order(strategy: Strategy, probe_share: f64, members: &mut [Entry], random: &mut Rng) {
     match strategy {
         Strategy::Select => members.iter_mut().for_each(|member| member.why = Why::Selected),
         Strategy::Fallback => members.iter_mut().for_each(|member| member.why = Why::InOrder),
         Strategy::Weighted => by_weight(members, random),
         Strategy::LeastLatency => by_cost(probe_share, members, random),
+        Strategy::Score => {}
     }
     // `weighted` and `least-latency` have judged half-open members already; here they keep their place.
     if matches!(strategy, Strategy::Select | Strategy::Fallback) {
@@ -201,7 +244,7 @@ fn by_cost(probe_share: f64, members: &mut [Entry], random: &mut Rng) {
 }
 
 /// Free members first, then half-open ones, then those whose permits are taken.
-const fn class(member: &Entry) -> u8 {
+pub(crate) const fn class(member: &Entry) -> u8 {
     match (member.saturated, member.half_open) {
         (false, false) => 0,
         (false, true) => 1,
@@ -211,7 +254,7 @@ const fn class(member: &Entry) -> u8 {
 }
 
 /// Now and then moves one half-open member to the front, always when there are only such; returns whether it did.
-fn put_trial_first(members: &mut [Entry], random: &mut Rng) -> bool {
+pub(crate) fn put_trial_first(members: &mut [Entry], random: &mut Rng) -> bool {
     let healthy = members.iter().take_while(|member| class(member) == 0).count();
     let half_open = members[healthy..].iter().take_while(|member| class(member) == 1).count();
     for member in &mut members[healthy..] {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::support::{at, group, targets};
 use fastrand::Rng;
 use proptest::prelude::*;
-use tradewind_core::{FaultKind, Moment, TargetId};
+use tradewind_core::{FaultKind, Moment, TargetId, Usd};
 use tradewind_decide::{
-    Admission, BreakerView, Facts, Group, Health, HealthSettings, HealthView, KeysView, Member, MemberKind,
-    Observation, Strategy as GroupStrategy, decide, outliers,
+    Admission, Affinity, BreakerView, CallFacts, Facts, Fits, Group, Health, HealthSettings, HealthView, KeysView,
+    Member, MemberKind, Mode, Observation, QuotaView, ScoreFacts, Scoring, Strategy as GroupStrategy, Weights, decide,
+    decide_call, outliers,
 };
 
 const NOW: u64 = 100;
@@ -46,7 +47,46 @@ prop_compose! {
     }
 }
 
-type Loose = (HealthView, bool, u32, u64, bool, KeysView);
+prop_compose! {
+    fn score_facts()(
+        meaning in proptest::option::of(odd_number()),
+        price in proptest::option::of(prop_oneof![any::<u64>(), Just(0), 0..1_000_000_000_u64]),
+        prior in odd_number(),
+        left in proptest::option::of(odd_number()),
+        resets_in in any::<u64>(),
+    ) -> ScoreFacts {
+        ScoreFacts {
+            meaning: meaning.map(|meaning| meaning as f32),
+            price: price.map(Usd::from_pico),
+            prior,
+            quota: left.map(|left| QuotaView { left, resets_in: Duration::from_micros(resets_in) }),
+        }
+    }
+}
+
+fn weights() -> impl Strategy<Value = Weights> {
+    [0.0..1.0_f64, 0.0..1.0, 0.0..1.0]
+        .prop_filter_map("all are zero", |[meaning, load, cost]| Weights::new(meaning, load, cost).ok())
+}
+
+/// Also with temperatures that [`Scoring::softmax`] refuses, and defaults that are no member.
+fn scoring() -> impl Strategy<Value = Scoring> {
+    let mode = prop_oneof![Just(Mode::Best), odd_number().prop_map(|temperature| Mode::Softmax { temperature })];
+    (weights(), mode, proptest::option::of(0..8_usize)).prop_map(|(weights, mode, default)| Scoring {
+        weights,
+        mode,
+        default,
+    })
+}
+
+/// Complexity, the weight of meaning that it leads to, whether any fits, and an affinity.
+type LooseCall = (Option<f64>, f64, bool, Option<u64>);
+
+fn loose_call() -> impl Strategy<Value = LooseCall> {
+    (proptest::option::of(odd_number()), odd_number(), any::<bool>(), proptest::option::of(any::<u64>()))
+}
+
+type Loose = (HealthView, bool, u32, u64, bool, KeysView, ScoreFacts);
 
 fn loose_facts() -> impl Strategy<Value = Loose> {
     let keys = prop_oneof![
@@ -56,19 +96,22 @@ fn loose_facts() -> impl Strategy<Value = Loose> {
     ];
     let count = prop_oneof![Just(0), Just(u32::MAX), 0..100_u32];
     let tokens = prop_oneof![Just(0), Just(u64::MAX), 0..100_000_u64];
-    (view(), proptest::bool::weighted(0.1), count, tokens, proptest::bool::weighted(0.2), keys)
+    (view(), proptest::bool::weighted(0.1), count, tokens, proptest::bool::weighted(0.2), keys, score_facts())
 }
 
 fn tie<'a>(targets: &'a [TargetId], loose: &[Loose]) -> Vec<Facts<'a>> {
     let tied =
-        |(target, (health, unfit, in_flight, tokens_in_flight, saturated, keys)): (&'a TargetId, &Loose)| Facts {
-            target,
-            unfit: unfit.then(|| "unfit".into()),
-            health: *health,
-            in_flight: *in_flight,
-            tokens_in_flight: *tokens_in_flight,
-            saturated: *saturated,
-            keys: *keys,
+        |(target, (health, unfit, in_flight, tokens_in_flight, saturated, keys, score)): (&'a TargetId, &Loose)| {
+            Facts {
+                target,
+                unfit: unfit.then(|| "unfit".into()),
+                health: *health,
+                in_flight: *in_flight,
+                tokens_in_flight: *tokens_in_flight,
+                saturated: *saturated,
+                keys: *keys,
+                score: *score,
+            }
         };
     targets.iter().zip(loose).map(tied).collect()
 }
@@ -79,6 +122,7 @@ fn strategy() -> impl Strategy<Value = GroupStrategy> {
         Just(GroupStrategy::Fallback),
         Just(GroupStrategy::Weighted),
         Just(GroupStrategy::LeastLatency),
+        Just(GroupStrategy::Score),
     ]
 }
 
@@ -87,14 +131,19 @@ fn any_group() -> impl Strategy<Value = Group> {
     let weight = || prop_oneof![Just(0), Just(u32::MAX), 1..10_u32];
     let leaf = (0..10_usize, weight()).prop_map(|(leaf, weight)| Member::target(leaf).weighing(weight));
     let tree = leaf.prop_recursive(3, 20, 5, move |inner| {
-        (strategy(), proptest::collection::vec(inner, 0..5), weight())
-            .prop_map(|(strategy, members, weight)| Member::group(Arc::new(group(strategy, members))).weighing(weight))
+        (strategy(), proptest::collection::vec(inner, 0..5), weight(), scoring()).prop_map(
+            |(strategy, members, weight, scoring)| {
+                Member::group(Arc::new(group(strategy, members).scoring(scoring))).weighing(weight)
+            },
+        )
     });
-    (strategy(), proptest::collection::vec(tree, 0..6), odd_number()).prop_map(|(strategy, members, probe_share)| {
-        let mut group = group(strategy, members);
-        group.probe_share = probe_share;
-        group
-    })
+    (strategy(), proptest::collection::vec(tree, 0..6), odd_number(), scoring()).prop_map(
+        |(strategy, members, probe_share, scoring)| {
+            let mut group = group(strategy, members).scoring(scoring);
+            group.probe_share = probe_share;
+            group
+        },
+    )
 }
 
 fn leaves(group: &Group, bound: usize, into: &mut BTreeSet<usize>) {
@@ -180,11 +229,21 @@ proptest! {
         group in any_group(),
         loose in proptest::collection::vec(loose_facts(), 0..9),
         selected in proptest::option::of(0..8_usize),
+        call in loose_call(),
         seed in any::<u64>(),
     ) {
         let targets = targets(8);
         let facts = tie(&targets, &loose);
-        let decision = decide(&group, &facts, selected, at(NOW), &mut Rng::with_seed(seed));
+        let (complexity, meaning, some_fit, key) = call;
+        let raised = |scoring: &Scoring| scoring.weights.with_meaning(meaning);
+        let call = CallFacts {
+            selected: &|_| selected,
+            weights: complexity.is_some().then_some(&raised),
+            complexity,
+            fits: if some_fit { Fits::Some } else { Fits::None },
+            affinity: key.map(|key| Affinity { key }),
+        };
+        let decision = decide_call(&group, &facts, &call, at(NOW), &mut Rng::with_seed(seed));
 
         let mut named = BTreeSet::new();
         leaves(&group, facts.len(), &mut named);
@@ -199,6 +258,18 @@ proptest! {
             prop_assert!((0.0..=1.0).contains(&candidate.score), "{}", candidate.score);
             prop_assert_eq!(&candidate.target, facts[candidate.leaf].target);
             prop_assert!(candidate.eligible || candidate.score == 0.0);
+            if let Some(parts) = &candidate.parts.score {
+                let shown = [parts.total, parts.meaning, parts.load, parts.cost, parts.quota_left.unwrap_or(0.0)];
+                prop_assert!(shown.iter().all(|part| (0.0..=1.0).contains(part)), "{parts:?}");
+                prop_assert!((0.5..=2.0).contains(&parts.prior.unwrap_or(1.0)), "{parts:?}");
+                prop_assert!(parts.complexity.is_none_or(f64::is_finite));
+                let sum = parts.weights.meaning() + parts.weights.load() + parts.weights.cost();
+                prop_assert!((sum - 1.0).abs() < 1e-9 && (some_fit || parts.weights.meaning() == 0.0), "{parts:?}");
+            }
+            if group.strategy == GroupStrategy::Score && candidate.eligible {
+                let scored = candidate.parts.score.as_ref();
+                prop_assert_eq!(scored.map(|parts| parts.total), Some(candidate.score), "each part of each is shown");
+            }
         }
         let saturated: Vec<bool> = decision.eligible().iter().map(|known| facts[known.leaf].saturated).collect();
         prop_assert!(saturated.is_sorted(), "saturated ones come last");

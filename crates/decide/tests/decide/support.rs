@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tradewind_core::{ModelName, Moment, TargetId};
-use tradewind_decide::{Decision, Facts, Group, HealthView, KeysView, Member, Strategy};
+use tradewind_decide::{Decision, Facts, Group, HealthView, KeysView, Member, ScoreFacts, Strategy};
 
 /// Targets named `p/a`, `p/b`, …
 pub(crate) fn targets(count: u8) -> Vec<TargetId> {
@@ -20,6 +20,7 @@ pub(crate) fn fine(target: &TargetId) -> Facts<'_> {
         tokens_in_flight: 0,
         saturated: false,
         keys: KeysView::Ready,
+        score: ScoreFacts::default(),
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Each test prints its table (`--no-capture` shows it). All is seeded: each run gives the same numbers.
 
+mod fleet;
 mod gateway;
 mod report;
+mod scraped;
 mod world;
 
 use std::time::Duration;
@@ -216,5 +218,24 @@ fn an_outage_of_all_is_not_a_storm() {
         assert!(report.failed < 200 * 30, "all are back within the longest open time");
         assert!(f64::from(attempts(300..360)) > 0.9 * f64::from(attempts(0..60)));
         assert!(report.extra_share() < 0.01);
+    }
+}
+
+/// Two servers fit best and could do 27 calls a second; four others fit less well. Half of what the two can do, a little
+/// more than that, and more than twice as much.
+#[test]
+fn what_fits_best_is_busy_before_others_get_more() {
+    let fits = [0.9, 0.9, 0.7, 0.7, 0.7, 0.7];
+    for (rate, least_share, longest) in [(15.0, 0.95, 1.2), (30.0, 0.7, 1.6), (60.0, 0.4, 2.6)] {
+        for seed in 1..4 {
+            let servers: Vec<Server> = fits.iter().map(|_| Server::steady(Behaviour::GOOD)).collect();
+            let mut gateway = Gateway::new(Picker::Ours(Strategy::Score), servers.len(), seed).with_meaning(&fits);
+            let mut report = World::new(servers, rate, Duration::from_secs(300), seed).run(&mut gateway);
+            let best = report.share(0, 0..300) + report.share(1, 0..300);
+            let swings = report.unsteadiness(0, 30..300).max(report.unsteadiness(2, 30..300));
+            let wait = report.wait(0.99);
+            println!("score, {rate} a second: {best:.3} to the best two, p99 {wait:.2} s, unsteadiness {swings:.1}");
+            assert!(best > least_share && wait < longest && swings < 3.0);
+        }
     }
 }

@@ -106,6 +106,15 @@ impl Report {
         f64::from(self.attempts(server, within)) / f64::from(all)
     }
 
+    /// How unsteady the attempts at `server` are: variance by mean of their number in a second. 1 where each call is sent
+    /// by chance, less where in turn; far more where all flock to one server and then to another.
+    pub(crate) fn unsteadiness(&self, server: usize, within: Range<usize>) -> f64 {
+        let attempts: Vec<f64> = self.seconds(server, within).iter().map(|second| f64::from(second.attempts)).collect();
+        let mean = attempts.iter().sum::<f64>() / attempts.len() as f64;
+        let squares: f64 = attempts.iter().map(|attempts| (attempts - mean).powi(2)).sum();
+        squares / attempts.len() as f64 / mean
+    }
+
     /// The most calls that were under way at once at `server` within a stretch of time.
     pub(crate) fn most_in_flight(&self, server: usize, within: Range<usize>) -> u32 {
         self.seconds(server, within).iter().map(|second| second.most_in_flight).max().unwrap_or(0)

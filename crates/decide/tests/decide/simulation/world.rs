@@ -51,6 +51,9 @@ impl Behaviour {
     }
 }
 
+/// How many calls a server works on at once.
+pub(crate) const SLOTS: usize = 20;
+
 /// One simulated target.
 pub(crate) struct Server {
     slots: usize,
@@ -60,9 +63,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server of 20 slots whose behaviour follows `course`.
+    /// A server of [`SLOTS`] slots whose behaviour follows `course`.
     pub(crate) fn following(course: impl Fn(Moment) -> Behaviour + 'static) -> Self {
-        Self { slots: 20, course: Box::new(course), busy: 0, line: VecDeque::new() }
+        Self { slots: SLOTS, course: Box::new(course), busy: 0, line: VecDeque::new() }
     }
 
     /// A server that always behaves in one way.
