@@ -12,6 +12,7 @@ mod messages;
 mod responses;
 mod stop;
 mod usage;
+mod view;
 
 use std::borrow::Cow;
 
@@ -26,6 +27,8 @@ pub(crate) use loose::{Lenient, Number};
 pub(crate) use messages::{MessageBlock, MessageStopDetails, is_empty_object, no_usage, not_an_object, write_stop};
 pub(crate) use stop::Stop;
 pub(crate) use usage::{ChatCounts, MessageCounts, Tokens};
+pub use view::view_answer;
+pub(crate) use view::{Item, Response, chat_finish, chat_probabilities, messages_finish, token_probabilities};
 
 /// The most tool calls of one answer.
 pub(crate) const CALLS: usize = 1024;
@@ -43,7 +46,7 @@ pub struct AnswerContext {
     pub echo: Option<Bytes>,
 }
 
-/// Why an answer cannot be put into the caller's wire format; never any of the answer's text.
+/// Why an answer cannot be read, or not be put into the caller's wire format; never any of the answer's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Untranslatable(pub String);

@@ -19,6 +19,7 @@ mod read_responses;
 mod reading;
 mod response_items;
 mod unsigned;
+mod view;
 mod write;
 mod write_chat;
 mod write_messages;
@@ -26,6 +27,7 @@ mod write_messages;
 use bytes::Bytes;
 
 pub use self::unsigned::without_unsigned_thinking;
+pub use self::view::view_request;
 
 use self::json::Object;
 use self::path::Path;

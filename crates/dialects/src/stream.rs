@@ -11,6 +11,7 @@ mod from_messages;
 mod to_chat;
 mod to_messages;
 mod to_responses;
+mod view;
 
 use crate::answer::{AnswerContext, Stop, Tokens, Untranslatable, from_responses};
 use crate::wire::Wire;
@@ -21,6 +22,7 @@ use from_messages::MessagesReader;
 use to_chat::ChatWriter;
 use to_messages::MessagesWriter;
 pub(crate) use to_responses::ResponsesWriter;
+pub use view::StreamView;
 
 /// What an event of a stream says, whatever its wire format.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::json::{quote, write};
 use super::loose::{Content, Lenient, Said};
@@ -12,25 +13,28 @@ use super::usage::ChatCounts;
 use super::{Answer, AnswerContext, CALLS, Part, Untranslatable, answer_id, call_id, too_many_calls};
 
 #[derive(Deserialize)]
-struct Whole<'a> {
+pub(super) struct Whole<'a> {
     #[serde(default, borrow)]
     id: Lenient<'a>,
     #[serde(default, borrow)]
     model: Lenient<'a>,
     #[serde(default, borrow)]
-    choices: Option<Vec<Choice<'a>>>,
+    pub(super) choices: Option<Vec<Choice<'a>>>,
     #[serde(default)]
     usage: Option<ChatCounts>,
 }
 
 #[derive(Deserialize)]
-struct Choice<'a> {
+pub(super) struct Choice<'a> {
     #[serde(default, borrow)]
-    message: Option<ChatMessage<'a>>,
+    pub(super) message: Option<ChatMessage<'a>>,
     #[serde(default, borrow)]
-    finish_reason: Lenient<'a>,
+    pub(super) finish_reason: Lenient<'a>,
     #[serde(default, borrow)]
     stop_reason: Lenient<'a>,
+    /// Not translated; what an answer is judged by.
+    #[serde(default, borrow)]
+    pub(super) logprobs: Option<&'a RawValue>,
 }
 
 /// A `message`, or the `delta` of one.

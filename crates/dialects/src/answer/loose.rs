@@ -113,7 +113,7 @@ impl<'de> Visitor<'de> for Texts {
 }
 
 /// Joins texts, and borrows as long as there is only one.
-fn append<'a>(joined: &mut Cow<'a, str>, text: Cow<'a, str>) {
+pub(crate) fn append<'a>(joined: &mut Cow<'a, str>, text: Cow<'a, str>) {
     if joined.is_empty() {
         *joined = text;
     } else {

@@ -13,19 +13,19 @@ use super::usage::{MessageCounts, Tokens};
 use super::{Answer, AnswerContext, CALLS, Part, Untranslatable, answer_id, call_id, too_many_calls};
 
 #[derive(Deserialize)]
-struct Whole<'a> {
+pub(super) struct Whole<'a> {
     #[serde(default, borrow)]
     id: Lenient<'a>,
     #[serde(default, borrow)]
     model: Lenient<'a>,
     #[serde(default, borrow)]
-    content: Option<Vec<MessageBlock<'a>>>,
+    pub(super) content: Option<Vec<MessageBlock<'a>>>,
     #[serde(default, borrow)]
-    stop_reason: Lenient<'a>,
+    pub(super) stop_reason: Lenient<'a>,
     #[serde(default, borrow)]
     stop_sequence: Lenient<'a>,
     #[serde(default, borrow)]
-    stop_details: Option<MessageStopDetails<'a>>,
+    pub(super) stop_details: Option<MessageStopDetails<'a>>,
     #[serde(default)]
     usage: Option<MessageCounts>,
 }

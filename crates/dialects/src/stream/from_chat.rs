@@ -1,6 +1,7 @@
 //! Reads the chunks of a chat completion.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{CallNumbers, Event, Held, Sink};
 use crate::answer::{
@@ -9,32 +10,35 @@ use crate::answer::{
 };
 
 /// The last event's data.
-const DONE: &[u8] = b"[DONE]";
+pub(super) const DONE: &[u8] = b"[DONE]";
 /// The index under which a legacy `function_call` is kept.
-const LEGACY: u64 = u64::MAX;
+pub(super) const LEGACY: u64 = u64::MAX;
 
 #[derive(Deserialize)]
-struct Chunk<'a> {
+pub(super) struct Chunk<'a> {
     #[serde(default, borrow)]
     id: Lenient<'a>,
     #[serde(default, borrow)]
     model: Lenient<'a>,
     #[serde(default, borrow)]
-    choices: Option<Vec<Choice<'a>>>,
+    pub(super) choices: Option<Vec<Choice<'a>>>,
     #[serde(default)]
     usage: Option<ChatCounts>,
 }
 
 #[derive(Deserialize)]
-struct Choice<'a> {
+pub(super) struct Choice<'a> {
     #[serde(default)]
-    index: Number,
+    pub(super) index: Number,
     #[serde(default, borrow)]
-    delta: Option<ChatMessage<'a>>,
+    pub(super) delta: Option<ChatMessage<'a>>,
     #[serde(default, borrow)]
-    finish_reason: Lenient<'a>,
+    pub(super) finish_reason: Lenient<'a>,
     #[serde(default, borrow)]
     stop_reason: Lenient<'a>,
+    /// Not translated; what an answer is judged by.
+    #[serde(default, borrow)]
+    pub(super) logprobs: Option<&'a RawValue>,
 }
 
 /// A tool call of the stream.

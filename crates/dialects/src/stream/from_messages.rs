@@ -12,17 +12,17 @@ use crate::answer::{
 };
 
 #[derive(Deserialize)]
-struct Wired<'a> {
+pub(super) struct Wired<'a> {
     #[serde(default, borrow, rename = "type")]
-    kind: Lenient<'a>,
+    pub(super) kind: Lenient<'a>,
     #[serde(default)]
-    index: Number,
+    pub(super) index: Number,
     #[serde(default, borrow)]
     message: Option<Started<'a>>,
     #[serde(default, borrow)]
-    content_block: Option<MessageBlock<'a>>,
+    pub(super) content_block: Option<MessageBlock<'a>>,
     #[serde(default, borrow)]
-    delta: Option<Delta<'a>>,
+    pub(super) delta: Option<Delta<'a>>,
     #[serde(default)]
     usage: Option<MessageCounts>,
 }
@@ -38,25 +38,25 @@ struct Started<'a> {
 }
 
 #[derive(Deserialize)]
-struct Delta<'a> {
+pub(super) struct Delta<'a> {
     #[serde(default, borrow, rename = "type")]
-    kind: Lenient<'a>,
+    pub(super) kind: Lenient<'a>,
     #[serde(default, borrow)]
-    text: Lenient<'a>,
+    pub(super) text: Lenient<'a>,
     #[serde(default, borrow)]
     thinking: Lenient<'a>,
     #[serde(default, borrow)]
     signature: Lenient<'a>,
     #[serde(default, borrow)]
-    partial_json: Lenient<'a>,
+    pub(super) partial_json: Lenient<'a>,
     #[serde(default)]
     citation: Option<IgnoredAny>,
     #[serde(default, borrow)]
-    stop_reason: Lenient<'a>,
+    pub(super) stop_reason: Lenient<'a>,
     #[serde(default, borrow)]
     stop_sequence: Lenient<'a>,
     #[serde(default, borrow)]
-    stop_details: Option<MessageStopDetails<'a>>,
+    pub(super) stop_details: Option<MessageStopDetails<'a>>,
 }
 
 /// The tool call whose block is open.
