@@ -1,6 +1,6 @@
 //! One attempt: one target, one request, up to its first event or its whole answer.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tradewind_runtime::{Entered, Target};
 
 use crate::collect::collect;
 use crate::judge::{Verdict, clean_response_headers, judge};
+use crate::quota::note_quota;
 use crate::relay::Deadline;
 use crate::{Decoder, Finding, Lane, Next, Outbox, Phase, Place, Protocol, Reading, Services, StreamReader, Terms};
 
@@ -129,16 +130,28 @@ pub(crate) struct Missed {
 /// Makes one attempt. Dropping the future cancels it upstream.
 ///
 /// One timer bounds it: for a stream whichever is first of its first-token limit and the call's deadline, for a whole
-/// answer the deadline.
+/// answer the deadline. A stream whose first event has come and is held back by its reader has kept the first-token limit:
+/// from then on the idle limit and the deadline bound it.
 pub(crate) async fn attempt<P: Protocol>(this: &AttemptTerms<P>) -> Result<Opened<P>, Missed> {
     let now = this.services.clock.now();
     let left = this.deadline.at.since(now);
     let first_token = this.terms.timeouts.first_token;
-    let limit = if this.protocol.is_stream() { left.min(first_token) } else { left };
+    let mut limit = if this.protocol.is_stream() { left.min(first_token) } else { left };
     let mut held = None;
     let mut key = None;
     let mut answered = None;
-    let trying = tokio::time::timeout(limit, try_once(this, now, &mut held, &mut key, &mut answered)).await;
+    let begun = AtomicBool::new(false);
+    let trying = {
+        let mut trying = pin!(try_once(this, now, &mut held, &mut key, &mut answered, &begun));
+        let first = tokio::time::timeout(limit, trying.as_mut()).await;
+        if first.is_err() && limit < left && begun.load(Ordering::Relaxed) {
+            limit = left;
+            let rest = this.deadline.at.since(this.services.clock.now());
+            tokio::time::timeout(rest, trying).await
+        } else {
+            first
+        }
+    };
     let waited = answered.unwrap_or_else(|| this.services.clock.now()).since(now);
     let result = trying.unwrap_or_else(|_| {
         Err(if limit == left {
@@ -183,13 +196,14 @@ pub(crate) fn is_time_out(kind: FaultKind) -> bool {
 }
 
 /// The way of an attempt: permit, breaker, key, request. `held` and `key` tell how far it came when it is cut short,
-/// `answered` when the last byte that had to be waited for was there.
+/// `answered` when the last byte that had to be waited for was there, `begun` whether the first event of a stream was.
 async fn try_once<P: Protocol>(
     this: &AttemptTerms<P>,
     mut started: Moment,
     held: &mut Option<Held>,
     key: &mut Option<usize>,
     answered: &mut Option<Moment>,
+    begun: &AtomicBool,
 ) -> Result<(response::Parts, What<P>), Fault> {
     let (lane, services) = (&this.lane, &this.services);
     let id = lane.target.id();
@@ -219,7 +233,7 @@ async fn try_once<P: Protocol>(
         let detail = format!("every key for {id} rests after a rate limit or was refused");
         return Err(Fault::new(FaultKind::RateLimited, detail).before_sending());
     }
-    read(this, *key, held, answered).await
+    read(this, *key, held, answered, begun).await
 }
 
 /// Lets a key rest after the provider limited or refused it.
@@ -242,6 +256,7 @@ async fn read<P: Protocol>(
     key: Option<usize>,
     held: &mut Held,
     answered: &mut Option<Moment>,
+    begun: &AtomicBool,
 ) -> Result<(response::Parts, What<P>), Fault> {
     let AttemptTerms { services, terms, lane, leaf, number, protocol, .. } = this;
     let mut place = Place { leaf: *leaf, attempt: *number, key, other_form: false };
@@ -255,6 +270,7 @@ async fn read<P: Protocol>(
         }
     }
     let (mut head, body) = (answer.head, answer.body);
+    note_quota(&head.headers, lane, services);
     match judge(&head, lane.route.name(), services.clock.wall()) {
         Verdict::Answer => {}
         Verdict::Fault(fault) => return Err(fault),
@@ -281,12 +297,15 @@ async fn read<P: Protocol>(
             let decoder = Decoder::for_headers(&head.headers, terms.limits.event)?;
             let mut streaming: Box<Streaming<P>> =
                 Box::new(Streaming { body: None, decoder, reader, out: Outbox::default() });
-            let first = first_event(body, &mut streaming, terms.limits.event, lane).await;
+            let on_first = || {
+                begun.store(true, Ordering::Relaxed);
+                held.mark_first_event();
+            };
+            let first = first_event(body, &mut streaming, terms, lane, on_first).await;
             let told = |fault: Fault| fault.with_usage(streaming.reader.finding().usage);
             let first = first.map_err(told)?;
             streaming.body = Some(first);
             *answered = Some(services.clock.now());
-            held.mark_first_event();
             clean_response_headers(&mut head.headers);
             protocol.adapt_head(&place, &mut head);
             if streaming.reader.phase() == Phase::Done && streaming.out.is_empty() {
@@ -315,33 +334,54 @@ async fn send<P: Protocol>(this: &AttemptTerms<P>, place: &Place) -> Result<Answ
     }
 }
 
-/// Reads until the first event of the answer is there. A fault up to here is no one's but ours to see.
+/// Reads until the first event of the answer may be passed on. A fault up to here is no one's but ours to see. `on_first` is
+/// told when the first event is there, which may be earlier.
 async fn first_event<P: Protocol>(
     mut body: AnswerBody,
     streaming: &mut Streaming<P>,
-    limit: usize,
+    terms: &Terms,
     lane: &Lane,
+    on_first: impl FnOnce(),
 ) -> Result<AnswerBody, Fault> {
     let Streaming { decoder, reader, out, .. } = streaming;
-    while reader.phase() == Phase::Waiting {
-        let Some(frame) = Pin::new(&mut body).frame().await else {
+    let limit = terms.limits.event;
+    let mut on_first = Some(on_first);
+    loop {
+        let phase = reader.phase();
+        if phase != Phase::Waiting
+            && let Some(on_first) = on_first.take()
+        {
+            on_first();
+        }
+        let frame = match phase {
+            Phase::Begun | Phase::Done => return Ok(body),
+            Phase::Waiting => Pin::new(&mut body).frame().await,
+            Phase::Held => {
+                tokio::time::timeout(terms.timeouts.idle, Pin::new(&mut body).frame()).await.map_err(|_| {
+                    let idle = format_duration(terms.timeouts.idle);
+                    let detail = format!("{} sent nothing for {idle} after its first event", lane.target.id());
+                    Fault::new(FaultKind::FirstTokenTimeout, detail)
+                })?
+            }
+        };
+        let Some(frame) = frame else {
             reader.push(decoder.end()?, out)?;
             reader.end(out)?;
             // Bytes of unknown meaning may as well be none: the answer to a DELETE, say.
             if reader.phase() == Phase::Done {
-                return Ok(body);
+                continue;
             }
             let detail = format!("{} ended the stream before the first event", lane.target.id());
             return Err(Fault::new(FaultKind::EmptyAnswer, detail));
         };
         let Ok(chunk) = frame?.into_data() else { continue };
         reader.push(decoder.push(chunk)?, out)?;
-        if out.bytes() > limit {
+        // What a reader has held back is within its own bounds.
+        if phase == Phase::Waiting && out.bytes() > limit {
             let detail = format!("{} sent more than {limit} bytes before the first event", lane.target.id());
             return Err(Fault::new(FaultKind::TooLarge, detail));
         }
     }
-    Ok(body)
 }
 
 /// How long to wait before the same target is tried again.

@@ -10,7 +10,7 @@ use tradewind_decide::HealthSettings;
 use tradewind_runtime::Stages;
 use tradewind_telemetry::Sinks;
 
-use crate::{Lane, Open, Protocol, Relay, Sampling, Terms};
+use crate::{Finding, Lane, Open, Protocol, Relay, Sampling, Terms};
 
 /// What every call needs and no call owns.
 pub struct Services {
@@ -56,6 +56,8 @@ pub enum Reply<P: Protocol> {
         body: Bytes,
         /// Who answered.
         target: TargetId,
+        /// What was found in it.
+        finding: Finding,
     },
     /// A stream whose first event has come. The record is closed when the relay ends.
     Stream {

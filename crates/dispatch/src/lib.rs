@@ -14,6 +14,7 @@ mod judge;
 mod lane;
 mod open;
 mod protocol;
+mod quota;
 mod race;
 mod relay;
 mod run;

@@ -184,6 +184,7 @@ impl Open {
             Some(known) => (Some(known.plus(usage)), record.cost.zip(cost).map(|(known, more)| known + more)),
         };
         record.events_dropped += finding.ignored;
+        record.notes.extend_from_slice(&finding.notes);
         if finding.finish.is_some() {
             record.finish.clone_from(&finding.finish);
         }

@@ -124,7 +124,9 @@ pub trait StreamReader: Send + Unpin + 'static {
 pub enum Phase {
     /// No event of the answer yet.
     Waiting,
-    /// At least one event.
+    /// At least one event, but nothing that may be passed on yet: the reader holds it back, and may still refuse it all.
+    Held,
+    /// At least one event that may be passed on.
     Begun,
     /// The protocol's own end has come; whatever follows is ignored.
     Done,
@@ -145,6 +147,8 @@ pub struct Finding {
     pub estimated_output: u64,
     /// Events after the end, duplicates and the like: ignored and counted.
     pub ignored: u32,
+    /// Remarks for the record; never the text of an answer.
+    pub notes: Vec<Cow<'static, str>>,
 }
 
 /// Pieces that may be given to the caller, in order.
@@ -157,6 +161,11 @@ impl Outbox {
         if !piece.is_empty() {
             self.0.push(piece);
         }
+    }
+
+    /// Adds all pieces of `other` behind its own.
+    pub fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
     }
 
     /// Takes the first piece.

@@ -201,6 +201,7 @@ fn was_worked_on(fault: &Fault) -> bool {
                 | K::BadShape
                 | K::BadToolCall
                 | K::Untranslatable
+                | K::Quality
                 | K::BadEncoding
                 | K::TooLarge
         )

@@ -18,7 +18,7 @@ use tradewind_runtime::Stage;
 use tradewind_telemetry::Outcome;
 
 use crate::attempt::{Held, Streaming, is_time_out};
-use crate::{Ending, Open, Phase, Protocol, Services, StreamReader};
+use crate::{Ending, Finding, Open, Phase, Protocol, Services, StreamReader};
 
 /// A stream on its way to the caller.
 pub struct Relay<P: Protocol> {
@@ -34,6 +34,8 @@ pub struct Relay<P: Protocol> {
     timer: Option<Pin<Box<Sleep>>>,
     /// Set when the stream broke off and its protocol has no words for that.
     broken: Option<io::Error>,
+    /// Set when the protocol's own end has come.
+    finished: bool,
     /// Taken when the call is closed.
     call: Option<(Open, Held)>,
 }
@@ -80,8 +82,15 @@ impl<P: Protocol> Relay<P> {
             silent_since: None,
             timer: None,
             broken: None,
+            finished: false,
             call: Some((parts.open, parts.held)),
         }
+    }
+
+    /// What was found in a stream that has come to its own end; `None` before, and when it broke off.
+    #[must_use]
+    pub fn finding_at_end(&self) -> Option<Finding> {
+        self.finished.then(|| self.streaming.reader.finding())
     }
 
     /// The next piece from the provider, or its end.
@@ -163,6 +172,7 @@ impl<P: Protocol> Relay<P> {
             body.finish_in_background();
         }
         let Some((mut open, held)) = self.call.take() else { return };
+        self.finished = true;
         let now = self.services.clock.now();
         held.succeed(now);
         open.account(self.number, &self.streaming.reader.finding(), self.estimated_input, self.price.as_ref());

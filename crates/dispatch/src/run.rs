@@ -179,7 +179,7 @@ fn reply<P: Protocol>(call: Call<P>, won: Won<P>, deadline: Deadline) -> Reply<P
             open.account(number, &finding, protocol.estimated_input(leaf), lane.price.as_ref());
             open.end_attempt(number, Outcome::Ok, None, now);
             open.close(Ending { outcome: Outcome::Ok, status, fault: None, code: None });
-            Reply::Whole { head, body, target }
+            Reply::Whole { head, body, target, finding }
         }
         What::Refusal { body } => {
             drop(opened.held); // says nothing about the target's health

@@ -23,7 +23,7 @@ pub struct Request {
     pub arrived: Moment,
     /// The connection that it came on.
     pub caller: Caller,
-    /// Who calls, and what they may use. Each door asks it about the resource that is called.
+    /// Who calls, from where as far as that is known, and what they may use. Each door asks it about the resource that is called.
     pub grant: Grant,
 }
 

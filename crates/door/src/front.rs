@@ -1,6 +1,7 @@
 //! What happens to every request before a door sees it. The order is a decision: headers over the limit (cheapest), then
 //! who calls (security before work) or, where nobody needs a key, where the request was meant for, then which door it
-//! belongs to, then whether there is room for another call.
+//! belongs to, then where the caller comes from (a signature may have to be checked), then whether there is room for another
+//! call.
 //!
 //! Whether the gateway lives and is ready may be asked without a key: what probes it has none. Then it has to be asked
 //! from anywhere, too, and says nothing else.
@@ -114,12 +115,24 @@ impl Front {
             let message = format!("{} is not served; see /v1/models, /api/v1/decisions, /livez", head.uri.path());
             return Err(Refusal::new(Code::UnknownPath, message));
         };
+        let grant = self.locate(head, grant)?;
         let Some(place) = Place::take(&self.calls, self.limits.calls) else {
             let mut refusal = Refusal::new(Code::Overloaded, "too many calls at once; try again in a moment");
             refusal.retry_after = Some(Duration::from_secs(1));
             return Err(refusal);
         };
         Ok((grant, door, place))
+    }
+
+    /// Where the caller comes from. What probes the gateway without a key is nobody, and is not asked.
+    fn locate(&self, head: &request::Parts, grant: Grant) -> Result<Grant, Refusal> {
+        if grant.is_nobody() {
+            return Ok(grant);
+        }
+        match self.access.context(&grant, &head.headers, self.clock.wall()) {
+            Ok(context) => Ok(grant.with_context(context)),
+            Err(bad) => Err(Refusal::new(bad.code(), bad.to_string())),
+        }
     }
 
     /// Who calls. Without any key only requests that were meant for this machine are let in.

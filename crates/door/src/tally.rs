@@ -10,8 +10,16 @@ use tradewind_access::Denied;
 use tradewind_core::Code;
 
 /// What is refused before any door: shown from the beginning, so that the first refusal is seen as an increase.
-const BEFORE_DOORS: [Code; 6] =
-    [Code::UnknownPath, Code::HeadersTooLarge, Code::NotLocal, Code::UnknownKey, Code::KeyRevoked, Code::Overloaded];
+const BEFORE_DOORS: [Code; 8] = [
+    Code::UnknownPath,
+    Code::HeadersTooLarge,
+    Code::NotLocal,
+    Code::BadHeader,
+    Code::UnknownKey,
+    Code::KeyRevoked,
+    Code::ContextRefused,
+    Code::Overloaded,
+];
 
 /// Why a request was refused with 401, without the words for its caller. There are no more of these than keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

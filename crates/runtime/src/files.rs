@@ -1,7 +1,7 @@
 //! The one place that reads, writes and watches files of the user's.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +19,33 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     std::fs::read_to_string(path)
+}
+
+/// Reads a file of at most `limit` bytes.
+///
+/// # Errors
+/// When it cannot be read or is longer than `limit`.
+pub fn read_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(limit)).unwrap_or(0));
+    // One byte more, so that a file that is longer than it says is found out.
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let message = format!("{} bytes are more than the {limit} that are allowed", length.max(bytes.len() as u64));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}
+
+/// Writes a new file, readable by its owner only, to the disk.
+///
+/// # Errors
+/// When it cannot be written; a part of it may be there then.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = private_file(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Puts a text file in place of the one at `path`, readable by its owner only. Whoever reads sees the old file or the
@@ -163,6 +190,16 @@ mod tests {
         }
         assert!(!left_behind.exists());
         assert!(replace_private(&folder.path().join("nowhere/keys.json"), "x").is_err());
+    }
+
+    #[test]
+    fn bytes_are_read_up_to_a_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bytes");
+        write_private(&path, &[0, 255, 7]).unwrap();
+        assert_eq!(read_bytes(&path, 3).unwrap(), [0, 255, 7]);
+        assert_eq!(read_bytes(&path, 2).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(read_bytes(&folder.path().join("none"), 2).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

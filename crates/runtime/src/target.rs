@@ -11,7 +11,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tradewind_core::{Moment, TargetId};
-use tradewind_decide::{Admission, Health, HealthSettings, HealthView, Observation};
+use tradewind_decide::{
+    Admission, Health, HealthSettings, HealthView, Observation, Prior, PriorView, Quota, QuotaView, Sample,
+};
 
 /// The live side of one target.
 #[derive(Debug)]
@@ -24,6 +26,14 @@ pub struct Target {
     left: Notify,
     max_in_flight: AtomicU32,
     max_queue: AtomicU32,
+    outside: Mutex<Outside>,
+}
+
+/// What others say about a target's load: its provider's rate limits, and Prometheus.
+#[derive(Debug, Default)]
+struct Outside {
+    quota: Option<Quota>,
+    prior: Option<Prior>,
 }
 
 /// A permit to use a target; gives it back when dropped.
@@ -90,6 +100,39 @@ impl Target {
     /// Takes it out of the choice for a while: it is an outlier among its group.
     pub fn eject(&self, settings: &HealthSettings, now: Moment) {
         self.health.lock().eject(settings, now);
+    }
+
+    /// Takes note of what its provider says about its limits.
+    pub fn note_quota(&self, quota: Quota) {
+        self.outside.lock().quota = Some(quota);
+    }
+
+    /// What is left of its provider's limits, as far as is known and worth saying.
+    #[must_use]
+    pub fn quota(&self, now: Moment) -> Option<QuotaView> {
+        self.outside.lock().quota.as_ref()?.at(now)
+    }
+
+    /// Takes note of what Prometheus says, or that it says nothing. It is asked every `interval`.
+    pub fn note_prior(&self, now: Moment, interval: Duration, sample: Sample) {
+        self.outside.lock().prior.get_or_insert_with(|| Prior::new(interval)).record(now, sample);
+    }
+
+    /// Forgets what Prometheus has said: it is not asked any more.
+    pub fn forget_prior(&self) {
+        self.outside.lock().prior = None;
+    }
+
+    /// The correction of its load by what Prometheus says; 1 when it says nothing.
+    #[must_use]
+    pub fn prior(&self, now: Moment) -> f64 {
+        self.outside.lock().prior.as_ref().map_or(1.0, |prior| prior.at(now))
+    }
+
+    /// All that is known of what Prometheus says; nothing when it is not asked, or has not been yet.
+    #[must_use]
+    pub fn prior_view(&self, now: Moment) -> Option<PriorView> {
+        self.outside.lock().prior.as_ref().map(|prior| prior.view(now))
     }
 
     /// The quantile `q` of its times to first byte, once enough are known.
@@ -174,6 +217,7 @@ impl Targets {
             queued: AtomicU32::new(0),
             left: Notify::new(),
             max_in_flight: AtomicU32::new(u32::MAX),
+            outside: Mutex::default(),
             max_queue: AtomicU32::new(0),
         });
         known.insert(id.clone(), target.clone());

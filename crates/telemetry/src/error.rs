@@ -15,6 +15,12 @@ pub enum JournalError {
         #[source]
         source: io::Error,
     },
+    /// There is none in this folder.
+    #[error("there is no decision journal in {path}")]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Another process writes to the journal of this folder.
     #[error("another process keeps its decision journal in {path}")]
     InUse {

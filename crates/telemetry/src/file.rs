@@ -40,9 +40,9 @@ pub const FILE_NAME: &str = "journal.db";
 const LOCK_NAME: &str = "journal.lock";
 
 /// 1 held one record a row.
-const SCHEMA_VERSION: i64 = 2;
+pub(crate) const SCHEMA_VERSION: i64 = 2;
 /// `TWDJ`: lets `file` and other tools tell whose file it is.
-const APPLICATION_ID: i64 = 0x5457_444a;
+pub(crate) const APPLICATION_ID: i64 = 0x5457_444a;
 /// Pages in the write-ahead log after which SQLite moves them into the file: 16 MiB.
 const CHECKPOINT_PAGES: u32 = (16 << 20) / PAGE_BYTES;
 const PAGE_BYTES: u32 = 8192;

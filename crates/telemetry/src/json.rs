@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind_core::{Code, DecisionId, Dialect, FaultKind, TargetId, UnixMillis, Usage, Usd};
-use tradewind_decide::{Candidate, Decision, Parts, Reason};
+use tradewind_decide::{Candidate, Decision, Parts, Reason, ScoreParts, Weights};
 
+use crate::choice::Choice;
 use crate::record::{Attempt, Record};
 use crate::trace::{as_text, hex};
 
@@ -42,6 +43,8 @@ pub struct Preview {
     pub decision: Decision,
     /// Who would be tried first.
     pub chosen: Option<TargetId>,
+    /// How the model was chosen, where there is something to say.
+    pub choice: Option<Box<Choice>>,
     /// The network that the machine is in.
     pub network: Option<Arc<str>>,
     /// The digest of the policy in force.
@@ -58,6 +61,9 @@ impl Preview {
         renderer.asked(self.door, self.dialect, self.operation, self.stream, &self.model);
         renderer.decided(self.chosen.as_ref(), &self.decision.candidates);
         renderer.surroundings(self.network.as_deref(), &self.policy);
+        if let Some(choice) = &self.choice {
+            renderer.choice(choice);
+        }
         renderer.raw("}");
         renderer.into_text()
     }
@@ -153,6 +159,9 @@ impl Renderer {
                 renderer.quoted(cut(hint, MODEL_BYTES));
             });
         }
+        if let Some(choice) = &record.choice {
+            self.choice(choice);
+        }
         if let Some(overhead) = record.overhead {
             self.millis(r#","overhead_ms":"#, Some(overhead));
         }
@@ -163,6 +172,14 @@ impl Renderer {
                 self.text(r#","parent_id":"#, as_text(&hex(parent)));
             }
             self.raw(if trace.sampled { r#","sampled":true"# } else { r#","sampled":false"# });
+        }
+    }
+
+    /// Rare, so serde may write it.
+    fn choice(&mut self, choice: &Choice) {
+        if let Ok(text) = serde_json::to_string(choice) {
+            self.raw(r#","choice":"#);
+            self.raw(&text);
         }
     }
 
@@ -236,7 +253,7 @@ impl Renderer {
     }
 
     fn parts(&mut self, parts: &Parts) {
-        let Parts { weight, in_flight, first_token_ms, error_rate, slow_start, cost } = *parts;
+        let Parts { weight, in_flight, first_token_ms, error_rate, slow_start, cost, score } = parts;
         self.raw(r#","parts":"#);
         let mut mark = "{";
         for (key, number) in [
@@ -249,11 +266,56 @@ impl Renderer {
         ] {
             if let Some(number) = number {
                 self.raw(mark);
-                self.float(key, number);
+                self.float(key, *number);
                 mark = ",";
             }
         }
+        if let Some(score) = score {
+            self.raw(mark);
+            self.score(score);
+            mark = ",";
+        }
         self.raw(if mark == "{" { "{}" } else { "}" });
+    }
+
+    fn score(&mut self, parts: &ScoreParts) {
+        for (key, number) in [
+            (r#""score":{"total":"#, parts.total),
+            (r#","meaning":"#, parts.meaning),
+            (r#","load":"#, parts.load),
+            (r#","cost":"#, parts.cost),
+        ] {
+            self.float(key, number);
+        }
+        self.weights(r#","weights":{"meaning":"#, parts.weights);
+        if let Some(set) = parts.set_weights {
+            self.weights(r#","set_weights":{"meaning":"#, set);
+        }
+        if let Some(complexity) = parts.complexity {
+            self.float(r#","complexity":"#, complexity);
+        }
+        if let Some(price) = parts.price {
+            self.raw(r#","price_usd":"#);
+            self.dollars(price);
+        }
+        for (key, number) in [
+            (r#","prior":"#, parts.prior),
+            (r#","quota_left":"#, parts.quota_left),
+            (r#","quota_resets_s":"#, parts.quota_resets_s),
+        ] {
+            if let Some(number) = number {
+                self.float(key, number);
+            }
+        }
+        self.raw(if parts.meaning_assumed { r#","meaning_assumed":true"# } else { "" });
+        self.raw(if parts.cost_assumed { r#","cost_assumed":true}"# } else { "}" });
+    }
+
+    fn weights(&mut self, key: &'static str, weights: Weights) {
+        self.float(key, weights.meaning());
+        self.float(r#","load":"#, weights.load());
+        self.float(r#","cost":"#, weights.cost());
+        self.raw("}");
     }
 
     fn reason(&mut self, reason: &Reason) {
@@ -460,8 +522,28 @@ mod tests {
     #[test]
     fn parts_are_written_as_serde_writes_them() {
         let some = Parts { in_flight: Some(3.0), first_token_ms: Some(0.1), ..Parts::default() };
-        let all = Parts { weight: Some(2.0), error_rate: Some(0.5), slow_start: Some(0.25), cost: Some(7e-9), ..some };
-        for parts in [Parts::default(), some, all] {
+        let all = Parts {
+            weight: Some(2.0),
+            error_rate: Some(0.5),
+            slow_start: Some(0.25),
+            cost: Some(7e-9),
+            ..some.clone()
+        };
+        let plain = ScoreParts { total: 0.7, load: 0.25, ..ScoreParts::default() };
+        let full = ScoreParts {
+            set_weights: Some(Weights::default().with_meaning(0.25)),
+            complexity: Some(0.8),
+            price: Some(Usd::from_pico(1_250_000_000)),
+            prior: Some(1.5),
+            quota_left: Some(0.04),
+            quota_resets_s: Some(12.5),
+            meaning_assumed: true,
+            cost_assumed: true,
+            ..plain
+        };
+        let scored = |score| Parts { score: Some(Box::new(score)), ..some.clone() };
+        let only = Parts { score: Some(Box::new(plain)), ..Parts::default() };
+        for parts in [Parts::default(), some.clone(), all, scored(plain), scored(full), only] {
             let serde = serde_json::to_string(&parts).unwrap();
             assert_eq!(rendered(|renderer| renderer.parts(&parts)), format!(r#","parts":{serde}"#));
         }

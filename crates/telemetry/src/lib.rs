@@ -8,6 +8,7 @@
 extern crate self as tradewind_telemetry;
 
 mod block;
+mod choice;
 mod error;
 mod file;
 mod genai;
@@ -27,6 +28,7 @@ mod spend;
 mod trace;
 mod writer;
 
+pub use choice::{Choice, ComplexityParts, Kept, Led, Meaning};
 pub use error::JournalError;
 pub use file::{FILE_NAME, Notice};
 pub use journal::Journal;

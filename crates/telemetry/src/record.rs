@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use tradewind_core::{Code, DecisionId, Dialect, FaultKind, TargetId, UnixMillis, Usage, Usd};
 use tradewind_decide::Decision;
 
+use crate::choice::Choice;
 use crate::trace::Trace;
 
 /// How a call, or one attempt of it, ended.
@@ -187,6 +188,8 @@ pub struct Record {
     pub response_model: Option<Box<str>>,
     /// The answer's own id at its provider. Shown up to 200 bytes.
     pub response_id: Option<Box<str>>,
+    /// How the model was chosen, where there is something to say.
+    pub choice: Option<Box<Choice>>,
 }
 
 impl Record {
@@ -227,6 +230,7 @@ impl Record {
             finish: None,
             response_model: None,
             response_id: None,
+            choice: None,
         }
     }
 

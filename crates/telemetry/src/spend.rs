@@ -31,6 +31,8 @@ const SHARDS: usize = 8;
 const ROWS: usize = 4096;
 /// Stands for models and targets that there is no room for.
 const OTHER: &str = "other";
+/// Stands for the target of calls that were given a kept answer.
+const KEPT: &str = "cache";
 /// Rows older than this many days are deleted.
 const KEPT_DAYS: u32 = 800;
 
@@ -104,7 +106,8 @@ impl Totals {
         });
     }
 
-    fn add(&mut self, more: Self) {
+    /// Adds `more`.
+    pub fn add(&mut self, more: Self) {
         let Self { calls, input, output, cached, reasoning, estimated, cost, unpriced } = more;
         for (sum, more) in [
             (&mut self.calls, calls),
@@ -174,6 +177,7 @@ struct Book {
     gate: Mutex<()>,
     nothing: Arc<str>,
     nobody: TargetId,
+    kept: TargetId,
 }
 
 impl Spend {
@@ -181,6 +185,16 @@ impl Spend {
     #[must_use]
     pub fn in_memory() -> Self {
         Self::new(None)
+    }
+
+    /// The book as it stands in the file of the journal in `folder`, to be read only. Another process may be writing it:
+    /// what that one has not written yet, as much as a batch holds, is not seen.
+    ///
+    /// # Errors
+    /// When there is no journal, or the file is of another program or version.
+    pub fn of_file(folder: &Path) -> Result<Self, JournalError> {
+        table::check(folder)?;
+        Ok(Self::of_journal(folder))
     }
 
     /// The book of the journal in `folder`.
@@ -195,12 +209,15 @@ impl Spend {
             gate: Mutex::default(),
             nothing: Arc::from(""),
             nobody: TargetId::new(""),
+            kept: TargetId::new(KEPT),
         }))
     }
 
-    /// Books a closed call on the day on which it came in. What was refused before any target was asked is not booked.
+    /// Books a closed call on the day on which it came in: one that a kept answer was given to under the target
+    /// [`KEPT`], at no cost. What was refused before any target was asked is not booked.
     pub fn add(&self, record: &Record) {
-        if record.attempts.is_empty() {
+        let was_kept = record.choice.as_ref().is_some_and(|choice| choice.cache.is_some());
+        if record.attempts.is_empty() && !was_kept {
             return;
         }
         let book = &*self.0;
@@ -211,6 +228,11 @@ impl Spend {
             target: target.unwrap_or(&book.nobody).clone(),
         };
         let tried = |number: usize| record.attempts.get(number).map(|attempt| &attempt.target);
+        if was_kept && record.attempts.is_empty() {
+            let mut rows = book.shards[record.id.number() as usize % SHARDS].lock();
+            book.row(&mut rows, about(Some(&book.kept))).calls += 1;
+            return;
+        }
         let home = record.chosen.as_ref().or_else(|| tried(record.attempts.len().wrapping_sub(1)));
         let used = shares(record);
         // Neighbours in time have other low bits.

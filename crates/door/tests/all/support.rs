@@ -20,7 +20,7 @@ use tradewind_runtime::{Kind, Supervisor};
 /// No step of a test may take longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Answers with who calls, and whether they may use the model `x`.
+/// Answers with who calls, and whether they may use the model `x`; at `/context` with where the call comes from.
 struct Echo;
 
 impl Door for Echo {
@@ -30,7 +30,10 @@ impl Door for Echo {
 
     fn call(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send>> {
         let name = request.grant.name().map_or("-", |name| name);
-        let text = format!("{name} {} {}", request.grant.allows("models/x"), request.grant.allows("control/read"));
+        let mut text = format!("{name} {} {}", request.grant.allows("models/x"), request.grant.allows("control/read"));
+        if request.head.uri.path() == "/context" {
+            text = serde_json::to_string(request.grant.context()).unwrap();
+        }
         Box::pin(ready(text_response(200, text)))
     }
 

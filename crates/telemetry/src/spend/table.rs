@@ -10,7 +10,7 @@ use tradewind_core::{TargetId, Usd};
 
 use super::{About, Day, Totals};
 use crate::error::JournalError;
-use crate::file::FILE_NAME;
+use crate::file::{APPLICATION_ID, FILE_NAME, SCHEMA_VERSION};
 
 /// Made in every journal that has none: a file of before is read on.
 pub(crate) const SCHEMA: &str = "
@@ -93,15 +93,39 @@ pub(crate) fn salvage(path: &Path) -> FxHashMap<About, Totals> {
     rows
 }
 
+/// Whether there is a journal of ours in `folder`, with this table.
+pub(super) fn check(folder: &Path) -> Result<(), JournalError> {
+    if !folder.join(FILE_NAME).is_file() {
+        return Err(JournalError::Missing { path: folder.to_owned() });
+    }
+    let connection = read_only(folder)?;
+    let number = |text: &str| connection.query_row(text, [], |row| row.get::<_, i64>(0));
+    if number("PRAGMA application_id")? != APPLICATION_ID {
+        return Err(JournalError::Foreign("the journal's file is a database of another program"));
+    }
+    if number("PRAGMA user_version")? > SCHEMA_VERSION {
+        return Err(JournalError::Foreign("the journal was written by a newer version"));
+    }
+    if number("SELECT count(*) FROM sqlite_schema WHERE name = 'spend'")? == 0 {
+        return Err(JournalError::Foreign("the journal was written by a version that kept no book of what was spent"));
+    }
+    Ok(())
+}
+
+fn read_only(folder: &Path) -> Result<Connection, JournalError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(folder.join(FILE_NAME), flags)?;
+    connection.busy_timeout(Duration::from_secs(1))?;
+    Ok(connection)
+}
+
 /// The table as it was at one moment.
 pub(super) struct View(Connection);
 
 impl View {
     /// Fixes the moment.
     pub(super) fn begin(folder: &Path) -> Result<Self, JournalError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(folder.join(FILE_NAME), flags)?;
-        connection.busy_timeout(Duration::from_secs(1))?;
+        let connection = read_only(folder)?;
         // A transaction sees what there is at its first look, whatever is committed later.
         connection.execute_batch("BEGIN; SELECT 1 FROM spend LIMIT 1")?;
         Ok(Self(connection))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tradewind_core::TargetId;
 
 use super::*;
+use crate::choice::{Choice, Kept};
 use crate::record::Attempt;
 use crate::support::{START, record};
 
@@ -25,6 +26,23 @@ fn days_are_read_and_shown() {
     for bad in ["", "2026-11-31", "2026-11-21T", "2026-1-211", "21-11-2026", "2026-02-30", "2026-11-2é"] {
         assert_eq!(Day::parse(bad), None, "{bad}");
     }
+}
+
+#[test]
+fn a_kept_answer_is_a_call_at_no_cost_that_no_target_had() {
+    let spend = Spend::in_memory();
+    let mut made = record(1);
+    let decision = made.id;
+    (made.usage, made.cost) = (Some(Usage::default()), Some(Usd::default()));
+    made.attempts.clear();
+    spend.add(&made);
+    assert_eq!(booked(&spend, EVERYTHING), [], "what no target was asked for is not booked");
+    let kept = Kept { kind: "exact", decision, age_ms: 7, similarity: None };
+    made.choice = Some(Box::new(Choice { cache: Some(kept), ..Choice::default() }));
+    spend.add(&made);
+    let rows = booked(&spend, EVERYTHING);
+    assert_eq!(rows[0].target, Some(TargetId::new("cache")));
+    assert_eq!((rows.len(), rows[0].totals), (1, Totals { calls: 1, ..Totals::default() }));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::support::{START, record};
 use smallvec::smallvec;
 use tradewind_core::{FaultKind, TargetId};
 use tradewind_decide::Reason;
-use tradewind_telemetry::{Attempt, Outcome, Preview, Trace};
+use tradewind_telemetry::{Attempt, Choice, ComplexityParts, Kept, Led, Meaning, Outcome, Preview, Trace};
 
 #[test]
 fn a_record_is_one_line_with_every_field_the_interface_names() {
@@ -96,6 +96,35 @@ fn times_have_microsecond_precision() {
     }
 }
 
+/// A choice of which something is known.
+fn led() -> Choice {
+    Choice { rule: Some(Led { number: 2, to: Arc::from("strong") }), affinity: Some("session"), ..Choice::default() }
+}
+
+#[test]
+fn how_a_model_was_chosen_is_shown_where_there_is_something_to_say() {
+    assert!(!record(0).to_json().contains("choice"));
+    let mut chosen = record(0);
+    let complexity =
+        ComplexityParts { value: 0.5, length: 0.25, spread: 0.0, entities: 1.0, code: 0.0, constraints: 0.125 };
+    let meaning =
+        Meaning { embedder: Arc::from("lexical"), basis: "words", confidence: 0.5, margin: 0.25, abstained: true };
+    let cache = Kept { kind: "meaning", decision: chosen.id, age_ms: 7, similarity: Some(0.75) };
+    let (meaning, complexity, cache) = (Some(meaning), Some(complexity), Some(cache));
+    chosen.choice = Some(Box::new(Choice { meaning, complexity, cache, ..led() }));
+    let json: serde_json::Value = serde_json::from_str(&chosen.to_json()).unwrap();
+    assert_eq!(
+        json["choice"],
+        serde_json::json!({
+            "rule": {"number": 2, "use": "strong"},
+            "meaning": {"embedder": "lexical", "basis": "words", "confidence": 0.5, "margin": 0.25, "abstained": true},
+            "complexity": {"value": 0.5, "length": 0.25, "spread": 0.0, "entities": 1.0, "code": 0.0, "constraints": 0.125},
+            "affinity": "session",
+            "cache": {"kind": "meaning", "decision": chosen.id.to_string(), "age_ms": 7, "similarity": 0.75},
+        })
+    );
+}
+
 #[test]
 fn a_preview_is_a_record_without_attempts_and_outcome() {
     let made = record(0);
@@ -108,6 +137,7 @@ fn a_preview_is_a_record_without_attempts_and_outcome() {
         model: made.model.clone(),
         decision: made.decision.clone(),
         chosen: made.chosen.clone(),
+        choice: Some(Box::new(led())),
         network: Some(Arc::from("office")),
         policy: made.policy.clone(),
     };
@@ -117,6 +147,7 @@ fn a_preview_is_a_record_without_attempts_and_outcome() {
         assert_eq!(preview[same], record[same], "{same}");
     }
     assert_eq!(preview["network"], "office");
+    assert_eq!(preview["choice"]["rule"], serde_json::json!({"number": 2, "use": "strong"}));
     for absent in ["id", "attempts", "outcome", "usage"] {
         assert!(preview.get(absent).is_none(), "{absent}");
     }

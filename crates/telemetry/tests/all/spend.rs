@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::support::{START, TestClock, record};
 use rusqlite::Connection;
 use tradewind_core::{UnixMillis, Usd};
-use tradewind_telemetry::{Day, FILE_NAME, GroupBy, Journal, Notice, Record, Settings, Spend, Totals};
+use tradewind_telemetry::{Day, FILE_NAME, GroupBy, Journal, JournalError, Notice, Record, Settings, Spend, Totals};
 
 const LONG: Duration = Duration::from_secs(60);
 const DAY: u64 = 86_400_000;
@@ -228,4 +228,48 @@ fn sums_stop_at_the_largest_number() {
         assert!(journal.flush(LONG));
     }
     assert_eq!(everything(&journal.spend()).cost, Usd::from_pico(i64::MAX as u64));
+}
+
+#[test]
+fn the_file_is_read_by_others_with_and_without_its_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(Spend::of_file(folder.path()), Err(JournalError::Missing { .. })));
+    let (journal, _clock) = open(folder.path(), Settings::default());
+    let (sender, spend) = (journal.sender(), journal.spend());
+    let add = |number| {
+        let made = of("ci", number);
+        spend.add(&made);
+        sender.try_send(made);
+    };
+    (0..50).for_each(add);
+    assert!(journal.flush(LONG));
+    let beside = Spend::of_file(folder.path()).unwrap();
+    assert_eq!(everything(&beside), times(50), "while it is written");
+    (50..60).for_each(add);
+    assert!(journal.flush(LONG));
+    assert_eq!(everything(&beside), times(60));
+    drop(journal);
+    assert_eq!(everything(&Spend::of_file(folder.path()).unwrap()), times(60), "when nobody writes");
+    let (journal, _clock) = open(folder.path(), Settings::default());
+    assert_eq!(everything(&journal.spend()), times(60), "reading has changed nothing");
+}
+
+#[test]
+fn a_file_of_others_is_not_read_as_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    let mut file = fs::File::create(&path).unwrap();
+    file.write_all(b"not a database, but long enough to be looked at as one").unwrap();
+    assert!(Spend::of_file(folder.path()).is_err());
+    fs::remove_file(&path).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE spend (day INTEGER)").unwrap();
+    let said = Spend::of_file(folder.path()).unwrap_err().to_string();
+    assert_eq!(said, "the journal's file is a database of another program");
+    other.execute_batch("PRAGMA application_id = 0x5457444a; PRAGMA user_version = 3").unwrap();
+    let said = Spend::of_file(folder.path()).unwrap_err().to_string();
+    assert_eq!(said, "the journal was written by a newer version");
+    other.execute_batch("PRAGMA user_version = 2; DROP TABLE spend").unwrap();
+    let said = Spend::of_file(folder.path()).unwrap_err().to_string();
+    assert!(said.starts_with("the journal was written by a version that kept no book"), "{said}");
 }
