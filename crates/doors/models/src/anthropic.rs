@@ -221,7 +221,7 @@ impl MessageStream {
             usage.estimated = true;
         }
         let (finish, id, model) = (self.finish.clone(), self.id.clone(), self.model.clone());
-        Finding { usage, estimated_output, ignored, finish, id, model }
+        Finding { usage, estimated_output, ignored, finish, id, model, notes: Vec::new() }
     }
 }
 
@@ -303,6 +303,7 @@ pub(crate) fn check_whole(operation: Operation, body: &[u8]) -> Result<Finding, 
         finish: whole.stop_reason.map(known_reason),
         id: whole.id.map(Box::from),
         model: whole.model.map(Box::from),
+        notes: Vec::new(),
     })
 }
 

@@ -128,6 +128,10 @@ pub struct Ask {
     pub wants_usage: bool,
     /// The response that this one goes on from, as the caller named it.
     pub previous: Option<String>,
+    /// What a target has to be able to do for it.
+    pub demands: Demands,
+    /// Whom the caller speaks for: `user`, or `metadata.user_id`.
+    pub session: Option<String>,
     body: Bytes,
     /// Where the value of `model` stands in the body, its quotes included.
     model_at: Range<usize>,
@@ -135,6 +139,17 @@ pub struct Ask {
     stream_options_at: Option<Range<usize>>,
     /// Where the value of `previous_response_id` stands.
     previous_at: Option<Range<usize>>,
+}
+
+/// What a target has to be able to do for a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demands {
+    /// Take images.
+    pub images: bool,
+    /// Take tools.
+    pub tools: bool,
+    /// Take a JSON Schema for its answer.
+    pub json_schema: bool,
 }
 
 /// What is changed in a body on its way to a provider of the same wire format. Every other byte goes on as it came.
@@ -201,12 +216,20 @@ impl Ask {
             .get(Field::StreamOptions)
             .map(|raw| field::<StreamOptions>("stream_options", "an object", raw))
             .transpose()?;
+        let features = Features::of_request(&body);
+        let demands = Demands {
+            images: features.media > 0,
+            tools: envelope.get(Field::Tools).is_some_and(|tools| tools != "[]"),
+            json_schema: asks_for_schema(&envelope),
+        };
         Ok(Self {
             operation,
             model,
+            demands,
+            session: session(&envelope),
             stream: stream && !matches!(operation, Operation::Embeddings | Operation::CountTokens),
             repeatable: !has_effects,
-            features: Arc::new(Features::of_request(&body)),
+            features: Arc::new(features),
             expected_answer: largest_answer.unwrap_or(USUAL_ANSWER).min(LARGEST_EXPECTED_ANSWER),
             largest_answer,
             wants_usage: options.is_some_and(|options| options.include_usage == Some(true)),
@@ -340,6 +363,23 @@ fn provider_runs_tools(tools: Option<&str>) -> bool {
             .iter()
             .any(|callers| kind == *callers || kind.strip_prefix(callers).is_some_and(|rest| rest.starts_with('_'))),
     })
+}
+
+/// Whether the answer has to follow a JSON Schema.
+fn asks_for_schema(envelope: &Envelope<'_>) -> bool {
+    let fields = [Field::ResponseFormat, Field::Text, Field::OutputFormat, Field::OutputConfig];
+    fields.into_iter().filter_map(|field| envelope.get(field)).any(|value| value.contains("\"json_schema\""))
+}
+
+/// Whom the caller speaks for, if it says so in a field that is a text.
+fn session(envelope: &Envelope<'_>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        #[serde(default)]
+        user_id: Option<String>,
+    }
+    let user = envelope.get(Field::User).and_then(|raw| serde_json::from_str(raw).ok());
+    user.or_else(|| serde_json::from_str::<Metadata>(envelope.get(Field::Metadata)?).ok()?.user_id)
 }
 
 fn field<T: DeserializeOwned>(name: &'static str, wanted: &str, raw: &str) -> Result<T, Refusal> {

@@ -20,6 +20,7 @@ use crate::ask::{Ask, Changes, Operation};
 use crate::fit::{Fits, Form, Translated};
 use crate::lesson::Lesson;
 use crate::link::{Link, Optional};
+use crate::quality::{Judging, WatchBounds};
 use crate::seal::{IdSeal, Seal};
 use crate::stream::ModelStream;
 use crate::{anthropic, openai, responses};
@@ -68,6 +69,8 @@ pub(crate) struct ModelCall {
     /// Whether the tokens of each call have to be known, because the key has limits.
     pub(crate) counts_tokens: bool,
     pub(crate) seal: Arc<Seal>,
+    /// What its answers have to be like.
+    pub(crate) judging: Option<Judging>,
     /// The name of the caller's key.
     pub(crate) caller: Option<Arc<str>>,
     /// The target's own id of the previous response.
@@ -222,7 +225,11 @@ impl ModelCall {
             None if self.asks_usage(ask, place.leaf) => ModelStream::of_wire(own, self.event_limit).without_usage(),
             None => ModelStream::of_wire(own, self.event_limit),
         };
-        reader.teaching(Some(lesson))
+        let Some(judging) = &self.judging else { return reader.teaching(Some(lesson)) };
+        let wire = self.translation_at(place).map_or(own, |translated| translated.wire);
+        let bounds = WatchBounds { held: self.answer_limit, answer: self.event_limit };
+        let watch = judging.watch(ask, wire, bounds, self.estimate(ask, place.leaf));
+        reader.teaching(Some(lesson)).watched(watch)
     }
 }
 
@@ -347,7 +354,7 @@ impl Protocol for ModelCall {
     fn check_whole(&self, place: &Place, body: Bytes) -> Result<(Bytes, Finding), Fault> {
         let What::Ask(ask) = &self.what else { return Ok((body, Finding::default())) };
         let translated = self.translation_at(place);
-        let finding = match translated.map(|translated| translated.wire) {
+        let mut finding = match translated.map(|translated| translated.wire) {
             Some(Wire::Chat) => openai::check_whole(Operation::Chat, &body)?,
             Some(Wire::Messages) => anthropic::check_whole(Operation::Messages, &body)?,
             Some(Wire::Responses) => responses::check_whole(&body)?,
@@ -359,6 +366,10 @@ impl Protocol for ModelCall {
         };
         if ask.operation != Operation::CountTokens {
             self.lesson(ask, place.leaf).learn(finding.usage);
+        }
+        if let (Some(judging), Some(own)) = (&self.judging, ask.operation.wire()) {
+            let wire = translated.map_or(own, |translated| translated.wire);
+            judging.whole(ask, wire, &body, &mut finding, self.estimate(ask, place.leaf))?;
         }
         let body = match (translated, ask.operation.wire()) {
             (Some(translated), Some(own)) => translate_answer(translated.wire, own, &body, &self.context(ask))

@@ -9,18 +9,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
 use parking_lot::Mutex;
-use tradewind_access::Grant;
+use tokio::sync::Notify;
+use tradewind_access::{Grant, ModelBudget, ModelBudgetStatus, ModelBudgets};
 use tradewind_core::{Code, DecisionIds, Dialect, Fault, FaultKind, Moment, TargetId, Usage, Usd, parse_duration};
-use tradewind_dispatch::{Call, Ending, Open, Reply, Services, run};
+use tradewind_dispatch::{Call, Ending, Failure, Open, Reply, Services, run};
 use tradewind_door::{Body, Door, Refusal, Request, Response, Unread, discard, json_response, read_body};
 use tradewind_egress::{Egress, Roots};
-use tradewind_policy::Shared;
+use tradewind_policy::{RouteFacts, Shared};
+use tradewind_quality::{Gates, SchemaCache};
 use tradewind_runtime::{Caller, KeyRings, Live, Targets};
-use tradewind_telemetry::{Outcome, Preview, Record, Trace};
+use tradewind_telemetry::{Choice, Led, Outcome, Preview, Record, Trace};
 use tradewind_tokens::{Estimator, ModelTokens};
 
 use crate::ask::{Ask, Operation};
+use crate::cached::{AnswersKept, Found, Keeping, Patience, Tee, Told};
 use crate::call::{ModelCall, What};
+use crate::choosing::Understanding;
+use crate::embedding::Embedders;
 use crate::failure::{DROPPED, after_attempts, mark, nobody_eligible, over_limit, render};
 use crate::fit::{Fits, Wish};
 use crate::headers::passed_on;
@@ -28,11 +33,12 @@ use crate::link::LinkError;
 use crate::list::{dialect_of, list};
 use crate::model::Model;
 use crate::preview::{PreviewRequest, preview};
+use crate::quality::Judging;
 use crate::rules::Rules;
 use crate::seal::Seal;
 use crate::section::Models;
 use crate::snapshot::{Snapshot, Source, resource, short};
-use crate::targets::{TargetLoad, loads, targets};
+use crate::targets::{TargetLoad, budgets, loads, targets};
 
 /// What is served, for whoever asks for something else.
 const SERVED: &str = "POST /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /v1/messages, \
@@ -58,6 +64,10 @@ pub struct Needs {
     pub ids: DecisionIds,
     /// Counts tokens before there is an answer.
     pub estimator: Arc<Estimator>,
+    /// Compares questions.
+    pub embedders: Arc<Embedders>,
+    /// What the calls of models may cost.
+    pub budgets: Arc<ModelBudgets>,
     /// Seals the ids of responses.
     pub seal: Arc<Seal>,
 }
@@ -70,8 +80,12 @@ pub(crate) struct Inner {
     pub(crate) needs: Needs,
     pub(crate) snapshot: Live<Snapshot>,
     roots: Roots,
+    /// The schemas that answers are held against; kept over reloads.
+    schemas: Arc<SchemaCache>,
     /// What providers have told; kept over reloads.
     discovered: Mutex<Vec<TargetId>>,
+    /// Told after each reload: there may be texts that have no vectors yet.
+    reloaded: Notify,
 }
 
 impl ModelsDoor {
@@ -80,6 +94,7 @@ impl ModelsDoor {
     /// # Errors
     /// When a provider cannot be used: its file of certificates, its URL, a key that is not a header.
     pub fn new(shared: &Shared, models: &Models, policy: &str, needs: Needs, roots: Roots) -> Result<Self, LinkError> {
+        let schemas = Arc::new(SchemaCache::new());
         let source = Source {
             shared,
             models,
@@ -87,10 +102,19 @@ impl ModelsDoor {
             discovered: Vec::new(),
             needs: &needs,
             roots: &roots,
+            schemas: &schemas,
+            before: None,
             now: needs.services.clock.now(),
         };
         let snapshot = Live::new(Snapshot::new(source)?);
-        Ok(Self(Arc::new(Inner { needs, snapshot, roots, discovered: Mutex::default() })))
+        Ok(Self(Arc::new(Inner {
+            needs,
+            snapshot,
+            roots,
+            schemas,
+            discovered: Mutex::default(),
+            reloaded: Notify::new(),
+        })))
     }
 
     /// Puts another document in place. Calls in flight finish on the one that they started with.
@@ -101,10 +125,15 @@ impl ModelsDoor {
         let inner = &self.0;
         let discovered = inner.discovered.lock().clone();
         let now = inner.needs.services.clock.now();
-        let source = Source { shared, models, policy, discovered, needs: &inner.needs, roots: &inner.roots, now };
+        let Inner { needs, roots, schemas, .. } = &**inner;
+        let before = inner.snapshot.get();
+        let known = Some(&*before);
+        let source = Source { shared, models, policy, discovered, needs, roots, schemas, before: known, now };
         let next = Snapshot::new(source)?;
-        next.keep_selections(&inner.snapshot.get());
+        next.keep_selections(&before);
+        next.keep_vectors(&before);
         inner.snapshot.swap(next);
+        inner.reloaded.notify_one();
         Ok(())
     }
 
@@ -146,6 +175,17 @@ impl ModelsDoor {
         targets(&self.0.snapshot.get(), &services.health, services.clock.now())
     }
 
+    /// Told after each reload.
+    pub(crate) fn reloaded(&self) -> &Notify {
+        &self.0.reloaded
+    }
+
+    /// The budgets of models and what came of them so far.
+    #[must_use]
+    pub fn budgets(&self) -> Vec<ModelBudgetStatus> {
+        budgets(&self.0.snapshot.get(), self.0.needs.services.clock.wall())
+    }
+
     /// A way back to the door for those that the door itself holds, such as metrics: nothing once the door is gone.
     pub fn weak(&self) -> impl Fn() -> Option<Self> + Send + Sync + 'static {
         let inner = Arc::downgrade(&self.0);
@@ -157,6 +197,24 @@ impl ModelsDoor {
     pub fn target_loads(&self) -> Vec<TargetLoad> {
         let services = &self.0.needs.services;
         loads(&self.0.snapshot.get(), &services.health, services.clock.now())
+    }
+
+    /// What has become of the kept answers of each model that keeps any, in the order of the file.
+    #[must_use]
+    pub fn answers_kept(&self) -> Vec<AnswersKept> {
+        let snapshot = self.0.snapshot.get();
+        let models = snapshot.names.iter().filter_map(|name| snapshot.model(name.as_str()));
+        models.filter_map(|model| Some(model.extras.kept.as_ref()?.stats())).collect()
+    }
+
+    /// Forgets kept answers whose time is over. Call it about once a second.
+    pub fn sweep_answers(&self) {
+        let now = self.0.needs.services.clock.now();
+        for model in self.0.snapshot.get().models() {
+            if let Some(kept) = &model.extras.kept {
+                kept.sweep(now);
+            }
+        }
     }
 
     /// Takes outliers of each model out of the choice for a while. Call it about once a second.
@@ -218,16 +276,25 @@ impl Inner {
                     let reading = self.needs.services.clock.now();
                     let read = read_body(&incoming.head, body, incoming.snapshot.limits.body).await;
                     open.waited(self.needs.services.clock.now().since(reading));
-                    read.and_then(|body| self.prepare(&incoming, body, &mut open))
+                    match read.map(|body| self.prepare(&incoming, body, &mut open)) {
+                        Ok(Preparing::Done(prepared)) => prepared,
+                        Ok(Preparing::Waiting(preparing)) => preparing.await,
+                        Err(refusal) => Err(refusal),
+                    }
                 }
             };
             match prepared {
-                Ok(prepared) => self.drive(prepared, dialect, open, arrived).await,
+                Ok(prepared) if prepared.model.extras.kept.is_some() => {
+                    Box::pin(self.find_or_drive(prepared, dialect, open, arrived)).await
+                }
+                Ok(prepared) => self.drive(prepared, dialect, open, arrived, None).await,
                 Err(refusal) => {
                     let kind = match refusal.code {
-                        Code::NotAllowed | Code::RequestRate | Code::TokenRate | Code::BudgetSpent => {
-                            FaultKind::KeyLimit
-                        }
+                        Code::NotAllowed
+                        | Code::RequestRate
+                        | Code::TokenRate
+                        | Code::BudgetSpent
+                        | Code::ModelBudgetSpent => FaultKind::KeyLimit,
                         _ => FaultKind::Rejected,
                     };
                     let fault = Fault::new(kind, refusal.message.clone());
@@ -250,11 +317,36 @@ impl Inner {
         Open::new(record, services.clone(), incoming.arrived, caller, grant)
     }
 
-    /// Reads the request and decides.
-    fn prepare(&self, incoming: &Incoming, body: Bytes, open: &mut Open) -> Result<Prepared, Refusal> {
+    /// Reads the request and decides; at once, save for a question whose vector a provider has to be asked for.
+    fn prepare<'a>(&'a self, incoming: &'a Incoming, body: Bytes, open: &'a mut Open) -> Preparing<'a> {
+        let heard = match self.hear(incoming, body, open) {
+            Ok(heard) => heard,
+            Err(refusal) => return Preparing::Done(Err(refusal)),
+        };
+        let embedders = &self.needs.embedders;
+        let choosing = heard.model.extras.choosing.as_ref();
+        let remote =
+            choosing.zip(heard.question.as_deref()).and_then(|(choosing, text)| choosing.to_ask(text, embedders));
+        let Some(remote) = remote.cloned() else { return Preparing::Done(self.settle(incoming, heard, open)) };
+        Preparing::Waiting(Box::pin(async move {
+            let clock = &*self.needs.services.clock;
+            let began = clock.now();
+            let text = heard.question.as_deref().unwrap_or_default();
+            remote.learn(text, embedders, heard.patience, clock).await;
+            open.waited(clock.now().since(began));
+            self.settle(incoming, heard, open)
+        }))
+    }
+
+    /// Reads the request, and finds the model for it.
+    fn hear(&self, incoming: &Incoming, body: Bytes, open: &mut Open) -> Result<Heard, Refusal> {
         let Incoming { head, operation, dialect, snapshot, arrived } = incoming;
         let patience = patience(head)?;
         let grant = open.grant().clone();
+        let mut choice = Choice::default();
+        let mut budget = None;
+        let mut gates = None;
+        let mut led_from = None;
         let (what, model) = if *operation == Operation::Passthrough {
             let path = head.uri.path();
             open.edit().model = Arc::from(path.chars().take(NAME_KEPT).collect::<String>());
@@ -284,21 +376,50 @@ impl Inner {
                 None => Arc::from(ask.model.as_str()),
                 Some((end, _)) => Arc::from(&ask.model[..end]),
             };
-            let model = snapshot.resolve(&ask.model, &grant, &self.needs, *arrived)?;
+            let asked_for = snapshot.resolve(&ask.model, &grant, &self.needs, *arrived)?;
+            let model = self.routed(&ask, asked_for.clone(), snapshot, &grant, &mut choice);
+            record.resolved = Some(asked_for.name.shared());
+            budget = asked_for.extras.budget.clone();
+            led_from = (!Arc::ptr_eq(&asked_for, &model)).then(|| asked_for.clone());
+            // A rule may lead to a plain target: what the caller asked for still says what an answer has to be like.
+            if ask.operation.wire().is_some() {
+                gates = model.extras.gates.as_ref().or(asked_for.extras.gates.as_ref()).cloned();
+            }
             (What::Ask(Box::new(ask)), model)
         };
+        let question =
+            what.ask().zip(model.extras.choosing.as_ref()).and_then(|(ask, choosing)| choosing.question(ask));
+        Ok(Heard { what, model, led_from, budget, gates, choice, question, patience })
+    }
+
+    /// Decides who is asked, and holds back what that may cost.
+    fn settle(&self, incoming: &Incoming, heard: Heard, open: &mut Open) -> Result<Prepared, Refusal> {
+        let Incoming { head, operation, snapshot, arrived, .. } = incoming;
+        let Heard { what, model, led_from, budget, gates, mut choice, question, patience } = heard;
+        let grant = open.grant().clone();
         let ask = what.ask();
         let previous = ask.map_or(Ok(None), |ask| kept_by(ask, &self.needs.seal, &grant))?;
         let wish = Wish {
             ask,
-            strict: model.strict,
-            needs_price: grant.needs_price() && *operation != Operation::CountTokens,
+            strict: model.extras.strict,
+            needs_price: (grant.needs_price() || budget.is_some()) && *operation != Operation::CountTokens,
             kept_by: previous.as_ref().map(|(target, _)| target),
+            // A rule leads to another model, and not out of what the one that was asked for has to keep to.
+            require: [&model.extras, led_from.as_ref().map_or(&model.extras, |from| &from.extras)]
+                .map(|extras| extras.require.as_ref()),
         };
-        let fits = Fits::new(&wish, &model.lanes, &model.links, *arrived);
+        let fits = Fits::new(&wish, &model.known(), *arrived);
+        let question = question.as_deref();
+        let understanding = ask.and_then(|ask| self.understand(ask, question, &model, &head.headers, &mut choice));
         let record = open.edit();
-        record.resolved = Some(model.name.shared());
-        record.decision = model.decide(&fits, &self.needs.services.health, *arrived);
+        let resolved = || model.name.shared();
+        record.resolved.get_or_insert_with(resolved);
+        let asked = ask.zip(understanding.as_ref());
+        record.decision = model.decide(&fits, &self.needs.services.health, *arrived, asked);
+        if !choice.is_empty() {
+            record.choice = Some(Box::new(choice));
+        }
+        let counts_tokens = grant.counts_tokens() || budget.is_some();
         let call = ModelCall {
             what,
             headers: passed_on(&head.headers),
@@ -311,8 +432,9 @@ impl Inner {
             answer_limit: snapshot.limits.answer.answer,
             // Without spans of our own the caller's header goes on as it came.
             trace: open.look().trace.clone().filter(|_| self.needs.services.sampling.get().is_some()),
-            counts_tokens: grant.counts_tokens(),
+            counts_tokens,
             seal: self.needs.seal.clone(),
+            judging: gates.map(Judging::new),
             caller: grant.name().cloned(),
             previous: previous.map(|(_, id)| id),
             id: open.id(),
@@ -321,16 +443,56 @@ impl Inner {
             estimates: Default::default(),
             other_forms: AtomicU64::new(0),
         };
-        if grant.counts_tokens()
-            && let Some(ask) = call.what.ask()
-        {
-            self.reserve(ask, &call, &grant, open)?;
+        if counts_tokens && let Some(ask) = call.what.ask() {
+            self.reserve(ask, &call, &grant, budget.as_ref(), open)?;
         }
         Ok(Prepared { call: Arc::new(call), model, patience })
     }
 
+    /// The model that the rules of `model` lead to for this call, or itself.
+    pub(crate) fn routed(
+        &self,
+        ask: &Ask,
+        model: Arc<Model>,
+        snapshot: &Snapshot,
+        grant: &Grant,
+        choice: &mut Choice,
+    ) -> Arc<Model> {
+        let context = grant.context();
+        let key = grant.name().map(|name| &**name);
+        let facts = RouteFacts { context, key, model: &ask.model };
+        let routes = &model.extras.routes;
+        if !routes.is_empty() && !context.is_empty() {
+            choice.context = Some(context.clone());
+        }
+        let Some((number, to)) = routes.choose(&facts) else { return model };
+        choice.rule = Some(Led { number, to: to.clone() });
+        snapshot.routed(to).cloned().unwrap_or(model)
+    }
+
+    /// What is found out about `ask` and its `question`, where the model scores.
+    pub(crate) fn understand(
+        &self,
+        ask: &Ask,
+        question: Option<&str>,
+        model: &Model,
+        headers: &HeaderMap,
+        choice: &mut Choice,
+    ) -> Option<Understanding> {
+        let choosing = model.extras.choosing.as_ref()?;
+        let leaves = model.lanes.len();
+        Some(choosing.understand(question, ask, headers, &self.needs.embedders, leaves, choice))
+    }
+
     /// Holds back what the call may use at most, as far as that is known, from what the key may still use.
-    fn reserve(&self, ask: &Ask, call: &ModelCall, grant: &Grant, open: &mut Open) -> Result<(), Refusal> {
+    fn reserve(
+        &self,
+        ask: &Ask,
+        call: &ModelCall,
+        grant: &Grant,
+        budget: Option<&ModelBudget>,
+        open: &mut Open,
+    ) -> Result<(), Refusal> {
         if ask.operation == Operation::CountTokens {
             return Ok(());
         }
@@ -348,12 +510,39 @@ impl Inner {
             }
         }
         // On the day on which the call came in, as the spend book has it.
-        let reserved = grant.reserve(tokens, cost, self.needs.services.clock.now(), open.look().at);
+        let reserved = grant.reserve_at(budget, tokens, cost, self.needs.services.clock.now(), open.look().at);
         open.hold(reserved.map_err(|limit| over_limit(&limit))?);
         Ok(())
     }
 
-    async fn drive(&self, prepared: Prepared, dialect: Dialect, mut open: Open, arrived: Moment) -> Response {
+    /// Gives a kept answer, or has the call driven.
+    async fn find_or_drive(&self, prepared: Prepared, dialect: Dialect, open: Open, arrived: Moment) -> Response {
+        let Prepared { call, model, patience } = &prepared;
+        let Some(kept) = &model.extras.kept else { return self.drive(prepared, dialect, open, arrived, None).await };
+        let timeouts = &model.terms.timeouts;
+        let limit = patience.map_or(timeouts.total, |patience| patience.min(timeouts.total));
+        let by_caller = patience.is_some_and(|patience| patience < timeouts.total);
+        let patience = Patience { until: arrived + limit, by_caller, first_token: timeouts.first_token };
+        let Needs { services, embedders, .. } = &self.needs;
+        match kept.look(call, open, services, embedders, patience).await {
+            Found::Answer(response) => response,
+            Found::Ask(open, keeping) => self.drive(prepared, dialect, open, arrived, keeping).await,
+            Found::Over(open, fault) => {
+                let failure = Failure { fault, retry_after: None, budget_spent: false, open };
+                self.failed(call, model, dialect, failure).await
+            }
+        }
+    }
+
+    /// Has the call driven. What comes of it is kept with `keeping`.
+    async fn drive(
+        &self,
+        prepared: Prepared,
+        dialect: Dialect,
+        open: Open,
+        arrived: Moment,
+        keeping: Option<Box<Keeping>>,
+    ) -> Response {
         let Prepared { call, model, patience } = prepared;
         let id = open.id();
         let decision = &open.look().decision;
@@ -378,19 +567,30 @@ impl Inner {
         })
         .await;
         let (head, body, target) = match result {
-            Ok(Reply::Whole { head, body, target } | Reply::Refusal { head, body, target }) => {
+            Ok(Reply::Whole { head, body, target, finding }) => {
+                if let Some(keeping) = keeping {
+                    keeping.keep(&Told::new(&head, &target, &call), &body, &finding);
+                }
                 (head, Body::whole(body), target)
             }
-            Ok(Reply::Stream { head, relay, target }) => (head, Body::stream(relay), target),
-            Err(failure) => {
-                let attempts = &failure.open.look().attempts;
-                let mut refusal = after_attempts(&failure, model.name.as_str(), attempts.len());
-                if failure.fault.kind == FaultKind::NoSuchPath {
-                    refusal.field =
-                        attempts.last().and_then(|last| call.field_in_the_way(&last.target)).map(Into::into);
+            Ok(Reply::Refusal { head, body, target }) => {
+                // It is about this request, which others may have sent with other words beside it.
+                if let Some(keeping) = keeping {
+                    keeping.let_go();
                 }
-                open = failure.open;
-                return Box::pin(self.without_answer(&call, &model, dialect, open, refusal, failure.fault)).await;
+                (head, Body::whole(body), target)
+            }
+            Ok(Reply::Stream { head, relay, target }) => {
+                let body = match keeping {
+                    None => Body::stream(relay),
+                    Some(keeping) => Body::stream(Tee::new(relay, keeping, Told::new(&head, &target, &call))),
+                };
+                (head, body, target)
+            }
+            Err(failure) => {
+                // Whoever waits for this answer asks now, and does not wait for what is said here instead.
+                drop(keeping);
+                return Box::pin(self.failed(&call, &model, dialect, failure)).await;
             }
         };
         let mut response = Response::from_parts(head, body);
@@ -405,6 +605,16 @@ impl Inner {
             response.headers_mut().insert(DROPPED, value);
         }
         response
+    }
+
+    /// What a caller gets after a call that came to nothing.
+    async fn failed(&self, call: &ModelCall, model: &Model, dialect: Dialect, failure: Failure) -> Response {
+        let attempts = &failure.open.look().attempts;
+        let mut refusal = after_attempts(&failure, model.name.as_str(), attempts.len());
+        if failure.fault.kind == FaultKind::NoSuchPath {
+            refusal.field = attempts.last().and_then(|last| call.field_in_the_way(&last.target)).map(Into::into);
+        }
+        self.without_answer(call, model, dialect, failure.open, refusal, failure.fault).await
     }
 
     /// What a caller gets whom no target has answered: a count made here where counting was asked for, an answer by rule
@@ -503,6 +713,28 @@ async fn method_not_allowed(incoming: Incoming, body: Unread) -> Response {
     let mut response = render(incoming.dialect, &if was_read { refusal } else { refusal.closing() });
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
     response
+}
+
+/// A call that has been read.
+struct Heard {
+    what: What,
+    model: Arc<Model>,
+    /// The model that was asked for, when a rule led from it to another.
+    led_from: Option<Arc<Model>>,
+    /// What the calls of the model that was asked for may cost.
+    budget: Option<ModelBudget>,
+    gates: Option<Arc<Gates>>,
+    choice: Choice,
+    /// The text that is compared, where the model scores.
+    question: Option<String>,
+    patience: Option<Duration>,
+}
+
+/// A call on its way to a decision.
+enum Preparing<'a> {
+    Done(Result<Prepared, Refusal>),
+    /// Boxed, since it is rare and every call would be the larger for it.
+    Waiting(Pin<Box<dyn Future<Output = Result<Prepared, Refusal>> + Send + 'a>>),
 }
 
 /// A call that has been decided.

@@ -32,10 +32,16 @@ pub(crate) enum Field {
     WebSearchOptions,
     Background,
     Conversation,
+    User,
+    Metadata,
+    ResponseFormat,
+    Text,
+    OutputFormat,
+    OutputConfig,
 }
 
 /// Their names, in the order of [`Field`].
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 23] = [
     "model",
     "stream",
     "max_tokens",
@@ -53,6 +59,12 @@ const NAMES: [&str; 17] = [
     "web_search_options",
     "background",
     "conversation",
+    "user",
+    "metadata",
+    "response_format",
+    "text",
+    "output_format",
+    "output_config",
 ];
 /// The first of them decide who answers and what it may cost: they have one spelling.
 const ONE_SPELLING: usize = 9;

@@ -8,9 +8,11 @@ use smallvec::SmallVec;
 use tradewind_core::{Code, Dialect, Moment, TargetId};
 use tradewind_dialects::{RequestOptions, TranslatedRequest, Wire, translate_request};
 use tradewind_dispatch::Lane;
+use tradewind_tokens::ModelTokens;
 
 use crate::ask::{Ask, Operation};
 use crate::link::{Link, Optional};
+use crate::section::{Abilities, Require};
 
 /// What a call asks of its target.
 #[derive(Clone, Copy)]
@@ -23,6 +25,18 @@ pub(crate) struct Wish<'a> {
     pub(crate) needs_price: bool,
     /// The target that keeps the previous response.
     pub(crate) kept_by: Option<&'a TargetId>,
+    /// What a target has to have: for the model that was asked for, and for the one that a rule of it led to.
+    pub(crate) require: [Option<&'a Require>; 2],
+}
+
+/// What is known about the targets of a model beside how they are reached, by leaf.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) lanes: &'a [Lane],
+    pub(crate) links: &'a [Arc<Link>],
+    pub(crate) counters: &'a [Arc<ModelTokens>],
+    /// What each can do; empty when nothing is said about any.
+    pub(crate) abilities: &'a [Abilities],
 }
 
 /// How a target is asked.
@@ -63,8 +77,11 @@ pub(crate) struct Fits(Vec<Result<Form, Unfit>>);
 
 impl Fits {
     /// Works out how the targets can be asked for `wish`.
-    pub(crate) fn new(wish: &Wish<'_>, lanes: &[Lane], links: &[Arc<Link>], now: Moment) -> Self {
+    pub(crate) fn new(wish: &Wish<'_>, known: &Known<'_>, now: Moment) -> Self {
+        let Known { lanes, links, .. } = known;
         let plain = !wish.needs_price
+            && known.abilities.is_empty()
+            && wish.require == [None, None]
             && wish.ask.is_some_and(|ask| {
                 ask.operation != Operation::Responses
                     && links.iter().all(|link| link.dialect == ask.operation.dialect())
@@ -73,7 +90,8 @@ impl Fits {
             return Self::default();
         }
         let mut translations = Translations::default();
-        let fit = lanes.iter().zip(links).map(|(lane, link)| {
+        let fit = lanes.iter().zip(*links).enumerate().map(|(leaf, (lane, link))| {
+            lacks(wish, known, leaf)?;
             if wish.needs_price && lane.price.is_none() {
                 return Err(Unfit::new(Code::NotAllowed, "has no price, and the key has a budget in money"));
             }
@@ -114,6 +132,49 @@ impl Fits {
         };
         reasons().min_by_key(|unfit| weight(unfit))
     }
+}
+
+/// What target `leaf` lacks for `wish`, by what the document says of it. These come before all else: they cost nothing.
+fn lacks(wish: &Wish<'_>, known: &Known<'_>, leaf: usize) -> Result<(), Unfit> {
+    let lacking = |why: String| Err(Unfit::new(Code::Inexpressible, why));
+    let none = Abilities::default();
+    let can = known.abilities.get(leaf).unwrap_or(&none);
+    for require in wish.require.into_iter().flatten() {
+        if !require.region.is_empty() {
+            let here = can.region.as_deref().unwrap_or("unknown");
+            if !require.region.iter().any(|region| region.eq_ignore_ascii_case(here)) {
+                return lacking(format!("its region is {here}, and has to be {}", require.region.join(" or ")));
+            }
+        }
+        if let Some(ceiling) = &require.price_at_most {
+            let Some(price) = known.lanes[leaf].price else {
+                return lacking("has no price, and `price-at-most` asks for one".to_owned());
+            };
+            for (what, most, is) in [("input", ceiling.input, price.input), ("output", ceiling.output, price.output)] {
+                if let Some(most) = most.filter(|most| is > most.0) {
+                    return lacking(format!("its price for {what} is {is}, and may be {} at most", most.0));
+                }
+            }
+        }
+    }
+    let Some(ask) = wish.ask else { return Ok(()) };
+    for (is_asked, can, what) in [
+        (ask.demands.images, can.images, "images"),
+        (ask.demands.tools, can.tools, "tools"),
+        (ask.demands.json_schema, can.json_schema, "a JSON Schema for the answer"),
+    ] {
+        if is_asked && can == Some(false) {
+            return lacking(format!("takes no {}", what.trim_start_matches("a ")));
+        }
+    }
+    if let Some(context) = can.context {
+        let question = known.counters[leaf].estimate(&ask.features).tokens;
+        let together = question.saturating_add(ask.largest_answer.unwrap_or(0));
+        if together > u64::from(context) {
+            return lacking(format!("its context has {context} tokens, and the call about {together} (estimated)"));
+        }
+    }
+    Ok(())
 }
 
 impl Unfit {

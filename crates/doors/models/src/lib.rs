@@ -7,9 +7,12 @@
 
 mod anthropic;
 mod ask;
+mod cached;
 mod call;
+mod choosing;
 mod discover;
 mod door;
+mod embedding;
 mod envelope;
 mod failure;
 mod fit;
@@ -22,7 +25,10 @@ mod loose;
 mod meaning;
 mod model;
 mod openai;
+mod passages;
 mod preview;
+mod quality;
+mod remote;
 mod responses;
 mod rules;
 mod seal;
@@ -34,14 +40,17 @@ mod targets;
 mod tools;
 
 pub use ask::{Ask, Operation};
+pub use cached::AnswersKept;
 pub use discover::{Discovered, discover, probe};
 pub use door::{ModelsDoor, Needs};
+pub use embedding::{Embedders, LoadEncoder};
 pub use link::LinkError;
 pub use preview::PreviewRequest;
 pub use seal::Seal;
 pub use section::{
-    BUILT_IN_RESPONDER, Hedge, HedgeAfter, LastResort, MODELS_SECTION, ModelEntry, Models, RESPONDERS_SECTION,
-    Reference, Responder, ResponderRule, Retry, Strategy, Target, TargetPrice, TargetSettings, Timeouts,
+    Abilities, Affinity, BUILT_IN_RESPONDER, EMBEDDERS_SECTION, EmbedderEntry, EmbedderKind, Hedge, HedgeAfter,
+    LEXICAL, LastResort, MODELS_SECTION, ModelEntry, Models, PriceCeiling, RESPONDERS_SECTION, Reference, Require,
+    Responder, ResponderRule, Retry, ScoreMode, ScoreSettings, Strategy, Target, TargetPrice, TargetSettings, Timeouts,
 };
 pub use snapshot::{Limits, Snapshot};
 pub use stream::ModelStream;

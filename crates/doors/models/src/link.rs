@@ -52,6 +52,12 @@ pub enum LinkError {
     /// A key or header that cannot stand in a header.
     #[error("provider `{0}`: {1} cannot be sent as an HTTP header: it holds a line break or another control character")]
     Header(String, String),
+    /// An embedder that cannot be used.
+    #[error("embedder `{0}`: {1}")]
+    Embedder(String, String),
+    /// What is said about the targets of a model.
+    #[error("model `{0}`: {1}")]
+    Chooser(String, String),
 }
 
 impl Link {

@@ -5,17 +5,44 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use tradewind_core::{ModelName, Moment};
+use tradewind_access::ModelBudget;
+use tradewind_core::{ModelName, Moment, Usage, Usd};
 use tradewind_decide::{
-    Decision, Facts, Group, HealthSettings, HealthView, Member, MemberKind, RetryBudget, Strategy, decide, outliers,
+    Decision, Facts, Group, HealthSettings, HealthView, Member, MemberKind, RetryBudget, ScoreFacts, Strategy, decide,
+    decide_call, outliers,
 };
 use tradewind_dispatch::{AnswerLimits, Hedge, HedgeAfter, Lane, Retry, Terms, Timeouts};
+use tradewind_policy::Routes;
+use tradewind_quality::Gates;
 use tradewind_tokens::{Estimator, ModelTokens};
 
-use crate::fit::Fits;
+use crate::ask::Ask;
+use crate::cached::KeptAnswers;
+use crate::choosing::{Choosing, Understanding};
+use crate::fit::{Fits, Known};
 use crate::link::Link;
 use crate::rules::Rules;
-use crate::section::{self, ModelEntry};
+use crate::section::{self, Abilities, ModelEntry, Require};
+
+/// What not every model has.
+#[derive(Default)]
+pub(crate) struct Extras {
+    /// Whether hints have to be expressed.
+    pub(crate) strict: bool,
+    /// What each target can do, by leaf; empty when nothing is said about any.
+    pub(crate) abilities: Vec<Abilities>,
+    pub(crate) require: Option<Require>,
+    /// Rules that lead to another model.
+    pub(crate) routes: Routes,
+    /// What its calls may cost altogether.
+    pub(crate) budget: Option<ModelBudget>,
+    /// What `score` knows of the members.
+    pub(crate) choosing: Option<Arc<Choosing>>,
+    /// What an answer has to be like.
+    pub(crate) gates: Option<Arc<Gates>>,
+    /// Which answers are kept.
+    pub(crate) kept: Option<Arc<KeptAnswers>>,
+}
 
 /// A model that can be called.
 pub(crate) struct Model {
@@ -27,8 +54,7 @@ pub(crate) struct Model {
     pub(crate) links: Arc<[Arc<Link>]>,
     /// The token counter of each target, by `leaf`.
     pub(crate) counters: Arc<[Arc<ModelTokens>]>,
-    /// Whether hints have to be expressed.
-    pub(crate) strict: bool,
+    pub(crate) extras: Extras,
     pub(crate) terms: Arc<Terms>,
     pub(crate) last_resort: Option<Arc<Rules>>,
     /// The member that a `select` group uses; a reload keeps it by name.
@@ -47,7 +73,7 @@ impl Model {
         let counters = lanes.iter().map(|lane| estimator.model(lane.target.id().model())).collect();
         Self {
             counters,
-            strict: false,
+            extras: Extras::default(),
             name: group.name.clone(),
             group,
             lanes: lanes.into(),
@@ -95,14 +121,26 @@ impl Model {
         }
     }
 
-    /// The same model, with hints that have to be expressed.
-    pub(crate) fn strict(mut self, strict: bool) -> Self {
-        self.strict = strict;
+    /// The same model, with what not every model has.
+    pub(crate) fn with(mut self, extras: Extras) -> Self {
+        self.extras = extras;
         self
     }
 
-    /// Who may answer, in which order, and why.
-    pub(crate) fn decide(&self, fits: &Fits, health: &HealthSettings, now: Moment) -> Decision {
+    /// What is known about its targets.
+    pub(crate) fn known(&self) -> Known<'_> {
+        let Self { lanes, links, counters, extras, .. } = self;
+        Known { lanes, links, counters, abilities: &extras.abilities }
+    }
+
+    /// Who may answer, in which order, and why. `asked` is what is known of the call, where the group scores.
+    pub(crate) fn decide(
+        &self,
+        fits: &Fits,
+        health: &HealthSettings,
+        now: Moment,
+        asked: Option<(&Ask, &Understanding)>,
+    ) -> Decision {
         let facts: SmallVec<[Facts<'_>; 4]> = self
             .lanes
             .iter()
@@ -115,13 +153,34 @@ impl Model {
                 tokens_in_flight: lane.target.tokens_in_flight(),
                 saturated: lane.target.is_saturated(),
                 keys: lane.keys.view(lane.target.id(), now),
+                score: asked.map_or_else(ScoreFacts::default, |(ask, known)| ScoreFacts {
+                    meaning: known.meaning(leaf),
+                    price: self.expected_price(leaf, ask),
+                    prior: lane.target.prior(now),
+                    quota: lane.target.quota(now),
+                }),
             })
             .collect();
-        RANDOM.with_borrow_mut(|random| {
-            decide(&self.group, &facts, Some(self.selected.load(Ordering::Relaxed)), now, random)
+        let selected = |group: &Group| std::ptr::eq(group, &self.group).then(|| self.selected.load(Ordering::Relaxed));
+        RANDOM.with_borrow_mut(|random| match asked {
+            None => decide(&self.group, &facts, Some(self.selected.load(Ordering::Relaxed)), now, random),
+            Some((_, known)) => known.facts(&selected, |call| decide_call(&self.group, &facts, call, now, random)),
         })
     }
+
+    /// What `ask` is expected to cost at target `leaf`.
+    fn expected_price(&self, leaf: usize, ask: &Ask) -> Option<Usd> {
+        let price = self.lanes[leaf].price?;
+        // Tokenizers differ by less than prices do; over many targets the first one's count is good enough.
+        let counter = if self.lanes.len() <= COUNTED_EACH { leaf } else { 0 };
+        let input = self.counters[counter].estimate(&ask.features).tokens;
+        let usage = Usage { input, output: ask.expected_answer, estimated: true, ..Usage::default() };
+        Some(price.cost(&usage))
+    }
 }
+
+/// Of more targets than this the tokens are estimated once and not for each.
+const COUNTED_EACH: usize = 4;
 
 thread_local! {
     static RANDOM: std::cell::RefCell<fastrand::Rng> = std::cell::RefCell::new(fastrand::Rng::new());

@@ -247,6 +247,7 @@ impl ChatStream {
             finish: self.finish.clone(),
             id: self.id.clone(),
             model: self.model.clone(),
+            notes: Vec::new(),
         }
     }
 }

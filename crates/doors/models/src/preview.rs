@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tradewind_access::Grant;
 use tradewind_core::{Code, Dialect};
 use tradewind_door::Refusal;
-use tradewind_telemetry::Preview;
+use tradewind_telemetry::{Choice, Preview};
 
 use crate::ask::{Ask, Operation};
 use crate::door::{Inner, kept_by};
@@ -38,16 +39,23 @@ pub(crate) fn preview(inner: &Inner, asked: &PreviewRequest, grant: &Grant) -> R
     let ask = Ask::read(operation, Bytes::copy_from_slice(asked.request.get().as_bytes()))?;
     let now = inner.needs.services.clock.now();
     let snapshot = inner.snapshot.get();
-    let model = snapshot.resolve(&ask.model, grant, &inner.needs, now)?;
+    let asked_for = snapshot.resolve(&ask.model, grant, &inner.needs, now)?;
+    let needs_price = grant.needs_price() || asked_for.extras.budget.is_some();
+    let mut choice = Choice::default();
+    let model = inner.routed(&ask, asked_for.clone(), &snapshot, grant, &mut choice);
     let previous = kept_by(&ask, &inner.needs.seal, grant)?;
     let wish = Wish {
         ask: Some(&ask),
-        strict: model.strict,
-        needs_price: grant.needs_price() && operation != Operation::CountTokens,
+        strict: model.extras.strict,
+        needs_price: needs_price && operation != Operation::CountTokens,
         kept_by: previous.as_ref().map(|(target, _)| target),
+        require: [&model.extras, &asked_for.extras].map(|extras| extras.require.as_ref()),
     };
-    let fits = Fits::new(&wish, &model.lanes, &model.links, now);
-    let decision = model.decide(&fits, &inner.needs.services.health, now);
+    let fits = Fits::new(&wish, &model.known(), now);
+    let question = model.extras.choosing.as_ref().and_then(|choosing| choosing.question(&ask));
+    let understanding = inner.understand(&ask, question.as_deref(), &model, &headers(asked), &mut choice);
+    let decision =
+        model.decide(&fits, &inner.needs.services.health, now, understanding.as_ref().map(|known| (&ask, known)));
     let last_resort = model.last_resort.as_ref().filter(|_| Rules::answers(operation));
     let chosen = decision.eligible().first().map(|first| first.target.clone());
     Ok(Preview {
@@ -58,10 +66,20 @@ pub(crate) fn preview(inner: &Inner, asked: &PreviewRequest, grant: &Grant) -> R
         stream: ask.stream,
         model: Arc::from(ask.model.as_str()),
         chosen: chosen.or_else(|| last_resort.map(|rules| rules.target())),
+        choice: (!choice.is_empty()).then(|| Box::new(choice)),
         decision,
         network: None,
         policy: snapshot.policy.clone(),
     })
+}
+
+/// The headers of the call that would be made; what cannot be a header is left out.
+fn headers(asked: &PreviewRequest) -> HeaderMap {
+    let pairs = asked
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)));
+    pairs.collect()
 }
 
 /// The operation, by the path if it is given, else by what the body holds.

@@ -1,4 +1,13 @@
 //! The responder that is always there: answers by rule, without a model, and says so.
+//!
+//! Rules look at the caller's last message, at most its first 64 KiB. The first that fits answers, with what its text
+//! takes from the call (`rules/template.rs`). An answer is marked by its target, `rules/NAME`, and by its model,
+//! `tradewind/NAME`: it never pretends to be a model's.
+
+mod rule;
+mod template;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -11,6 +20,10 @@ use crate::ask::{Ask, Operation};
 use crate::loose::estimated_tokens;
 use crate::section::{BUILT_IN_RESPONDER, Responder};
 
+pub(crate) use self::rule::{BadRule, MOST_RULES};
+use self::rule::{Fit, Rule};
+use self::template::{Facts, Template};
+
 /// What the built-in responder says. It never pretends to be a model.
 const BUILT_IN_ANSWER: &str = "This answer comes from Tradewind's built-in rules, not from a model: no model provider \
 could answer this call. Set OPENAI_API_KEY or ANTHROPIC_API_KEY, or start a local model server (Ollama, llama.cpp, \
@@ -20,22 +33,44 @@ vLLM or LM Studio on its usual port), or describe your providers in tradewind.ya
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     name: String,
-    rules: Vec<(Vec<String>, String)>,
-    otherwise: String,
+    rules: Vec<Rule>,
+    otherwise: Template,
 }
+
+/// The most of a question that is looked at, in bytes.
+const LONGEST_QUESTION: usize = 64 * 1024;
 
 impl Rules {
     pub(crate) fn built_in() -> Self {
-        let otherwise = BUILT_IN_ANSWER.to_owned();
+        let otherwise = Template::plain(BUILT_IN_ANSWER);
         Self { name: BUILT_IN_RESPONDER.to_owned(), rules: Vec::new(), otherwise }
     }
 
+    /// The responder of the document, which has been checked: what cannot be used has been refused by [`Self::flaws`].
     pub(crate) fn of(responder: &Responder) -> Self {
-        let rules = responder
-            .rules
-            .iter()
-            .map(|rule| (rule.contains.iter().map(|words| words.to_lowercase()).collect(), rule.answer.clone()));
-        Self { name: responder.name.value.clone(), rules: rules.collect(), otherwise: responder.otherwise.clone() }
+        let rules = responder.rules.iter().filter_map(|rule| Rule::of(rule).ok()).collect();
+        let otherwise = Template::read(&responder.otherwise, &[]);
+        let otherwise = otherwise.unwrap_or_else(|_| Template::plain(&responder.otherwise));
+        Self { name: responder.name.value.clone(), rules, otherwise }
+    }
+
+    /// What is wrong with the rules of `responder`, with paths below it.
+    pub(crate) fn flaws(responder: &Responder) -> Vec<BadRule> {
+        let mut flaws = Vec::new();
+        if responder.rules.len() > MOST_RULES {
+            let message = format!("a responder has at most {MOST_RULES} rules");
+            flaws.push(BadRule { path: "rules".to_owned(), message, hint: "the first that fits answers".into() });
+            return flaws;
+        }
+        for (index, rule) in responder.rules.iter().enumerate() {
+            if let Err(flaw) = Rule::of(rule) {
+                flaws.push(BadRule { path: format!("rules[{index}].{}", flaw.path), ..flaw });
+            }
+        }
+        if let Err(error) = Template::read(&responder.otherwise, &[]) {
+            flaws.push(rule::bad_answer("otherwise", &error));
+        }
+        flaws
     }
 
     /// Whether it can answer `operation` at all: it makes texts, no vectors and no counts.
@@ -48,15 +83,23 @@ impl Rules {
         TargetId::new(&format!("rules/{}", self.name))
     }
 
-    fn answer(&self, question: &str) -> &str {
-        let question = question.to_lowercase();
-        let fits = |words: &Vec<String>| words.iter().any(|words| question.contains(words.as_str()));
-        self.rules.iter().find(|(words, _)| fits(words)).map_or(&self.otherwise, |(_, answer)| answer)
+    fn answer(&self, facts: Facts<'_>) -> String {
+        let lower = facts.question.to_lowercase();
+        for rule in &self.rules {
+            match rule.fit(facts.question, &lower) {
+                Some(Fit::Words) => return rule.answer.fill(facts, None),
+                Some(Fit::Pattern(captures)) => return rule.answer.fill(facts, Some(&captures)),
+                None => {}
+            }
+        }
+        self.otherwise.fill(facts, None)
     }
 
     /// Answers `ask`, whose question has about `input` tokens, in its own wire format.
     pub(crate) fn respond(&self, ask: &Ask, input: u64, id: DecisionId, at: UnixMillis) -> Response {
-        let text = self.answer(&last_question(ask));
+        let question = last_question(ask);
+        let question = &question[..question.floor_char_boundary(LONGEST_QUESTION)];
+        let text = &self.answer(Facts { model: &ask.model, at, question });
         let model = format!("tradewind/{}", self.name);
         let answer = Answer { text, model: &model, id: id.to_string(), created: at.0 / 1000, input, ask };
         match (ask.operation, ask.stream) {

@@ -1,10 +1,12 @@
-//! The sections `models` and `responders` of the configuration: their types, and [`Models::decode`].
+//! The sections `models`, `responders` and `embedders` of the configuration: their types, and [`Models::decode`].
 //!
 //! What serde cannot say (names that refer to each other, numbers that belong together) is checked in `checks`. No
 //! group, breaker or timer is made here: this is what was written, checked to be whole.
 
 mod checks;
+mod choice;
 mod either;
+mod scoring;
 #[cfg(test)]
 mod tests;
 
@@ -12,10 +14,17 @@ use std::collections::HashMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tradewind_answers::CacheSettings;
 use tradewind_core::{ModelName, Price, TargetId};
-use tradewind_policy::{Amount, NotBuilt, Problems, Root, SectionInfo, Spanned, TimeSpan};
+use tradewind_policy::{
+    Amount, Budget, NotBuilt, Problems, PrometheusQuery, Root, RouteRule, SectionInfo, Spanned, TimeSpan,
+};
+use tradewind_quality::QualitySettings;
 
 pub use self::either::HedgeAfter;
+pub use self::scoring::{
+    Affinity, EmbedderEntry, EmbedderKind, LEXICAL, PriceCeiling, Require, ScoreMode, ScoreSettings,
+};
 
 /// The section `models`.
 pub const MODELS_SECTION: SectionInfo = SectionInfo {
@@ -26,12 +35,6 @@ pub const MODELS_SECTION: SectionInfo = SectionInfo {
     not_built: &[
         NotBuilt::key("network-policy", "choosing a target by network"),
         NotBuilt::key("via", "the way out of a target"),
-        NotBuilt::key("score", "choosing by meaning, load and cost"),
-        NotBuilt::key("good-at", "choosing a target by meaning"),
-        NotBuilt::key("budget", "budgets for each model"),
-        NotBuilt::key("gates", "quality gates"),
-        NotBuilt::key("quality", "quality gates"),
-        NotBuilt::value("strategy", "score", "choosing by meaning, load and cost"),
     ],
 };
 
@@ -40,6 +43,15 @@ pub const RESPONDERS_SECTION: SectionInfo = SectionInfo {
     key: "responders",
     about: "Answers by rule, for when no target can answer.",
     schema: |generator| generator.subschema_for::<Vec<Responder>>(),
+    governed: &["*"],
+    not_built: &[],
+};
+
+/// The section `embedders`.
+pub const EMBEDDERS_SECTION: SectionInfo = SectionInfo {
+    key: "embedders",
+    about: "What compares questions by their meaning, beside the built-in `lexical`.",
+    schema: |generator| generator.subschema_for::<Vec<EmbedderEntry>>(),
     governed: &["*"],
     not_built: &[],
 };
@@ -76,6 +88,24 @@ pub struct ModelEntry {
     /// protocol has no words for them is not asked. Otherwise they are left out and listed in `x-tradewind-dropped`.
     #[serde(default)]
     pub strict: bool,
+    /// `score`: what counts how much.
+    #[serde(default)]
+    pub score: Option<ScoreSettings>,
+    /// What a target has to have to be asked at all.
+    #[serde(default)]
+    pub require: Option<Require>,
+    /// Rules that lead a call to another model before anything else is decided; the first that fits.
+    #[serde(default)]
+    pub route: Vec<RouteRule>,
+    /// What an answer has to be like to be given; another target is asked when it is not.
+    #[serde(default)]
+    pub quality: Option<QualitySettings>,
+    /// Which answers are kept, and given again.
+    #[serde(default)]
+    pub cache: Option<CacheSettings>,
+    /// How much the calls that ask for this model may cost altogether.
+    #[serde(default)]
+    pub budget: Option<Budget>,
 }
 
 /// How a target is picked.
@@ -91,6 +121,8 @@ pub enum Strategy {
     Weighted,
     /// The one that is likely to give its first token soonest, by its latency, load and errors.
     LeastLatency,
+    /// The one with the best score for this question, made of meaning, load and cost.
+    Score,
 }
 
 /// One entry of `targets`.
@@ -117,6 +149,30 @@ pub struct Target {
     /// How many calls may wait for it beyond those; 100 when absent.
     #[serde(default)]
     pub max_queue: Option<u32>,
+    /// `score`: what it is good at, in words such as `writing and reviewing code`.
+    #[serde(default)]
+    pub good_at: Vec<String>,
+    /// `score`: questions that it should get.
+    #[serde(default)]
+    pub examples: Vec<String>,
+    /// How many tokens question and answer may have together; not checked when absent.
+    #[serde(default)]
+    pub context: Option<u32>,
+    /// Whether it takes images; left to it when absent.
+    #[serde(default)]
+    pub images: Option<bool>,
+    /// Whether it takes tools; left to it when absent.
+    #[serde(default)]
+    pub tools: Option<bool>,
+    /// Whether it takes a JSON Schema for its answer; left to it when absent.
+    #[serde(default)]
+    pub json_schema: Option<bool>,
+    /// Where it is, for `require`: any word, such as `eu`.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// What Prometheus knows of its load, as a slow correction of what is measured here.
+    #[serde(default)]
+    pub prometheus: Option<PrometheusQuery>,
 }
 
 const fn one() -> u32 {
@@ -229,7 +285,7 @@ pub struct Responder {
     /// The rules, of which the first that fits answers.
     #[serde(default)]
     pub rules: Vec<ResponderRule>,
-    /// The answer when no rule fits.
+    /// The answer when no rule fits; with `{{model}}`, `{{time}}` and `{{question}}` where they are wanted.
     pub otherwise: String,
 }
 
@@ -238,8 +294,15 @@ pub struct Responder {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ResponderRule {
     /// The rule fits when the caller's last message holds one of these words or phrases, in upper or lower case.
+    #[serde(default)]
     pub contains: Vec<String>,
-    /// The answer.
+    /// It fits, too, when one of these regular expressions does (those of the Rust crate regex), in upper or lower case
+    /// unless it begins with `(?-i)`.
+    #[serde(default)]
+    pub matches: Vec<String>,
+    /// The answer. `{{model}}` stands for the model as the caller named it, `{{time}}` for the present in UTC,
+    /// `{{question}}` for the message, `{{1}}` or `{{name}}` for what each of `matches` captures; of the last two at most
+    /// 500 characters. `\{{` stands for two braces.
     pub answer: String,
 }
 
@@ -253,7 +316,7 @@ pub enum Reference {
 }
 
 /// What is said about one target wherever it is used.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TargetSettings {
     /// What it charges, if that is known.
     pub price: Option<Price>,
@@ -263,11 +326,37 @@ pub struct TargetSettings {
     pub max_in_flight: u32,
     /// How many calls may wait for it beyond those.
     pub max_queue: u32,
+    /// What it can do, as far as that is said.
+    pub abilities: Abilities,
+    /// What Prometheus is asked about it.
+    pub prometheus: Option<String>,
+}
+
+/// What a target can do, as far as that is said. What is not said is left to the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// How many tokens question and answer may have together.
+    pub context: Option<u32>,
+    /// Whether it takes images.
+    pub images: Option<bool>,
+    /// Whether it takes tools.
+    pub tools: Option<bool>,
+    /// Whether it takes a JSON Schema for its answer.
+    pub json_schema: Option<bool>,
+    /// Where it is.
+    pub region: Option<String>,
 }
 
 impl Default for TargetSettings {
     fn default() -> Self {
-        Self { price: None, max_output: 4096, max_in_flight: 1000, max_queue: 100 }
+        Self {
+            price: None,
+            max_output: 4096,
+            max_in_flight: 1000,
+            max_queue: 100,
+            abilities: Abilities::default(),
+            prometheus: None,
+        }
     }
 }
 
@@ -278,6 +367,8 @@ pub struct Models {
     pub entries: Vec<ModelEntry>,
     /// The entries of `responders`.
     pub responders: Vec<Responder>,
+    /// The entries of `embedders`.
+    pub embedders: Vec<EmbedderEntry>,
     /// The place of each entry by its name.
     by_name: HashMap<String, usize>,
 }
@@ -288,11 +379,12 @@ impl Models {
     pub fn decode(root: &Root, problems: &mut Problems) -> Self {
         let entries: Vec<ModelEntry> = root.list("models", problems);
         let responders = root.list("responders", problems);
+        let embedders = root.list("embedders", problems);
         let mut by_name = HashMap::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
             by_name.entry(entry.name.as_str().to_owned()).or_insert(index);
         }
-        let models = Self { entries, responders, by_name };
+        let models = Self { entries, responders, embedders, by_name };
         checks::check(&models, root, problems);
         models
     }
@@ -323,6 +415,14 @@ impl Models {
             known.max_in_flight = target.max_in_flight.unwrap_or(known.max_in_flight);
             known.max_queue = target.max_queue.unwrap_or(known.max_queue);
             known.max_output = target.max_output.unwrap_or(known.max_output);
+            let abilities = &mut known.abilities;
+            abilities.context = target.context.or(abilities.context);
+            abilities.images = target.images.or(abilities.images);
+            abilities.tools = target.tools.or(abilities.tools);
+            abilities.json_schema = target.json_schema.or(abilities.json_schema);
+            abilities.region = target.region.clone().or_else(|| abilities.region.take());
+            let query = target.prometheus.as_ref().map(|prometheus| prometheus.query.clone());
+            known.prometheus = query.or_else(|| known.prometheus.take());
         }
         settings
     }

@@ -1,22 +1,35 @@
 //! What the door knows at one moment: all models and providers of one document, swapped whole.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use smallvec::SmallVec;
 use tradewind_access::Grant;
 use tradewind_core::{Code, Dialect, ModelName, Moment, TargetId, nearest};
-use tradewind_decide::{Group, Member, MemberKind, Strategy};
-use tradewind_dispatch::{AnswerLimits, Lane};
+use tradewind_decide::{Group, Member, MemberKind, Scoring, Strategy};
+use tradewind_dispatch::{AnswerLimits, Lane, Terms};
 use tradewind_door::{BodyLimits, Refusal};
 use tradewind_egress::Roots;
-use tradewind_policy::Shared;
+use tradewind_meaning::{Chooser, ChooserError, Described, Embedder as _, RemoteEmbedder, Vector};
+use tradewind_policy::{Routes, Shared};
+use tradewind_quality::{Gates, SchemaCache};
 
+use crate::cached::KeptAnswers;
+use crate::choosing::Choosing;
 use crate::door::Needs;
+use crate::embedding::Embedding;
 use crate::link::{Link, LinkError};
-use crate::model::{Model, terms};
+use crate::model::{Extras, Model, terms};
+use crate::remote::Remote;
 use crate::rules::Rules;
-use crate::section::{self, BUILT_IN_RESPONDER, Models, Reference, TargetSettings};
+use crate::section::{
+    self, Abilities, BUILT_IN_RESPONDER, EmbedderKind, LEXICAL, ModelEntry, Models, Reference, ScoreMode,
+    ScoreSettings, TargetSettings,
+};
 
 /// The bounds of the door's calls.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +49,8 @@ pub struct Snapshot {
     /// The names in the order of the file, for lists.
     pub(crate) names: Vec<ModelName>,
     links: Vec<Arc<Link>>,
+    /// The targets that rules of `route` name.
+    routed: HashMap<String, Arc<Model>>,
     settings: HashMap<TargetId, TargetSettings>,
     /// The upstream ids that each provider has told, and at which provider.
     discovered: Vec<TargetId>,
@@ -55,12 +70,16 @@ pub(crate) struct Source<'a> {
     pub(crate) discovered: Vec<TargetId>,
     pub(crate) needs: &'a Needs,
     pub(crate) roots: &'a Roots,
+    /// The schemas that answers were held against until now.
+    pub(crate) schemas: &'a Arc<SchemaCache>,
+    /// The document that was in place until now, whose kept answers may stay.
+    pub(crate) before: Option<&'a Snapshot>,
     pub(crate) now: Moment,
 }
 
 impl Snapshot {
     pub(crate) fn new(source: Source<'_>) -> Result<Self, LinkError> {
-        let Source { shared, models, policy, discovered, needs, roots, now } = source;
+        let Source { shared, models, policy, discovered, needs, roots, schemas, before, now } = source;
         let links: Vec<Arc<Link>> = shared
             .providers
             .iter()
@@ -86,6 +105,7 @@ impl Snapshot {
             models,
             needs,
             now,
+            remotes: RefCell::default(),
         };
         let mut built = HashMap::with_capacity(models.entries.len());
         for (index, entry) in models.entries.iter().enumerate() {
@@ -94,15 +114,48 @@ impl Snapshot {
             let last_resort = entry.last_resort.as_ref().and_then(|last| responders.get(last.rules.value.as_str()));
             let model = Model::new(
                 group,
-                leaves.lanes,
-                leaves.links,
+                std::mem::take(&mut leaves.lanes),
+                std::mem::take(&mut leaves.links),
                 &needs.estimator,
                 terms(Some(entry), limits.answer, now),
                 last_resort.cloned(),
             );
-            built.insert(entry.name.value.as_str().to_owned(), Arc::new(model.strict(entry.strict)));
+            let abilities: Vec<Abilities> = model
+                .lanes
+                .iter()
+                .map(|lane| {
+                    builder
+                        .settings
+                        .get(lane.target.id())
+                        .map_or_else(Abilities::default, |known| known.abilities.clone())
+                })
+                .collect();
+            let says_nothing = abilities.iter().all(|abilities| *abilities == Abilities::default());
+            let extras = Extras {
+                strict: entry.strict,
+                abilities: if says_nothing { Vec::new() } else { abilities },
+                require: entry.require.clone(),
+                routes: Routes::new(&entry.route),
+                budget: entry.budget.as_ref().map(|budget| needs.budgets.of(entry.name.as_str(), *budget)),
+                choosing: builder.choosing(entry, &leaves.numbers)?.map(Arc::new),
+                gates: entry
+                    .quality
+                    .as_ref()
+                    .filter(|settings| settings.is_on())
+                    .map(|settings| Arc::new(Gates::new(settings.clone(), schemas.clone()))),
+                kept: builder.kept(entry, &model, before)?.map(Arc::new),
+            };
+            built.insert(entry.name.value.as_str().to_owned(), Arc::new(model.with(extras)));
         }
         let settings = std::mem::take(&mut builder.settings);
+        let mut routed = HashMap::new();
+        for rule in models.entries.iter().flat_map(|entry| &entry.route) {
+            let Some(Reference::Target(target)) = models.resolve(&rule.reference) else { continue };
+            let Some(link) = links.iter().find(|link| link.name.as_str() == target.provider()) else { continue };
+            let known = settings.get(&target).cloned().unwrap_or_default();
+            let terms = terms(None, limits.answer, now);
+            routed.insert(rule.reference.value.clone(), Arc::new(direct(&target, link, &known, terms, needs, now)));
+        }
         let any = links.is_empty().then(|| {
             let group = Group::new(ModelName::new("any"), Strategy::Fallback, Vec::new());
             let terms = terms(None, limits.answer, now);
@@ -114,6 +167,7 @@ impl Snapshot {
             models: built,
             names: models.entries.iter().map(|entry| entry.name.value.clone()).collect(),
             links,
+            routed,
             settings,
             any,
             limits,
@@ -167,6 +221,11 @@ impl Snapshot {
         }
     }
 
+    /// The model that a rule of `route` names.
+    pub(crate) fn routed(&self, name: &str) -> Option<&Arc<Model>> {
+        self.models.get(name).or_else(|| self.routed.get(name))
+    }
+
     fn unknown(&self, name: &str, grant: &Grant) -> Refusal {
         let names = self.names.iter().map(ModelName::as_str).filter(|name| grant.allows(&resource(name)));
         let upstream = self.discovered.iter().filter(|target| grant.allows(&resource(target.as_str())));
@@ -180,11 +239,8 @@ impl Snapshot {
 
     /// One target, asked for by its own name.
     fn direct(&self, target: &TargetId, link: &Arc<Link>, needs: &Needs, now: Moment) -> Model {
-        let settings = self.settings.get(target).copied().unwrap_or_default();
-        let lane = lane(target, link, &settings, needs, now);
-        let group = Group::new(ModelName::new(target.as_str()), Strategy::Fallback, vec![Member::target(0)]);
-        let terms = terms(None, self.limits.answer, now);
-        Model::new(group, vec![lane], vec![link.clone()], &needs.estimator, terms, None)
+        let settings = self.settings.get(target).cloned().unwrap_or_default();
+        direct(target, link, &settings, terms(None, self.limits.answer, now), needs, now)
     }
 
     /// All providers that take paths which the gateway does not know, in the order of the file.
@@ -230,6 +286,16 @@ impl Snapshot {
         }
     }
 
+    /// Takes over the vectors that remote embedders have given in the snapshot before.
+    pub(crate) fn keep_vectors(&self, before: &Self) {
+        for (name, model) in &self.models {
+            let known = before.models.get(name).and_then(|known| known.extras.choosing.as_ref());
+            if let (Some(choosing), Some(known)) = (&model.extras.choosing, known) {
+                choosing.keep_vectors(known);
+            }
+        }
+    }
+
     /// What `grant` may ask for: the names of the file first, then what providers have told.
     pub(crate) fn listed(&self, grant: &Grant) -> Vec<String> {
         let names = self.names.iter().map(ModelName::as_str);
@@ -240,6 +306,23 @@ impl Snapshot {
     pub(crate) fn discovered(&self) -> &[TargetId] {
         &self.discovered
     }
+}
+
+/// A model of one target.
+fn direct(
+    target: &TargetId,
+    link: &Arc<Link>,
+    settings: &TargetSettings,
+    terms: Terms,
+    needs: &Needs,
+    now: Moment,
+) -> Model {
+    let lane = lane(target, link, settings, needs, now);
+    let group = Group::new(ModelName::new(target.as_str()), Strategy::Fallback, vec![Member::target(0)]);
+    let abilities =
+        if settings.abilities == Abilities::default() { Vec::new() } else { vec![settings.abilities.clone()] };
+    let model = Model::new(group, vec![lane], vec![link.clone()], &needs.estimator, terms, None);
+    model.with(Extras { abilities, ..Extras::default() })
 }
 
 fn not_allowed(name: &str, grant: &Grant) -> Refusal {
@@ -274,6 +357,24 @@ fn lane(target: &TargetId, link: &Link, settings: &TargetSettings, needs: &Needs
     }
 }
 
+/// How the group of `entry` scores. The document has been checked, so that the usual weights are never taken for others.
+fn scoring(entry: &ModelEntry) -> Scoring {
+    let usual = ScoreSettings::default();
+    let score = entry.score.as_ref().unwrap_or(&usual);
+    let made = Scoring::new(score.meaning.0, score.load.0, score.cost.0).and_then(|scoring| match score.mode {
+        ScoreMode::Best => Ok(scoring),
+        ScoreMode::Softmax => scoring.softmax(score.temperature.0),
+    });
+    let scoring = made
+        .or_else(|_| Scoring::new(usual.meaning.0, usual.load.0, usual.cost.0))
+        .expect("the usual weights are weights");
+    let default = score
+        .default
+        .as_ref()
+        .and_then(|default| entry.targets.iter().position(|target| target.reference.value == default.value));
+    default.map_or(scoring, |member| scoring.with_default(member))
+}
+
 /// The leaves of one model, each target once.
 #[derive(Default)]
 struct Leaves {
@@ -288,6 +389,8 @@ struct Builder<'a> {
     models: &'a Models,
     needs: &'a Needs,
     now: Moment,
+    /// Remote embedders by their name.
+    remotes: RefCell<HashMap<String, Arc<Remote>>>,
 }
 
 impl Builder<'_> {
@@ -313,8 +416,122 @@ impl Builder<'_> {
             section::Strategy::Fallback => Strategy::Fallback,
             section::Strategy::Weighted => Strategy::Weighted,
             section::Strategy::LeastLatency => Strategy::LeastLatency,
+            section::Strategy::Score => Strategy::Score,
         };
-        Group::new(entry.name.value.clone(), strategy, members)
+        let group = Group::new(entry.name.value.clone(), strategy, members);
+        if strategy == Strategy::Score { group.scoring(scoring(entry)) } else { group }
+    }
+
+    /// What `score` knows of the members of `entry`; nothing with another strategy. `numbers` are the leaves of all its
+    /// targets.
+    fn choosing(&self, entry: &ModelEntry, numbers: &HashMap<TargetId, usize>) -> Result<Option<Choosing>, LinkError> {
+        if entry.strategy != section::Strategy::Score {
+            return Ok(None);
+        }
+        let usual = ScoreSettings::default();
+        let score = entry.score.as_ref().unwrap_or(&usual);
+        let name = score.embedder.as_ref().map_or(LEXICAL, |name| name.value.as_str());
+        let embedding = self.embedding(name)?;
+        let described: Vec<Described> = entry
+            .targets
+            .iter()
+            .map(|target| Described::from_texts(target.good_at.clone(), target.examples.clone()))
+            .collect();
+        let chooser = match &embedding {
+            // Through the cache: a reload, or what a provider tells about its models, does not embed all of it again.
+            Embedding::Local(encoder) => {
+                let embed = |text: &String| {
+                    let embed = || Ok::<_, Infallible>(encoder.embed(text));
+                    let vector = self.needs.embedders.cache.get_or(name, text, embed);
+                    vector.map_or_else(|never| match never {}, |vector| (*vector).clone())
+                };
+                let vectors: Vec<Vec<Vector>> =
+                    described.iter().map(|described| described.passages().iter().map(embed).collect()).collect();
+                Chooser::with_vectors(&described, &vectors)
+            }
+            Embedding::Lexical | Embedding::Remote(_) => Chooser::lexical(&described),
+        };
+        let failed = |error: ChooserError| LinkError::Chooser(entry.name.to_string(), error.to_string());
+        let mut leaves = Vec::with_capacity(entry.targets.len());
+        for target in &entry.targets {
+            let mut below = SmallVec::new();
+            self.leaves_below(&target.reference.value, numbers, &mut below, 0);
+            leaves.push(below);
+        }
+        Ok(Some(Choosing {
+            chooser: ArcSwap::from_pointee(chooser.map_err(failed)?),
+            is_described: entry.targets.iter().any(|target| !target.good_at.is_empty() || !target.examples.is_empty()),
+            described,
+            embedding,
+            embedder: Arc::from(name),
+            leaves,
+            abstain_below: score.abstain_below.0 as f32,
+            margin: score.margin.0 as f32,
+            affinity: score.affinity,
+        }))
+    }
+
+    /// The answers that are kept for `entry`, if any are to be.
+    fn kept(
+        &self,
+        entry: &ModelEntry,
+        model: &Model,
+        before: Option<&Snapshot>,
+    ) -> Result<Option<KeptAnswers>, LinkError> {
+        let Some(cache) = &entry.cache else { return Ok(None) };
+        let of_score = || entry.score.as_ref().and_then(|score| score.embedder.as_ref());
+        let embedder = cache.meaning.as_ref().and_then(|meaning| meaning.embedder.as_ref().or_else(of_score));
+        let embedding = embedder.map_or(Ok(Embedding::Lexical), |name| self.embedding(&name.value))?;
+        let targets = model.lanes.iter().map(|lane| lane.target.id().clone()).collect();
+        let known = before.and_then(|before| before.model(entry.name.as_str()));
+        let known = known.and_then(|model| model.extras.kept.as_deref());
+        Ok(KeptAnswers::new(entry, targets, embedding, known))
+    }
+
+    /// The leaves that the member `reference` stands for.
+    fn leaves_below(
+        &self,
+        reference: &str,
+        numbers: &HashMap<TargetId, usize>,
+        below: &mut SmallVec<[usize; 1]>,
+        depth: usize,
+    ) {
+        match self.models.resolve(reference) {
+            Some(Reference::Target(target)) => below.extend(numbers.get(&target).copied()),
+            Some(Reference::Entry(entry)) if depth < Group::MAX_DEPTH => {
+                for target in &self.models.entries[entry].targets {
+                    self.leaves_below(&target.reference.value, numbers, below, depth + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What the embedder `name` is.
+    pub(crate) fn embedding(&self, name: &str) -> Result<Embedding, LinkError> {
+        let Some(entry) = self.models.embedders.iter().find(|entry| entry.name.value == name) else {
+            return Ok(Embedding::Lexical);
+        };
+        let failed = |why: String| LinkError::Embedder(name.to_owned(), why);
+        match entry.kind {
+            EmbedderKind::UniversalSentenceEncoder => {
+                self.needs.embedders.encoder().map(Embedding::Local).map_err(failed)
+            }
+            EmbedderKind::Openai => {
+                let provider = entry.provider.as_ref().map_or("", |provider| provider.value.as_str());
+                let link = self.by_name.get(provider).ok_or_else(|| failed("its provider is not there".to_owned()))?;
+                // One for all models, so that a provider that fails is left alone by all of them.
+                let mut remotes = self.remotes.borrow_mut();
+                let remote = remotes.entry(name.to_owned()).or_insert_with(|| {
+                    let embedder = RemoteEmbedder {
+                        model: entry.model.clone().unwrap_or_default(),
+                        dimensions: entry.dimensions.map(|dimensions| dimensions as usize),
+                    };
+                    Arc::new(Remote::new((*link).clone(), embedder, entry.timeout.get()))
+                });
+                Ok(Embedding::Remote(remote.clone()))
+            }
+        }
     }
 
     fn leaf(&self, id: &TargetId, leaves: &mut Leaves) -> Option<usize> {
@@ -322,7 +539,7 @@ impl Builder<'_> {
             return Some(*number);
         }
         let link = *self.by_name.get(id.provider())?;
-        let settings = self.settings.get(id).copied().unwrap_or_default();
+        let settings = self.settings.get(id).cloned().unwrap_or_default();
         let number = leaves.lanes.len();
         leaves.lanes.push(lane(id, link, &settings, self.needs, self.now));
         leaves.links.push(link.clone());

@@ -1,5 +1,5 @@
 //! The reader of a model's stream: events in, judged in passing; out go the same bytes, or what a translator or the seal of
-//! a response makes of them.
+//! a response makes of them. Where a model has quality gates, what would go out is held back until they let it pass.
 
 use bytes::Bytes;
 use tradewind_core::{DecisionId, Dialect, Fault, FaultKind};
@@ -10,6 +10,7 @@ use crate::anthropic::{self, MessageStream};
 use crate::lesson::Lesson;
 use crate::meaning::Meaning;
 use crate::openai::{self, ChatStream};
+use crate::quality::Watch;
 use crate::responses::{self, ResponsesStream};
 use crate::seal::IdSeal;
 use crate::sse::{Pass, Splitter, data_of};
@@ -25,6 +26,9 @@ pub struct ModelStream {
     caller: Option<Wire>,
     /// Learns from the counts at the end.
     lesson: Option<Lesson>,
+    /// Judges the answer, and holds it back until it is known to be fit. Boxed: most models have no gates.
+    watch: Option<Box<Watch>>,
+    /// How far the provider's stream is, whatever is held back of it.
     phase: Phase,
     ignored: u32,
 }
@@ -81,7 +85,8 @@ impl ModelStream {
 
     fn new(event_limit: usize, kind: Kind, caller: Option<Wire>) -> Self {
         let splitter = Splitter::new(event_limit);
-        Self { splitter, kind, output: Output::AsItCame, caller, lesson: None, phase: Phase::Waiting, ignored: 0 }
+        let output = Output::AsItCame;
+        Self { splitter, kind, output, caller, lesson: None, watch: None, phase: Phase::Waiting, ignored: 0 }
     }
 
     /// The same, without the token counts at the end of a chat stream.
@@ -106,6 +111,12 @@ impl ModelStream {
     /// The same, with `lesson` to be learned from its token counts.
     pub(crate) fn teaching(mut self, lesson: Option<Lesson>) -> Self {
         self.lesson = lesson;
+        self
+    }
+
+    /// The same, judged by `watch`.
+    pub(crate) fn watched(mut self, watch: Watch) -> Self {
+        self.watch = Some(Box::new(watch));
         self
     }
 }
@@ -158,6 +169,15 @@ impl Kind {
             Self::Unread => Ok(Meaning::Content),
         }
     }
+
+    fn finding(&self, ignored: u32) -> Finding {
+        match self {
+            Self::OpenAi(stream) => stream.finding(ignored),
+            Self::Anthropic(stream) => stream.finding(ignored),
+            Self::Responses(stream) => stream.finding(ignored),
+            Self::Unread => Finding::default(),
+        }
+    }
 }
 
 impl StreamReader for ModelStream {
@@ -167,7 +187,80 @@ impl StreamReader for ModelStream {
             out.push(chunk);
             return Ok(());
         }
-        let Self { splitter, kind, output, phase, ignored, .. } = self;
+        if !self.holds() {
+            return self.read(chunk, out);
+        }
+        let mut passed = Outbox::default();
+        let read = self.read(chunk, &mut passed);
+        self.hold(passed, out);
+        read
+    }
+
+    fn end(&mut self, out: &mut Outbox) -> Result<(), Fault> {
+        if matches!(self.kind, Kind::Unread) {
+            self.phase = Phase::Done;
+        }
+        if self.phase == Phase::Done {
+            return Ok(());
+        }
+        // The specification drops an event without its blank line. One case is told apart: the end marker itself, which
+        // some servers send last without the blank line.
+        let rest = self.splitter.incomplete();
+        if let Some(data) = data_of(&rest)
+            && matches!(self.kind.event(&data), Ok(Meaning::End))
+        {
+            if self.phase == Phase::Waiting {
+                return Err(nothing_said());
+            }
+            let Self { kind, watch, .. } = self;
+            if let Some(watch) = watch {
+                watch.event(&data, || kind.finding(0))?;
+            }
+            let mut passed = Outbox::default();
+            match self.output.pass(Meaning::End, &rest, Some(&data))? {
+                Pass::AsItCame => {
+                    passed.push(rest.clone());
+                    passed.push(Bytes::from_static(b"\n\n"));
+                }
+                Pass::Instead(bytes) => passed.push(bytes),
+                Pass::Nothing => {}
+            }
+            self.phase = Phase::Done;
+            self.learn();
+            self.judge()?;
+            self.hold(passed, out);
+            return Ok(());
+        }
+        Err(Fault::new(FaultKind::Cut, "the provider's stream ended without its end marker"))
+    }
+
+    fn phase(&self) -> Phase {
+        if self.phase > Phase::Waiting && self.holds() { Phase::Held } else { self.phase }
+    }
+
+    fn finding(&self) -> Finding {
+        let mut finding = self.kind.finding(self.ignored);
+        if let Some(watch) = &self.watch {
+            finding.notes.extend_from_slice(watch.notes());
+        }
+        finding
+    }
+
+    fn error_event(&self, fault: &Fault, id: DecisionId) -> Bytes {
+        match self.caller {
+            Some(Wire::Chat) => Bytes::from(openai::error_event(fault, id)),
+            Some(Wire::Messages) => Bytes::from(anthropic::error_event(fault, id)),
+            Some(Wire::Responses) => Bytes::from(openai::responses_error_event(fault, id)),
+            // Bytes of unknown meaning cannot be ended in words; their end without an end says it.
+            None => Bytes::new(),
+        }
+    }
+}
+
+impl ModelStream {
+    /// Takes a chunk, and puts into `out` what the caller is to see of it.
+    fn read(&mut self, chunk: Bytes, out: &mut Outbox) -> Result<(), Fault> {
+        let Self { splitter, kind, output, watch, phase, ignored, .. } = self;
         let pushed = splitter.push(chunk, out, |event| {
             if *phase == Phase::Done {
                 // A lone line feed is the second half of a CR LF, and no event.
@@ -190,6 +283,9 @@ impl StreamReader for ModelStream {
                 Meaning::End if *phase == Phase::Waiting => return Err(nothing_said()),
                 Meaning::End => Phase::Done,
             };
+            if let (Some(watch), Some(data)) = (watch.as_mut(), &data) {
+                watch.event(data, || kind.finding(0))?;
+            }
             let pass = output.pass(meaning, event, data.as_deref())?;
             *phase = after;
             Ok(pass)
@@ -199,65 +295,32 @@ impl StreamReader for ModelStream {
             return pushed;
         }
         self.learn();
-        Ok(())
+        self.judge()
     }
 
-    fn end(&mut self, out: &mut Outbox) -> Result<(), Fault> {
-        if matches!(self.kind, Kind::Unread) {
-            self.phase = Phase::Done;
-        }
-        if self.phase == Phase::Done {
-            return Ok(());
-        }
-        // The specification drops an event without its blank line. One case is told apart: the end marker itself, which
-        // some servers send last without the blank line.
-        let rest = self.splitter.incomplete();
-        if let Some(data) = data_of(&rest)
-            && matches!(self.kind.event(&data), Ok(Meaning::End))
-        {
-            if self.phase == Phase::Waiting {
-                return Err(nothing_said());
+    /// Whether the caller is to see nothing yet.
+    fn holds(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.holds())
+    }
+
+    /// Holds back `passed`, or gives it and all that was held back to the caller.
+    fn hold(&mut self, mut passed: Outbox, out: &mut Outbox) {
+        if let Some(watch) = &mut self.watch {
+            while watch.holds() {
+                let Some(piece) = passed.pop() else { return };
+                watch.keep(&piece);
             }
-            match self.output.pass(Meaning::End, &rest, Some(&data))? {
-                Pass::AsItCame => {
-                    out.push(rest.clone());
-                    out.push(Bytes::from_static(b"\n\n"));
-                }
-                Pass::Instead(bytes) => out.push(bytes),
-                Pass::Nothing => {}
-            }
-            self.phase = Phase::Done;
-            self.learn();
-            return Ok(());
+            out.push(watch.release().freeze());
         }
-        Err(Fault::new(FaultKind::Cut, "the provider's stream ended without its end marker"))
+        out.append(passed);
     }
 
-    fn phase(&self) -> Phase {
-        self.phase
+    /// Judges the answer once it is whole.
+    fn judge(&mut self) -> Result<(), Fault> {
+        let Self { kind, watch, .. } = self;
+        watch.as_mut().map_or(Ok(()), |watch| watch.end(|| kind.finding(0)))
     }
 
-    fn finding(&self) -> Finding {
-        match &self.kind {
-            Kind::OpenAi(stream) => stream.finding(self.ignored),
-            Kind::Anthropic(stream) => stream.finding(self.ignored),
-            Kind::Responses(stream) => stream.finding(self.ignored),
-            Kind::Unread => Finding::default(),
-        }
-    }
-
-    fn error_event(&self, fault: &Fault, id: DecisionId) -> Bytes {
-        match self.caller {
-            Some(Wire::Chat) => Bytes::from(openai::error_event(fault, id)),
-            Some(Wire::Messages) => Bytes::from(anthropic::error_event(fault, id)),
-            Some(Wire::Responses) => Bytes::from(openai::responses_error_event(fault, id)),
-            // Bytes of unknown meaning cannot be ended in words; their end without an end says it.
-            None => Bytes::new(),
-        }
-    }
-}
-
-impl ModelStream {
     /// The stream has ended well: what it says about its tokens makes the next estimate better.
     fn learn(&mut self) {
         if let Some(lesson) = self.lesson.take() {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tradewind_core::{Moment, TargetId};
+use tradewind_access::ModelBudgetStatus;
+use tradewind_core::{Moment, TargetId, UnixMillis};
 use tradewind_decide::{BreakerView, HealthSettings};
 use tradewind_dispatch::Lane;
 
@@ -28,6 +29,12 @@ pub(crate) fn targets(snapshot: &Snapshot, settings: &HealthSettings, now: Momen
         shown
     });
     json!({"targets": rows.collect::<Vec<_>>()})
+}
+
+/// The budgets of models and what came of them so far, in the order of the file.
+pub(crate) fn budgets(snapshot: &Snapshot, wall: UnixMillis) -> Vec<ModelBudgetStatus> {
+    let models = snapshot.names.iter().filter_map(|name| snapshot.model(name.as_str()));
+    models.filter_map(|model| model.extras.budget.as_ref()).map(|budget| budget.status(wall)).collect()
 }
 
 /// What the metrics show of a target.
@@ -88,6 +95,10 @@ fn target(lane: &Lane, link: &Link, settings: &HealthSettings, now: Moment) -> V
         "first_byte_expected_ms": millis(health.ttft_ewma),
         "error_rate": health.error_rate,
         "samples": health.samples,
+        "quota": lane.target.quota(now).map(|quota| json!({
+            "left": quota.left, "resets_in_seconds": quota.resets_in.as_secs_f64(),
+        })),
+        "prior": lane.target.prior_view(now),
         "price": lane.price.map(|price| json!({
             "input": price.input, "output": price.output, "cached": price.cached,
             "cache_write": price.cache_write, "reasoning": price.reasoning,

@@ -44,6 +44,7 @@ pub(crate) fn check_whole(operation: Operation, body: &[u8]) -> Result<Finding, 
         finish: answer.finish,
         id: answer.id,
         model: answer.model,
+        notes: Vec::new(),
     })
 }
 

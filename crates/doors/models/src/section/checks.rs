@@ -9,6 +9,8 @@ use std::fmt;
 use tradewind_core::{Code, TargetId, nearest};
 use tradewind_policy::{MOST_PROBLEMS, Problems, Root, Spanned, TimeSpan, Value};
 
+use crate::rules::Rules;
+
 use super::{BUILT_IN_RESPONDER, HedgeAfter, ModelEntry, Models, Reference, Strategy, Target};
 
 /// The longest name of a model, in characters.
@@ -41,32 +43,37 @@ pub(super) fn check(models: &Models, root: &Root, problems: &mut Problems) {
         }
         check.numbers(entry);
         check.last_resort(entry);
+        check.choice(entry);
+        check.quality(entry);
+        check.cache(entry);
     }
     check.responders();
+    check.embedders();
+    check.queries();
     check.circles();
 }
 
-struct Check<'a> {
-    models: &'a Models,
-    root: &'a Root,
-    providers: HashSet<&'a str>,
+pub(super) struct Check<'a> {
+    pub(super) models: &'a Models,
+    pub(super) root: &'a Root,
+    pub(super) providers: HashSet<&'a str>,
     model_names: HashSet<&'a str>,
     responders: HashSet<&'a str>,
-    problems: &'a mut Problems,
+    pub(super) problems: &'a mut Problems,
 }
 
 /// The path of an entry, from the path of its name or other key.
-fn above<'a, T>(value: &'a Spanned<T>, key: &str) -> &'a str {
+pub(super) fn above<'a, T>(value: &'a Spanned<T>, key: &str) -> &'a str {
     value.path.strip_suffix(key).and_then(|path| path.strip_suffix('.')).unwrap_or(&value.path)
 }
 
 impl<'a> Check<'a> {
-    fn refuse(&mut self, path: &str, message: impl Into<String>, hint: &str) {
+    pub(super) fn refuse(&mut self, path: &str, message: impl Into<String>, hint: &str) {
         let problem = self.root.problem(Code::ConfigBadValue, path, message);
         self.problems.push(if hint.is_empty() { problem } else { problem.with_hint(hint) });
     }
 
-    fn unique<T: fmt::Display + 'a>(&mut self, names: impl Iterator<Item = &'a Spanned<T>>, what: &str) {
+    pub(super) fn unique<T: fmt::Display + 'a>(&mut self, names: impl Iterator<Item = &'a Spanned<T>>, what: &str) {
         let mut seen: HashMap<String, u32> = HashMap::new();
         for name in names {
             if let Some(line) = seen.insert(name.value.to_string(), name.place.line) {
@@ -74,6 +81,29 @@ impl<'a> Check<'a> {
                 let hint = format!("give it another name; the first is on line {line}");
                 self.problems.push(name.problem(Code::ConfigBadValue, message).with_hint(hint));
             }
+        }
+    }
+
+    fn quality(&mut self, entry: &ModelEntry) {
+        let Some(settings) = &entry.quality else { return };
+        let path = format!("{}.quality", above(&entry.name, "name"));
+        if !settings.is_on() {
+            self.refuse(&path, "it names no gate", "write {empty: true}, or another gate, or remove `quality`");
+        }
+        for problem in settings.problems() {
+            self.refuse(&format!("{path}.{}", problem.key), problem.message, problem.hint);
+        }
+    }
+
+    fn cache(&mut self, entry: &ModelEntry) {
+        let Some(settings) = &entry.cache else { return };
+        let path = format!("{}.cache", above(&entry.name, "name"));
+        for flaw in settings.flaws() {
+            let dot = if flaw.path.is_empty() { "" } else { "." };
+            self.refuse(&format!("{path}{dot}{}", flaw.path), flaw.message, flaw.hint);
+        }
+        if let Some(embedder) = settings.meaning.as_ref().and_then(|meaning| meaning.embedder.as_ref()) {
+            self.embedder(embedder);
         }
     }
 
@@ -139,6 +169,12 @@ impl<'a> Check<'a> {
                 ("max-in-flight", target.max_in_flight.is_some()),
                 ("max-queue", target.max_queue.is_some()),
                 ("max-output", target.max_output.is_some()),
+                ("context", target.context.is_some()),
+                ("images", target.images.is_some()),
+                ("tools", target.tools.is_some()),
+                ("json-schema", target.json_schema.is_some()),
+                ("region", target.region.is_some()),
+                ("prometheus", target.prometheus.is_some()),
             ] {
                 if is_set {
                     let message = format!("`{key}` belongs to provider/model, and `{}` is a model", reference.shown());
@@ -146,6 +182,15 @@ impl<'a> Check<'a> {
                     self.refuse(&format!("{path}.{key}"), message, hint);
                 }
             }
+            return;
+        }
+        self.known(reference);
+    }
+
+    /// That `reference` is a model, or a model of a provider.
+    pub(super) fn known(&mut self, reference: &Spanned<String>) {
+        let text = reference.value.as_str();
+        if self.model_names.contains(text) {
             return;
         }
         let (message, candidates): (String, Vec<&str>) = match text.split_once('/') {
@@ -166,7 +211,7 @@ impl<'a> Check<'a> {
     }
 
     /// A target is one thing wherever it is used, so two places may not say different things about it.
-    fn said_once(&mut self, target: &'a Target, said: &mut HashMap<TargetId, [Option<Said<'a>>; 4]>) {
+    fn said_once(&mut self, target: &'a Target, said: &mut HashMap<TargetId, [Option<Said<'a>>; 10]>) {
         let Some(Reference::Target(id)) = self.models.resolve(&target.reference) else { return };
         let price = target.price.map(|price| serde_json::to_string(&price).unwrap_or_default());
         let now = [
@@ -174,6 +219,12 @@ impl<'a> Check<'a> {
             ("max-in-flight", target.max_in_flight.map(|count| count.to_string())),
             ("max-queue", target.max_queue.map(|count| count.to_string())),
             ("max-output", target.max_output.map(|count| count.to_string())),
+            ("context", target.context.map(|count| count.to_string())),
+            ("images", target.images.map(|can| can.to_string())),
+            ("tools", target.tools.map(|can| can.to_string())),
+            ("json-schema", target.json_schema.map(|can| can.to_string())),
+            ("region", target.region.clone()),
+            ("prometheus", target.prometheus.as_ref().map(|prometheus| prometheus.query.clone())),
         ];
         let known = said.entry(id).or_default();
         for ((key, value), known) in now.into_iter().zip(known) {
@@ -258,11 +309,8 @@ impl<'a> Check<'a> {
             } else if responder.name.trim().is_empty() {
                 self.refuse(&responder.name.path, "the name is empty", "");
             }
-            for (index, rule) in responder.rules.iter().enumerate() {
-                if rule.contains.is_empty() || rule.contains.iter().any(|words| words.trim().is_empty()) {
-                    let path = format!("{path}.rules[{index}].contains");
-                    self.refuse(&path, "a rule needs words to look for", "the answer for all else is `otherwise`");
-                }
+            for flaw in Rules::flaws(responder) {
+                self.refuse(&format!("{path}.{}", flaw.path), flaw.message, &flaw.hint);
             }
         }
     }

@@ -3,7 +3,9 @@
 use tradewind_core::{Price, TargetId};
 use tradewind_policy::{Problems, Root, Shared, TimeSpan, digest, schema};
 
-use super::{HedgeAfter, MODELS_SECTION, Models, RESPONDERS_SECTION, Reference, Strategy, TargetSettings};
+use super::{
+    EMBEDDERS_SECTION, HedgeAfter, MODELS_SECTION, Models, RESPONDERS_SECTION, Reference, Strategy, TargetSettings,
+};
 
 const PROVIDERS: &str = "providers:
   - {name: openai, dialect: openai, base-url: https://api.openai.com/v1, api-key: k}
@@ -14,7 +16,7 @@ fn decode(sections: &str) -> (Models, Problems, String) {
     let text = format!("{PROVIDERS}{sections}");
     let mut problems = Problems::new();
     let lookup = |name: &str| (name == "WORD").then(|| "from-outside".to_owned());
-    let root = Root::parse(&text, &lookup, &[MODELS_SECTION, RESPONDERS_SECTION], &mut problems);
+    let root = Root::parse(&text, &lookup, &[MODELS_SECTION, RESPONDERS_SECTION, EMBEDDERS_SECTION], &mut problems);
     let _shared = Shared::decode(&root, &mut problems);
     let models = Models::decode(&root, &mut problems);
     (models, problems, text)
@@ -157,7 +159,7 @@ fn a_reference_to_something_with_a_problem_of_its_own_is_not_one_more() {
         ),
         [
             "TW4002 models[1].nonsense: unknown key `nonsense`",
-            "TW4003 models[1].strategy: expected one of select, fallback, weighted, least-latency, found the number 5",
+            "TW4003 models[1].strategy: expected one of select, fallback, weighted, least-latency, score, found the number 5",
         ]
     );
 }
@@ -202,6 +204,30 @@ fn names_are_unique_and_hide_no_provider() {
     ] {
         assert_eq!(messages(sections), [message]);
     }
+}
+
+#[test]
+fn rules_are_refused_with_their_place() {
+    for (rules, message) in [
+        ("[{answer: y}]", "TW4003 responders[0].rules[0].contains: a rule needs words to look for"),
+        (
+            "[{contains: [a], answer: y}, {matches: ['(a'], answer: y}]",
+            "TW4003 responders[0].rules[1].matches[0]: this is no pattern: unclosed group",
+        ),
+        ("[{matches: ['a(b)'], answer: '{{2}}'}]", "TW4003 responders[0].rules[0].answer: unknown placeholder `{{2}}`"),
+    ] {
+        let sections = format!("responders: [{{name: a, otherwise: x, rules: {rules}}}]");
+        assert_eq!(messages(&sections), [message]);
+    }
+    let otherwise = refusals("responders: [{name: a, otherwise: 'at {{tme}}'}]");
+    let message = "TW4003 responders[0].otherwise: unknown placeholder `{{tme}}`".to_owned();
+    assert_eq!(otherwise, [(message, Some("did you mean `{{time}}`?".to_owned()))]);
+    let many = format!(
+        "responders: [{{name: a, otherwise: x, rules: [{}]}}]",
+        vec!["{contains: [a], answer: b}"; crate::rules::MOST_RULES + 1].join(", ")
+    );
+    assert_eq!(messages(&many), ["TW4003 responders[0].rules: a responder has at most 200 rules"]);
+    models("responders: [{name: a, otherwise: '{{question}}?', rules: [{matches: ['^(?<w>a)'], answer: '{{w}}'}]}]");
 }
 
 #[test]
@@ -300,7 +326,7 @@ fn targets_have_their_bounds() {
         ),
         (
             "openai/x",
-            "models[0].targets[0]: expected a map with the keys `use`, `weight`, `price`, `max-output`, `max-in-flight`, `max-queue`, found the text `openai/x`",
+            "models[0].targets[0]: expected a map with the keys `use`, `weight`, `price`, `max-output`, `max-in-flight`, `max-queue`, …, found the text `openai/x`",
         ),
         ("{weight: 1}", "models[0].targets[0]: `use` is missing"),
         ("", "models[0]: nothing can answer: there are no targets"),
@@ -329,10 +355,10 @@ fn every_entry_is_looked_at() {
 "
         ),
         [
-            "TW4003 models[0].strategy: expected one of select, fallback, weighted, least-latency, found the text `fastest`",
+            "TW4003 models[0].strategy: expected one of select, fallback, weighted, least-latency, score, found the text `fastest`",
             "TW4003 models[0].targets[0].weight: expected a whole number from 0 to 4294967295, found the text `lots`",
             "TW4004 models[0].targets[1].use: no provider named `opnai`",
-            "TW4003 models[0].targets[2]: expected a map with the keys `use`, `weight`, `price`, `max-output`, `max-in-flight`, `max-queue`, found the number 7",
+            "TW4003 models[0].targets[2]: expected a map with the keys `use`, `weight`, `price`, `max-output`, `max-in-flight`, `max-queue`, …, found the number 7",
             "TW4003 models[1]: nothing can answer: there are no targets",
             "TW4003 models[1].timeouts.idle: expected a time span like 250ms, 8s, 5m, 1h or 30d, found the text `soon`",
             "TW4003 models[1].timeouts.total: expected a time span like 250ms, 8s, 5m, 1h or 30d, found the text `later`",
@@ -345,22 +371,83 @@ fn every_entry_is_looked_at() {
 #[test]
 fn parts_that_are_not_built_are_refused_by_name() {
     for (fields, path) in [
-        ("strategy: score", "models[0].strategy: `strategy: score` ("),
-        ("score: {meaning: 1}", "models[0].score: `score` ("),
         ("network-policy: {office: openai/x}", "models[0].network-policy: `network-policy` ("),
         ("via: way-out", "models[0].via: `via` ("),
-        ("budget: {usd: 5}", "models[0].budget: `budget` ("),
     ] {
         let found = messages(&format!("models: [{{name: a, last-resort: rules, {fields}}}]"));
         assert!(found.len() == 1 && found[0].starts_with(&format!("TW4005 {path}")), "{found:?}");
     }
-    let found = messages("models: [{name: a, targets: [{use: openai/x, good-at: [short answers]}]}]");
-    assert!(found.len() == 1 && found[0].starts_with("TW4005 models[0].targets[0].good-at: `good-at` ("), "{found:?}");
+}
+
+#[test]
+fn what_decides_who_is_asked_is_checked() {
+    for (entry, said) in [
+        ("score: {}", "models[0].score: `score` counts with the strategy `score` only"),
+        ("strategy: score, score: {meaning: 0, load: 0, cost: 0}", "models[0].score: "),
+        ("strategy: score, score: {meaning: -1}", "models[0].score.meaning: expected a number from 0 to 1000000"),
+        ("strategy: score, score: {mode: softmax, temperature: 0}", "models[0].score.temperature: "),
+        ("strategy: score, score: {abstain-below: 2}", "models[0].score.abstain-below: `abstain-below` is a share"),
+        ("strategy: score, score: {embedder: lexicl}", "models[0].score.embedder: no embedder named `lexicl`"),
+        (
+            "strategy: score, score: {default: openai/y}",
+            "models[0].score.default: no target of this model named `openai/y`",
+        ),
+        ("require: {price-at-most: {}}", "models[0].require.price-at-most: it sets no price"),
+        ("budget: {usd: 0, per: day}", "models[0].budget.usd: "),
+        ("route: [{when: {role: admin}, use: a}]", "models[0].route[0].use: the rule leads to the model"),
+        ("route: [{when: {role: admin}, use: opnai/x}]", "models[0].route[0].use: no provider named `opnai`"),
+    ] {
+        let found = messages(&format!("models: [{{name: a, targets: [{{use: openai/x}}], {entry}}}]"));
+        assert!(found.len() == 1 && found[0].contains(said), "{entry}: {found:?}");
+    }
+    for (target, said) in [
+        ("good-at: [short answers]", "models[0].targets[0].good-at: `good-at` counts with the strategy `score` only"),
+        ("context: 0", "models[0].targets[0].context: "),
+        ("prometheus: {query: up}", "models[0].targets[0].prometheus: nothing says where Prometheus is"),
+        ("prometheus: {query: \"\"}", "models[0].targets[0].prometheus.query: the query is empty"),
+    ] {
+        let found = messages(&format!("models: [{{name: a, targets: [{{use: openai/x, {target}}}]}}]"));
+        assert!(found.iter().any(|found| found.contains(said)), "{target}: {found:?}");
+    }
+    for (embedder, said) in [
+        ("{name: lexical, type: universal-sentence-encoder}", "embedders[0].name: `lexical` is the built-in embedder"),
+        (
+            "{name: a, type: universal-sentence-encoder, model: x}",
+            "embedders[0].model: `model` belongs to the type `openai`",
+        ),
+        ("{name: a, type: openai, model: x}", "embedders[0]: the type `openai` needs a `provider`"),
+        ("{name: a, type: openai, provider: opnai, model: x}", "embedders[0].provider: no provider named `opnai`"),
+        ("{name: a, type: openai, provider: openai}", "embedders[0]: the type `openai` needs a `model`"),
+        ("{name: a, type: openai, provider: openai, model: x, dimensions: 0}", "embedders[0].dimensions: "),
+        ("{name: a, type: openai, provider: openai, model: x, timeout: 0s}", "embedders[0].timeout: "),
+    ] {
+        let found = messages(&format!("embedders: [{embedder}]"));
+        assert!(found.len() == 1 && found[0].contains(said), "{embedder}: {found:?}");
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_work_is_a_problem_with_its_place() {
+    let found = |cache: &str| {
+        let found = messages(&format!("models: [{{name: a, cache: {cache}, targets: [{{use: openai/x}}]}}]"));
+        assert_eq!(found.len(), 1, "{cache}: {found:?}");
+        found.into_iter().next().unwrap()
+    };
+    for (cache, said) in [
+        ("{}", "TW4003 models[0].cache: nothing is cached"),
+        ("{exact: {ttl: 0s}}", "TW4003 models[0].cache.exact.ttl: `ttl` is 0s"),
+        ("{meaning: {threshold: 0.5}}", "TW4003 models[0].cache.meaning.threshold: `threshold` is 0.5"),
+        ("{meaning: {embedder: lexicl}}", "models[0].cache.meaning.embedder: no embedder named `lexicl`"),
+    ] {
+        let message = found(cache);
+        assert!(message.contains(said), "{cache}: {message}");
+    }
+    assert_eq!(messages("models: [{name: a, cache: {exact: {}, meaning: {}}, targets: [{use: openai/x}]}]"), [""; 0]);
 }
 
 #[test]
 fn the_sections_are_in_the_schema() {
-    let schema = schema(&[MODELS_SECTION, RESPONDERS_SECTION]);
+    let schema = schema(&[MODELS_SECTION, RESPONDERS_SECTION, EMBEDDERS_SECTION]);
     let definitions = &schema["$defs"];
     assert_eq!(definitions["ModelEntry"]["required"], serde_json::json!(["name"]));
     assert_eq!(definitions["ModelEntry"]["properties"]["strategy"]["default"], "fallback");
@@ -374,7 +461,12 @@ fn the_sections_are_in_the_schema() {
 #[test]
 fn the_digest_covers_models_and_responders() {
     let digest_of = |sections: &str| {
-        digest(&Root::parse(sections, &|_| None, &[MODELS_SECTION, RESPONDERS_SECTION], &mut Problems::new()))
+        digest(&Root::parse(
+            sections,
+            &|_| None,
+            &[MODELS_SECTION, RESPONDERS_SECTION, EMBEDDERS_SECTION],
+            &mut Problems::new(),
+        ))
     };
     let one = digest_of("models: [{name: a, targets: [{use: openai/x, weight: 1}]}]");
     assert_ne!(one, digest_of("models: [{name: a, targets: [{use: openai/x, weight: 2}]}]"));

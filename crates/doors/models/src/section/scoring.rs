@@ -1,0 +1,138 @@
+//! What the strategy `score` is told: `score` and `require` of a model, what each target is good at and can do, and the
+//! section `embedders`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tradewind_policy::{Amount, Spanned, TimeSpan};
+
+/// The name of the embedder that is always there.
+pub const LEXICAL: &str = "lexical";
+
+/// How `score` weighs what it knows of each target.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct ScoreSettings {
+    /// The weight of how well a target fits the question. It rises with the complexity of the question.
+    pub meaning: Amount,
+    /// The weight of how free a target is.
+    pub load: Amount,
+    /// The weight of how cheap a target is for this call.
+    pub cost: Amount,
+    /// What compares questions with what targets are good at: `lexical`, which is built in, or one of `embedders`.
+    #[schemars(with = "Option<String>")]
+    pub embedder: Option<Spanned<String>>,
+    /// The least confidence, from 0 to 1, with which a target is said to fit; below it none does.
+    pub abstain_below: Amount,
+    /// The least distance, from 0 to 1, between the two that fit best; below it none does.
+    pub margin: Amount,
+    /// Which target leads when none fits. Without it meaning counts nothing for such a call.
+    #[schemars(with = "Option<String>")]
+    pub default: Option<Spanned<String>>,
+    /// How one is picked by the scores.
+    pub mode: ScoreMode,
+    /// `softmax`: the larger, the more even the draw; from 0.001 to 10.
+    pub temperature: Amount,
+    /// What keeps calls together at one target, as long as it has no more than a quarter above its share of them.
+    pub affinity: Affinity,
+}
+
+impl Default for ScoreSettings {
+    fn default() -> Self {
+        Self {
+            meaning: Amount(0.6),
+            load: Amount(0.25),
+            cost: Amount(0.15),
+            embedder: None,
+            abstain_below: Amount(0.0),
+            margin: Amount(0.0),
+            default: None,
+            mode: ScoreMode::Best,
+            temperature: Amount(0.1),
+            affinity: Affinity::None,
+        }
+    }
+}
+
+/// How one is picked by the scores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScoreMode {
+    /// The best; of those that are about as good, the less loaded of two.
+    #[default]
+    Best,
+    /// Drawn at random, the better the likelier.
+    Softmax,
+}
+
+/// What keeps calls together at one target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Affinity {
+    /// Nothing.
+    #[default]
+    None,
+    /// The session that the caller names: `x-tradewind-session`, else `user` or `metadata.user_id`.
+    Session,
+    /// The beginning of the conversation, which a provider may have in its cache: system prompt, tools, first message.
+    PromptCache,
+}
+
+/// What a target has to have to be asked at all.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Require {
+    /// Where it has to be: one of these words, which are compared with `region` of the target.
+    pub region: Vec<String>,
+    /// The most that it may charge.
+    pub price_at_most: Option<PriceCeiling>,
+}
+
+/// The most that a target may charge, in USD per million tokens. A target without a price is over it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct PriceCeiling {
+    /// Prompt tokens.
+    pub input: Option<Amount>,
+    /// Answer tokens.
+    pub output: Option<Amount>,
+}
+
+/// One entry of `embedders`: what turns a text into a vector, so that texts that mean the same lie close together.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EmbedderEntry {
+    /// The name by which `score` and `cache` refer to it.
+    #[schemars(with = "String")]
+    pub name: Spanned<String>,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: EmbedderKind,
+    /// `openai`: the provider that is asked.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub provider: Option<Spanned<String>>,
+    /// `openai`: its model.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// `openai`: how many numbers a vector has; as the model gives them when absent.
+    #[serde(default)]
+    pub dimensions: Option<u32>,
+    /// `openai`: how long a call waits for it; then its question is compared by its words.
+    #[serde(default = "three_hundred_millis")]
+    pub timeout: TimeSpan,
+}
+
+const fn three_hundred_millis() -> TimeSpan {
+    TimeSpan::from_millis(300)
+}
+
+/// What an embedder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmbedderKind {
+    /// The Universal Sentence Encoder (multilingual, version 3), which `tradewind embedder install` puts into the data
+    /// directory.
+    UniversalSentenceEncoder,
+    /// Any server with OpenAI's `/v1/embeddings`.
+    Openai,
+}
