@@ -85,6 +85,8 @@ pub(crate) struct Composed {
     /// Whether the pieces of several calls come by turns, where the dialect allows that.
     pub(crate) interleave: bool,
     pub(crate) finish: Finish,
+    /// Of each token of the text, in percent.
+    pub(crate) probability: Option<u8>,
     pub(crate) usage: ScriptedUsage,
 }
 
@@ -123,6 +125,7 @@ impl Composed {
             calls: call.into_iter().collect(),
             interleave: false,
             finish,
+            probability: None,
             usage: ScriptedUsage { input: ask.prompt_tokens, output, ..ScriptedUsage::default() },
         }
     }
@@ -148,6 +151,7 @@ impl Composed {
             calls: calls.collect(),
             interleave: script.interleave,
             finish: script.finish.clone(),
+            probability: script.probability,
             usage: script.usage,
         }
     }

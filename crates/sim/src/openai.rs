@@ -42,6 +42,15 @@ fn name_stop(choice: &mut Value, answer: &Composed) {
     }
 }
 
+/// The `logprobs` of these tokens, if there are any to tell.
+fn logprobs(answer: &Composed, tokens: &[String]) -> Value {
+    let Some(percent) = answer.probability else { return Value::Null };
+    let logprob = (f64::from(percent) / 100.0).ln();
+    let told =
+        tokens.iter().map(|token| json!({"token": token, "logprob": logprob, "bytes": null, "top_logprobs": []}));
+    json!({"content": told.collect::<Vec<_>>(), "refusal": null})
+}
+
 fn fingerprint(answer: &Composed) -> String {
     format!("fp_{}", answer.name)
 }
@@ -63,7 +72,8 @@ pub(crate) fn whole_chat(answer: &Composed) -> Value {
         });
         message["tool_calls"] = calls.collect();
     }
-    let mut choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": finish(answer)});
+    let mut choice = json!({"index": 0, "message": message, "finish_reason": finish(answer)});
+    choice["logprobs"] = logprobs(answer, &answer.tokens);
     name_stop(&mut choice, answer);
     json!({"id": answer.id("chatcmpl"), "object": "chat.completion", "created": CREATED, "model": answer.model,
         "system_fingerprint": fingerprint(answer), "usage": usage(answer), "choices": [choice]})
@@ -116,7 +126,9 @@ pub(crate) fn chat_events(answer: &Composed, include_usage: bool) -> Vec<Event> 
         content.push((Place::Content, choice(json!({"reasoning_content": piece}), Value::Null)));
     }
     for token in &answer.tokens {
-        content.push((Place::Content, choice(json!({"content": token}), Value::Null)));
+        let mut choice = choice(json!({"content": token}), Value::Null);
+        choice["logprobs"] = logprobs(answer, std::slice::from_ref(token));
+        content.push((Place::Content, choice));
     }
     for piece in answer.refusal.iter().flat_map(|refusal| pieces(refusal, PIECE)) {
         content.push((Place::Content, choice(json!({"refusal": piece}), Value::Null)));

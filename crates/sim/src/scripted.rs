@@ -23,6 +23,8 @@ pub struct ScriptedAnswer {
     pub refusal: Option<String>,
     /// Why it ends.
     pub finish: Finish,
+    /// Chat only: the probability that each token of the text is said to have, in percent. `None`: no `logprobs`.
+    pub probability: Option<u8>,
     /// What is reported and charged.
     pub usage: ScriptedUsage,
 }
@@ -38,6 +40,7 @@ impl Default for ScriptedAnswer {
             interleave: false,
             refusal: None,
             finish: Finish::default(),
+            probability: None,
             usage: ScriptedUsage::default(),
         }
     }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use tradewind_core::Code;
-use tradewind_door_models::{MODELS_SECTION, Models, RESPONDERS_SECTION};
+use tradewind_door_models::{EMBEDDERS_SECTION, MODELS_SECTION, Models, RESPONDERS_SECTION};
 use tradewind_policy::{MOST_BYTES, Problems, Root, SectionInfo, Shared, digest};
 use tradewind_runtime::{environment, files};
 
 /// The sections that doors own. A door's sections are named here and nowhere else.
-pub(crate) const SECTIONS: &[SectionInfo] = &[MODELS_SECTION, RESPONDERS_SECTION];
+pub(crate) const SECTIONS: &[SectionInfo] = &[MODELS_SECTION, RESPONDERS_SECTION, EMBEDDERS_SECTION];
 
 /// Where a document comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

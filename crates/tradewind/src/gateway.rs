@@ -1,11 +1,11 @@
 //! A running gateway: its parts, wired.
 
 mod controls;
+mod priors;
+mod spent;
 mod start_error;
 mod unauthorized;
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,26 +14,29 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tradewind_access::{Access, Reach};
-use tradewind_core::{Clock, DecisionIds, Usd};
+use tradewind_access::{Access, ModelBudgets, Reach};
+use tradewind_core::{Clock, DecisionIds};
 use tradewind_decide::HealthSettings;
 use tradewind_dispatch::{Sampling, Services};
 use tradewind_door::{Certificate, Door, Front, FrontLimits, ServerLimits, Tls, serve};
 use tradewind_door_control::ControlDoor;
-use tradewind_door_models::{Discovered, ModelsDoor, Needs, Seal, discover};
+use tradewind_door_models::{Discovered, Embedders, LoadEncoder, ModelsDoor, Needs, Seal, discover};
 use tradewind_egress::{Egress, EgressSettings, Roots, Shards, Spawner};
 use tradewind_policy::{Change, Shared, TlsFiles, diff};
 use tradewind_runtime::{
     KeyRings, Kind, Supervisor, SystemClock, Targets, Workers, current_worker, files, read_or_make_secret,
 };
-use tradewind_telemetry::{Day, GroupBy, Journal, JournalError, Metrics, Notice, Settings, Sinks, Spend};
+use tradewind_telemetry::{Journal, Metrics, Notice, Settings, Sinks};
 use tradewind_tokens::Estimator;
 
 use self::controls::{Parts, controls, gauges};
+use self::priors::Priors;
 pub use self::start_error::{KeysError, StartError};
 use crate::Document;
 use crate::caller_keys::CallerKeys;
+use crate::embedders::installed;
 use crate::exporting::Exporting;
+use crate::say;
 
 /// How often idle connections, outliers and forgotten targets are looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
@@ -65,6 +68,7 @@ pub struct Gateway {
     access: Arc<Access>,
     tls: Option<Arc<Tls>>,
     exporting: Exporting,
+    priors: Arc<Priors>,
     document: Arc<Mutex<Document>>,
     /// Told after each reload: there may be providers that have not been asked for their models.
     reloaded: Arc<Notify>,
@@ -123,6 +127,7 @@ impl Gateway {
             health,
         });
         let seal = open_seal(&folder)?;
+        let budgets = Arc::new(ModelBudgets::default());
         let needs = Needs {
             egress: egress.clone(),
             targets: targets.clone(),
@@ -130,6 +135,8 @@ impl Gateway {
             services: services.clone(),
             ids: DecisionIds::after(journal.newest_id()),
             estimator: Arc::new(Estimator::default()),
+            embedders: Arc::new(Embedders::new(load_encoder(folder.clone()))),
+            budgets: budgets.clone(),
             seal: Arc::new(seal),
         };
         let roots = Roots::system();
@@ -138,8 +145,15 @@ impl Gateway {
         let tls = shared.tls.as_ref().map(read_certificate).transpose()?.map(|read| Arc::new(Tls::new(read)));
         let exporting = Exporting::new(services, egress.clone(), roots.clone(), supervisor.clone());
         exporting.apply(&shared.telemetry).map_err(StartError::Telemetry)?;
+        let priors = Priors::start(egress.clone(), roots.clone(), &supervisor, clock.clone(), targets.clone());
+        let priors = Arc::new(priors);
+        priors.follow(priors.plan(shared, &document.models).map_err(StartError::Prometheus)?);
+        spent::restore_models(&budgets, None, &document.models, &journal.spend())
+            .map_err(|error| StartError::Keys(KeysError::Spent(error)))?;
         let models =
             ModelsDoor::new(shared, &document.models, &document.policy, needs, roots).map_err(StartError::Provider)?;
+        let embedding = models.clone();
+        supervisor.spawn(Kind::Upkeep, async move { embedding.keep_embedded(&|line| say::note(line)).await });
 
         let parts = Parts {
             supervisor: &supervisor,
@@ -149,6 +163,7 @@ impl Gateway {
             metrics: &metrics,
             access: &access,
             exporting: &exporting,
+            priors: &priors,
         };
         let control = ControlDoor::new(controls(&parts));
         let size = |bytes: tradewind_policy::ByteSize| usize::try_from(bytes.0).unwrap_or(usize::MAX);
@@ -175,6 +190,7 @@ impl Gateway {
                 tokio::time::sleep(UPKEEP_EVERY).await;
                 egress.sweep();
                 upkeep_models.eject_outliers();
+                upkeep_models.sweep_answers();
                 targets.forget_unused();
             }
         });
@@ -191,6 +207,7 @@ impl Gateway {
             access,
             tls,
             exporting,
+            priors,
             document,
             reloaded,
         })
@@ -211,12 +228,18 @@ impl Gateway {
         let shown = self.tls.as_ref().zip(shared.tls.as_ref());
         let shown = shown.map(|(tls, paths)| read_certificate(paths).map(|read| (tls, read))).transpose()?;
         let exports = self.exporting.prepare(&shared.telemetry).map_err(StartError::Telemetry)?;
+        let asked = self.priors.plan(shared, &next.models).map_err(StartError::Prometheus)?;
+        let budgets = &self.models.needs().budgets;
+        spent::restore_models(budgets, Some(&document.models), &next.models, &self.journal.spend())
+            .map_err(|error| StartError::Keys(KeysError::Spent(error)))?;
         self.models.reload(shared, &next.models, &next.policy).map_err(StartError::Provider)?;
         if let Some((tls, certificate)) = shown {
             tls.show(certificate);
         }
         self.exporting.put_in_place(exports);
         keys.put_in_place();
+        self.access.set_context(&shared.context);
+        self.priors.follow(asked);
         let changes = diff(&document.root, &next.root);
         *document = next;
         self.reloaded.notify_one();
@@ -295,35 +318,21 @@ fn open_access(
     let reach = if address.ip().is_loopback() { Reach::Loopback } else { Reach::Network };
     let access = Arc::new(Access::new(reach));
     access.set_document(&shared.keys).map_err(KeysError::Document)?;
+    access.set_context(&shared.context);
     let caller_keys = CallerKeys::load(folder, access.clone()).map_err(KeysError::Created)?;
-    restore_spending(&access, &journal.spend()).map_err(KeysError::Spent)?;
+    spent::restore_keys(&access, &journal.spend()).map_err(KeysError::Spent)?;
     Ok((access, caller_keys))
-}
-
-/// Tells the keys what was spent with them before, those as well that are not there (now): they may come back. The ones
-/// used last come first, since there is not room for any number of them.
-fn restore_spending(access: &Access, spend: &Spend) -> Result<(), JournalError> {
-    let by_key_and_day = GroupBy { day: true, key: true, ..GroupBy::default() };
-    let mut keys: HashMap<Arc<str>, Vec<(Day, Usd)>> = HashMap::new();
-    for row in spend.query(Day::default(), Day(u32::MAX), None, by_key_and_day)? {
-        if let (Some(day), Some(key)) = (row.day, row.key.filter(|key| !key.is_empty())) {
-            keys.entry(key).or_default().push((day, row.totals.cost));
-        }
-    }
-    let mut keys: Vec<_> = keys.into_iter().collect();
-    keys.sort_by_key(|(_, days)| Reverse(days.last().map(|(day, _)| *day)));
-    for (key, days) in keys {
-        for (day, spent) in days {
-            access.restore(&key, day.0, spent);
-        }
-    }
-    Ok(())
 }
 
 fn open_seal(folder: &Path) -> Result<Seal, StartError> {
     let path = folder.join(SEAL_FILE);
     let secret = Seal::fresh_secret().and_then(|fresh| read_or_make_secret(&path, &fresh));
     secret.map(|secret| Seal::new(&secret)).map_err(|error| StartError::Seal(path, error))
+}
+
+/// Reads the encoder of this data directory, when a document asks for it.
+fn load_encoder(folder: PathBuf) -> LoadEncoder {
+    Box::new(move || installed(&folder).map_err(|error| error.to_string()))
 }
 
 fn read_certificate(paths: &TlsFiles) -> Result<Certificate, StartError> {

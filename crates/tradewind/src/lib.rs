@@ -5,10 +5,14 @@ mod caller_keys;
 mod collector;
 pub mod commands;
 mod document;
+mod embedders;
 mod exporting;
 mod gateway;
+mod prior;
 mod say;
 
 pub use caller_keys::CallerKeysError;
 pub use document::{Document, Source};
+pub use embedders::{EmbedderError, installed};
 pub use gateway::{Gateway, KeysError, StartError};
+pub use prior::{PriorFailure, PriorFeed, PriorPlan, PriorPoller, PriorQuery, PriorStats};

@@ -7,11 +7,12 @@ use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt;
-use tradewind_core::Fault;
+use tradewind_core::{Fault, FaultKind};
 use tradewind_egress::{Answer, Egress, EgressSettings, Http2, Origin, RequestBody, Roots, Route, Spawner};
 use tradewind_runtime::{Kind, Supervisor, SystemClock};
 
 const PATIENCE: Duration = Duration::from_secs(15);
+const HINT: &str = "  = hint: start the gateway with `tradewind run`, or say where it listens with --url";
 
 /// A client of one gateway; clones share their connections.
 #[derive(Clone)]
@@ -36,8 +37,24 @@ impl Client {
     }
 }
 
+/// What came of asking a gateway.
+pub(super) enum Asked {
+    /// It answered with this status and body.
+    Answer(u16, Bytes),
+    /// Nobody listens there, and why.
+    Nobody(String),
+}
+
 /// Gets `path` from the gateway at `url`, with `key` where it needs one.
 pub(super) fn get(url: &str, path: &str, key: Option<&str>) -> anyhow::Result<(u16, Bytes)> {
+    match ask(url, path, key)? {
+        Asked::Answer(status, body) => Ok((status, body)),
+        Asked::Nobody(why) => bail!("no gateway answers at {url}: {why}\n{HINT}"),
+    }
+}
+
+/// [`get`] for whoever can do without a gateway.
+pub(super) fn ask(url: &str, path: &str, key: Option<&str>) -> anyhow::Result<Asked> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = Client::new(url)?;
@@ -57,11 +74,13 @@ pub(super) fn get(url: &str, path: &str, key: Option<&str>) -> anyhow::Result<(u
             let body = answer.body.collect().await?.to_bytes();
             Ok::<_, Fault>((answer.head.status.as_u16(), body))
         };
-        let hint = "  = hint: start the gateway with `tradewind run`, or say where it listens with --url";
         match tokio::time::timeout(PATIENCE, asking).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(fault)) => bail!("no gateway answers at {url}: {}\n{hint}", fault.detail),
-            Err(_) => bail!("the gateway at {url} did not answer within {} s\n{hint}", PATIENCE.as_secs()),
+            Ok(Ok((status, body))) => Ok(Asked::Answer(status, body)),
+            Ok(Err(fault)) if matches!(fault.kind, FaultKind::ConnectRefused | FaultKind::ConnectTimeout) => {
+                Ok(Asked::Nobody(fault.detail.into_owned()))
+            }
+            Ok(Err(fault)) => bail!("no gateway answers at {url}: {}\n{HINT}", fault.detail),
+            Err(_) => bail!("the gateway at {url} did not answer within {} s\n{HINT}", PATIENCE.as_secs()),
         }
     })
 }

@@ -1,5 +1,6 @@
 //! `tradewind explain`
 
+mod chosen;
 mod print;
 #[cfg(test)]
 mod tests;

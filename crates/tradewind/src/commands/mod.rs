@@ -3,7 +3,10 @@
 mod check;
 mod client;
 mod completions;
+mod cost;
 mod demo;
+mod embedder;
+mod evaluate;
 mod explain;
 mod import;
 mod key;
@@ -31,8 +34,11 @@ enum Command {
     Check(check::Check),
     Schema(schema::Schema),
     Explain(explain::Explain),
+    Evaluate(evaluate::Evaluate),
+    Cost(cost::Cost),
     Import(import::Import),
     Key(key::Key),
+    Embedder(embedder::Embedder),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
@@ -47,8 +53,11 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::Evaluate(command) => command.run(),
+            Command::Cost(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Key(command) => command.run(),
+            Command::Embedder(command) => command.run(),
             Command::Demo(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),

@@ -7,10 +7,11 @@ use tradewind_access::Access;
 use tradewind_core::{Clock, Code};
 use tradewind_door::Front;
 use tradewind_door_control::Controls;
-use tradewind_door_models::{ModelsDoor, PreviewRequest};
+use tradewind_door_models::{AnswersKept, ModelsDoor, PreviewRequest};
 use tradewind_runtime::{Kind, Supervisor};
 use tradewind_telemetry::{Journal, Metrics};
 
+use super::priors::Priors;
 use crate::exporting::Exporting;
 
 /// The parts of a gateway that others look at.
@@ -22,11 +23,13 @@ pub(super) struct Parts<'a> {
     pub(super) metrics: &'a Arc<Metrics>,
     pub(super) access: &'a Arc<Access>,
     pub(super) exporting: &'a Exporting,
+    pub(super) priors: &'a Arc<Priors>,
 }
 
 /// What the control door shows and moves.
 pub(super) fn controls(parts: &Parts<'_>) -> Controls {
     let (previewing, selecting, showing) = (parts.models.clone(), parts.models.clone(), parts.models.clone());
+    let (budgeted, priors) = (parts.models.clone(), parts.priors.clone());
     let (watched, counted) = (parts.journal.clone(), parts.supervisor.clone());
     let (access, clock, metrics) = (parts.access.clone(), parts.clock.clone(), parts.metrics.clone());
     Controls {
@@ -35,7 +38,7 @@ pub(super) fn controls(parts: &Parts<'_>) -> Controls {
         journal: parts.journal.clone(),
         spend: parts.journal.spend(),
         targets: Box::new(move || showing.targets()),
-        keys: Box::new(move || json!({"keys": access.shown(clock.wall())})),
+        keys: Box::new(move || json!({"keys": access.shown(clock.wall()), "models": budgeted.budgets()})),
         metrics: Box::new(move |format| metrics.encode(format)),
         preview: Box::new(move |body, grant| {
             let asked: PreviewRequest = serde_json::from_slice(body).map_err(|error| {
@@ -49,7 +52,7 @@ pub(super) fn controls(parts: &Parts<'_>) -> Controls {
         }),
         select: Box::new(move |model, target| selecting.select(model, target)),
         status: Box::new(move || {
-            let stats = watched.stats();
+            let (stats, polled) = (watched.stats(), priors.stats());
             json!({
                 "version": env!("CARGO_PKG_VERSION"),
                 "connections": counted.count(Kind::Connection),
@@ -61,6 +64,7 @@ pub(super) fn controls(parts: &Parts<'_>) -> Controls {
                     "bytes": stats.bytes,
                     "notice": stats.notice.map(|notice| notice.to_string()),
                 },
+                "prometheus": {"samples": polled.samples, "failures": polled.failures},
             })
         }),
     }
@@ -95,6 +99,7 @@ pub(super) fn gauges(parts: &Parts<'_>, front: &Arc<Front>) {
         let loads = models().map(|models| models.target_loads()).unwrap_or_default();
         loads.into_iter().map(|load| (load.target, i64::from(load.available))).collect()
     });
+    answers(parts);
     let journal = Arc::downgrade(parts.journal);
     metrics.gauge("tradewind_journal_queued", "Records that wait for the journal", move || {
         journal.upgrade().map_or(0, |journal| signed(journal.stats().queued))
@@ -116,4 +121,37 @@ pub(super) fn gauges(parts: &Parts<'_>, front: &Arc<Front>) {
     metrics.counter("tradewind_log_lines_dropped", "Lines of the log that were lost", move || {
         exporting().map_or(0, |exporting| exporting.lost_lines())
     });
+}
+
+/// Adds what becomes of the kept answers of each model.
+fn answers(parts: &Parts<'_>) {
+    let metrics = parts.metrics;
+    let by_model = |count: fn(&AnswersKept) -> u64| {
+        let models = parts.models.weak();
+        move || {
+            let kept = models().map(|models| models.answers_kept()).unwrap_or_default();
+            kept.into_iter().map(|kept| (kept.model.clone(), count(&kept))).collect::<Vec<_>>()
+        }
+    };
+    let help = "Calls that were given the kept answer to the same request";
+    metrics.counters("tradewind_cache_exact_hits", help, "model", by_model(|kept| kept.exact.hits));
+    let help = "Calls for which there was no kept answer to the same request, and which nobody was asking already";
+    metrics.counters("tradewind_cache_exact_misses", help, "model", by_model(|kept| kept.exact.misses));
+    let help = "Calls that waited for the answer to another one that was asking the same";
+    metrics.counters("tradewind_cache_followed", help, "model", by_model(|kept| kept.exact.followed));
+    let help = "Calls that were given the kept answer to a question that means the same";
+    metrics.counters("tradewind_cache_meaning_hits", help, "model", by_model(|kept| kept.meaning.hits));
+    let help = "Calls for which there was no kept answer to a question that means the same";
+    let misses = |kept: &AnswersKept| kept.meaning.misses + kept.meaning.refused;
+    metrics.counters("tradewind_cache_meaning_misses", help, "model", by_model(misses));
+    let help = "Kept answers that went to make room for others";
+    let evicted = |kept: &AnswersKept| kept.exact.evicted + kept.meaning.evicted;
+    metrics.counters("tradewind_cache_evicted", help, "model", by_model(evicted));
+    let signed = |counts: Vec<(String, u64)>| {
+        counts.into_iter().map(|(model, count)| (model, i64::try_from(count).unwrap_or(i64::MAX))).collect()
+    };
+    let entries = by_model(|kept| (kept.exact.entries + kept.meaning.entries) as u64);
+    metrics.gauges("tradewind_cache_entries", "Answers that are kept", "model", move || signed(entries()));
+    let bytes = by_model(|kept| (kept.exact.bytes + kept.meaning.bytes) as u64);
+    metrics.gauges("tradewind_cache_bytes", "Memory that kept answers take", "model", move || signed(bytes()));
 }

@@ -31,6 +31,8 @@ pub enum StartError {
     Keys(KeysError),
     /// Spans or logs.
     Telemetry(String),
+    /// Prometheus.
+    Prometheus(String),
     /// A provider.
     Provider(LinkError),
 }
@@ -94,6 +96,7 @@ impl std::fmt::Display for StartError {
             ),
             Self::Keys(error) => error.fmt(f),
             Self::Telemetry(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
+            Self::Prometheus(error) => write!(f, "error[{}]: prometheus.url: {error}", Code::ConfigBadValue),
             Self::Provider(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
         }
     }

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 use tradewind_access::Denied;
-use tradewind_core::UnixMillis;
+use tradewind_core::{UnixMillis, Usd};
 use tradewind_egress::{AnswerBody, Http2, Origin, RequestBody};
 use tradewind_sim::{Delay, Sim, SimOptions};
 

@@ -152,6 +152,103 @@ fn every_kind_of_mistake_has_its_place_and_its_fix() {
     }
 }
 
+/// A document whose one model scores.
+fn scoring(score: &str, more: &str) -> String {
+    format!(
+        "providers:\n  - {{name: hub, dialect: openai, base-url: \"http://127.0.0.1:9/v1\"}}\nmodels:\n  - name: a\n    \
+         strategy: score\n    score: {{{score}}}\n    targets: [{{use: hub/x}}, {{use: hub/y}}]\n{more}"
+    )
+}
+
+#[test]
+fn mistakes_in_how_a_target_is_chosen() {
+    let table: &[(&str, String, &[&str])] = &[
+        (
+            "weights that are all zero",
+            scoring("meaning: 0, load: 0, cost: 0", ""),
+            &["error[TW4003]: the weights of `meaning`, `load` and `cost` are all 0", "bad.yaml:6:12", "meaning: 0.6"],
+        ),
+        (
+            "a negative weight",
+            scoring("meaning: -1", ""),
+            &["error[TW4003]", "bad.yaml:6:22", "at: models[0].score.meaning", "found the number -1"],
+        ),
+        (
+            "an embedder that is not there",
+            scoring("embedder: encodr", "embedders: [{name: encoder, type: universal-sentence-encoder}]\n"),
+            &["error[TW4004]: no embedder named `encodr`", "bad.yaml:6:23", "did you mean `encoder`?"],
+        ),
+        (
+            "a default that is none of the targets",
+            scoring("default: hub/z", ""),
+            &["error[TW4004]: no target of this model named `hub/z`", "bad.yaml:6:22", "did you mean `hub/"],
+        ),
+        (
+            "a temperature that makes chance of it",
+            scoring("mode: softmax, temperature: 100", ""),
+            &["error[TW4003]: the temperature 100 is not between 0.001 and 10", "bad.yaml:6:41"],
+        ),
+        (
+            "a confidence that nothing reaches",
+            scoring("abstain-below: 2", ""),
+            &["error[TW4003]: `abstain-below` is a share, at most 1", "bad.yaml:6:28"],
+        ),
+        (
+            "a score that nobody asks for",
+            scoring("load: 1", "").replace("strategy: score", "strategy: fallback"),
+            &[
+                "error[TW4003]: `score` counts with the strategy `score` only",
+                "bad.yaml:6:12",
+                "write `strategy: score`",
+            ],
+        ),
+        (
+            "an embedder of a provider that is not there",
+            scoring("load: 1", "embedders: [{name: far, type: openai, provider: hbu, model: m}]\n"),
+            &["error[TW4004]: no provider named `hbu`", "bad.yaml:8:49", "did you mean `hub`?"],
+        ),
+        (
+            "an embedder without what its type needs",
+            scoring("load: 1", "embedders: [{name: far, type: openai}]\n"),
+            &["error[TW4003]: the type `openai` needs a `provider`", "needs a `model`", "bad.yaml:8:13"],
+        ),
+        (
+            "a rule that leads nowhere",
+            scoring("load: 1", "    route: [{when: {role: admin}, use: strong}]\n"),
+            &["error[TW4004]", "`strong`", "bad.yaml:8:40"],
+        ),
+        (
+            "a query without a Prometheus",
+            scoring("load: 1", "").replacen("hub/x", "hub/x, prometheus: {query: up}", 1),
+            &["error[TW4003]: nothing says where Prometheus is", "bad.yaml:7:40", "prometheus: {url: "],
+        ),
+    ];
+    for (what, text, parts) in table {
+        refused(what, text, parts);
+    }
+}
+
+#[test]
+fn an_encoder_that_is_missing_or_damaged_is_told_at_the_start() {
+    let place = Place::new();
+    let more = "embedders: [{name: encoder, type: universal-sentence-encoder}]\nlisten: 127.0.0.1:0\ndata-dir: data\n";
+    place.file("tradewind.yaml", &scoring("embedder: encoder", more));
+    let ended = place.tradewind(&["run"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for part in ["encoder", "not installed", "tradewind embedder install"] {
+        assert!(ended.stderr.contains(part), "no `{part}` in\n{}", ended.stderr);
+    }
+    let folder = "data/embedders/universal-sentence-encoder";
+    for (file, text) in [("sp.model", "garbage"), ("weights.npz", "PK garbage"), ("LICENSE", "none")] {
+        place.file(&format!("{folder}/{file}"), text);
+    }
+    let ended = place.tradewind(&["run"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for part in ["universal-sentence-encoder", "install it again with `tradewind embedder install`"] {
+        assert!(ended.stderr.contains(part), "no `{part}` in\n{}", ended.stderr);
+    }
+}
+
 #[test]
 fn sections_that_are_not_built_are_refused_by_name() {
     for (section, text) in [

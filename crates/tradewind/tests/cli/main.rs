@@ -4,7 +4,10 @@
 #![expect(clippy::disallowed_methods, reason = "a test lays out its own files")]
 
 mod check;
+mod cost;
 mod demo;
+mod embedder;
+mod evaluate;
 mod explain;
 mod import;
 mod key;

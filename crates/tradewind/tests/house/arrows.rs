@@ -19,6 +19,8 @@ const LAYERS: [&[&str]; 9] = [
         "tradewind-telemetry",
         "tradewind-meaning",
         "tradewind-tokens",
+        "tradewind-quality",
+        "tradewind-answers",
     ],
     &["tradewind-runtime"],
     &["tradewind-dispatch"],
@@ -38,7 +40,8 @@ const LAYERS: [&[&str]; 9] = [
 const BESIDE: [(&str, &[&str]); 2] = [("tradewind-sim", &["tradewind"]), ("tradewind-host", &["tradewind-egress"])];
 
 /// What decides without doing: no runtime, no sockets, no files of their own.
-const PURE: [&str; 4] = ["tradewind-core", "tradewind-policy", "tradewind-decide", "tradewind-dialects"];
+const PURE: [&str; 5] =
+    ["tradewind-core", "tradewind-policy", "tradewind-decide", "tradewind-dialects", "tradewind-quality"];
 const NOT_PURE: [&str; 9] =
     ["tokio", "hyper", "hyper-util", "mio", "socket2", "rusqlite", "rustls", "rustls-native-certs", "parking_lot"];
 

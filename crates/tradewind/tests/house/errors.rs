@@ -132,6 +132,7 @@ async fn call_examples() -> Examples {
             (Code::MethodNotAllowed, Ask::get(path(dialect))),
             (Code::NotLocal, call("plain", "host: gateway.example:7080\r\n", false)),
             (Code::BadHeader, call("plain", "x-tradewind-timeout: soon\r\n", false)),
+            (Code::ContextRefused, call("plain", "x-tradewind-context: role=admin\r\n", false)),
             (Code::UnsupportedMedia, call("plain", "content-encoding: gzip\r\n", false)),
             (Code::Inexpressible, Ask::call_with(dialect, other, "", field)),
             (Code::Deadline, call("slow", "x-tradewind-timeout: 100ms\r\n", false)),
@@ -149,6 +150,7 @@ async fn call_examples() -> Examples {
             (Code::AnswerTooLarge, call("large", "", false)),
             (Code::Redirected, call("elsewhere", "", false)),
             (Code::Rejected, call("rejected", "", false)),
+            (Code::NotFitToGive, call("unfit", "", false)),
         ];
         let running = rig.begin(call("busy", "", false)).await;
         let busy = (Code::AllBusy, call("busy", "", false));

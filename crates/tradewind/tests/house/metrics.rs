@@ -54,7 +54,7 @@ async fn page() -> String {
     let text = format!(
         "listen: 127.0.0.1:0\ndata-dir: {}\nproviders: [{{name: up, dialect: openai, base-url: \"{}/v1\", discover: \
          false}}]\nmodels:\n  - {{name: priced, targets: [{{use: up/a, price: {{input: 1, output: 2}}}}]}}\n  - {{name: \
-         unpriced, targets: [{{use: up/b}}]}}\nkeys:\n  - {{name: ci, secret: secret-of-ci-0123456789, allow: \
+         unpriced, cache: {{exact: {{}}}}, targets: [{{use: up/b}}]}}\nkeys:\n  - {{name: ci, secret: secret-of-ci-0123456789, allow: \
          [models/priced, models/unpriced, control/read]}}\n",
         folder.path().display(),
         sim.base_url()

@@ -194,6 +194,10 @@ impl Reference<'_> {
         if schema["$ref"].is_string() {
             return self.kind(self.resolved(schema));
         }
+        let words = list(&schema["enum"]);
+        if !words.is_empty() {
+            return words.iter().map(|word| format!("`{}`", text(word))).collect::<Vec<_>>().join(" | ");
+        }
         let kind = schema["type"].as_str().or_else(|| list(&schema["type"]).first().and_then(Value::as_str));
         match kind {
             Some("string") => "text".to_owned(),

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::chosen;
+
 /// How many characters the time line of an attempt takes.
 const LINE: usize = 24;
 
@@ -15,6 +17,7 @@ pub(in crate::commands) fn explain(record: &Value) -> String {
     let mut out = format!("decision {}  {}\n\n{}\n\n", text(record, "id"), text(record, "at"), headline(record));
     facts(record, &mut out);
     candidates(record, &mut out);
+    chosen::scores(record, &mut out);
     attempts(record, &mut out);
     out
 }
@@ -26,6 +29,7 @@ fn headline(record: &Value) -> String {
     let failed = tried.iter().filter(|one| is_failure(one)).count();
     let target = text(record, "chosen");
     match text(record, "outcome") {
+        "ok" if record["choice"]["cache"].is_object() => format!("a kept answer of {target} was given in {elapsed}"),
         "ok" => {
             let mut said = format!("{target} answered in {elapsed}");
             match failed {
@@ -85,6 +89,7 @@ fn facts(record: &Value, out: &mut String) {
     if let Some(first) = list(record, "candidates").iter().find(|one| one["rank"] == 1) {
         fact("first", format_args!("{}: {}", text(first, "target"), text(first, "reason")));
     }
+    chosen::facts(record, &mut |name, value| fact(name, format_args!("{value}")));
     for attempt in list(record, "attempts").iter().filter(|one| is_failure(one)) {
         fact("failed", format_args!("{}", failure(attempt)));
     }
@@ -170,7 +175,10 @@ fn parts(parts: &Value) -> String {
             said.push(say(number));
         }
     };
-    part("cost", f64::NAN, &|cost| format!("cost {}", short(cost)));
+    // Where candidates are scored, load has its place in the table of scores.
+    if !parts["score"].is_object() {
+        part("cost", f64::NAN, &|cost| format!("cost {}", short(cost)));
+    }
     part("first_token_ms", f64::NAN, &|millis| format!("first token {}", time(&Value::from(millis))));
     part("in_flight", 0.0, &|calls| format!("{} in flight", short(calls)));
     part("error_rate", 0.0, &|rate| format!("{:.0}% errors", rate * 100.0));
@@ -260,15 +268,15 @@ fn omitted(record: &Value, key: &str, out: &mut String) {
     }
 }
 
-fn list<'a>(record: &'a Value, key: &str) -> &'a [Value] {
+pub(super) fn list<'a>(record: &'a Value, key: &str) -> &'a [Value] {
     record[key].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or("-")
 }
 
-fn longest(values: &[Value], key: &str) -> usize {
+pub(super) fn longest(values: &[Value], key: &str) -> usize {
     values.iter().map(|one| text(one, key).chars().count()).max().unwrap_or(0)
 }
 

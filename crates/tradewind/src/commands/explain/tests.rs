@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tradewind_core::{DecisionId, Dialect, FaultKind, TargetId, UnixMillis, Usage, Usd};
-use tradewind_decide::{Candidate, Decision, Parts, Reason};
-use tradewind_telemetry::{Attempt, Outcome, Record, Trace};
+use tradewind_core::{
+    Context, DecisionId, Device, Dialect, FaultKind, Label, Labels, SaidBy, TargetId, UnixMillis, Usage, Usd,
+};
+use tradewind_decide::{Candidate, Decision, Parts, Reason, ScoreParts, Weights};
+use tradewind_telemetry::{Attempt, Choice, ComplexityParts, Kept, Led, Meaning, Outcome, Record, Trace};
 
 use super::explain;
 
@@ -265,4 +267,130 @@ fn a_translated_call_with_a_key_and_a_trace() {
         Some(Trace::from_headers(Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), None, &mut || 7));
     record.attempts.push(answered("anthropic/claude", 0.1, 200.0, 312.0));
     insta::assert_snapshot!(page(&record));
+}
+
+/// A candidate of a group that scores.
+fn scored(rank: u16, target: &str, reason: Reason, score: ScoreParts) -> Candidate {
+    let parts = Parts { weight: Some(1.0), in_flight: Some(2.0), cost: Some(0.2), ..Parts::default() };
+    candidate(rank, target, reason, Parts { score: Some(Box::new(score)), ..parts })
+}
+
+fn choice(meaning: Option<Meaning>) -> Choice {
+    let complexity =
+        ComplexityParts { value: 0.42, length: 0.5, spread: 0.31, entities: 0.2, code: 0.5, constraints: 0.4 };
+    Choice { meaning, complexity: Some(complexity), ..Choice::default() }
+}
+
+#[test]
+fn a_choice_by_score() {
+    let label = |text: &str, by| Label { text: Arc::from(text), by };
+    let labels = Labels {
+        role: Some(label("admin", SaidBy::Key)),
+        tenant: Some(Arc::from("build")),
+        region: Some(label("eu", SaidBy::Signature)),
+        tags: vec![label("batch", SaidBy::Key), label("nightly", SaidBy::Signature)],
+        overruled: vec!["region"],
+    };
+    let meaning = Meaning {
+        embedder: Arc::from("encoder"),
+        basis: "words and vectors",
+        confidence: 0.87,
+        margin: 0.41,
+        abstained: false,
+    };
+    let set = Weights::default();
+    let weights = set.with_meaning(0.7);
+    let parts = ScoreParts {
+        total: 0.941,
+        meaning: 1.0,
+        load: 0.97,
+        cost: 0.31,
+        weights,
+        set_weights: Some(set),
+        complexity: Some(0.42),
+        price: Some(Usd::from_pico(4_110_000_000)),
+        ..ScoreParts::default()
+    };
+    let mut record = record(412.3);
+    record.decision.candidates = [
+        scored(1, "anthropic/claude-sonnet-4-5", Reason::BestScore, parts),
+        scored(
+            2,
+            "openai/gpt-5-mini",
+            Reason::NextByScore,
+            ScoreParts {
+                total: 0.512,
+                meaning: 0.12,
+                load: 1.0,
+                cost: 1.0,
+                price: Some(Usd::from_pico(412_000_000)),
+                prior: Some(0.8),
+                quota_left: Some(0.04),
+                quota_resets_s: Some(12.5),
+                ..parts
+            },
+        ),
+        scored(
+            3,
+            "local/qwen3",
+            Reason::NextByScore,
+            ScoreParts {
+                total: 0.3,
+                meaning: 0.4,
+                load: 0.2,
+                cost: 0.5,
+                meaning_assumed: true,
+                cost_assumed: true,
+                price: None,
+                quota_left: Some(1.0),
+                weights: Weights::new(0.0, 1.0, 1.0).unwrap(),
+                ..parts
+            },
+        ),
+        candidate(0, "us/large", Reason::Unfit("its region is us, and has to be eu".into()), Parts::default()),
+    ]
+    .into_iter()
+    .collect();
+    record.choice = Some(Box::new(Choice {
+        context: Some(Context::new(Some(Arc::new(labels)), Some((Device::Mobile, SaidBy::UserAgent)))),
+        rule: Some(Led { number: 1, to: Arc::from("strong") }),
+        affinity: Some("session"),
+        ..choice(Some(meaning))
+    }));
+    record.chosen = Some(TargetId::new("anthropic/claude-sonnet-4-5"));
+    record.attempts = [answered("anthropic/claude-sonnet-4-5", 0.4, 81.2, 412.3)].into_iter().collect();
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn a_question_that_nobody_fits() {
+    let set = Weights::default();
+    let meaning =
+        Meaning { embedder: Arc::from("lexical"), basis: "words", confidence: 0.08, margin: 0.0, abstained: true };
+    let parts = ScoreParts {
+        total: 1.0,
+        load: 1.0,
+        cost: 1.0,
+        weights: set.with_meaning(0.0),
+        set_weights: Some(set),
+        ..ScoreParts::default()
+    };
+    let mut record = record(12.0);
+    record.decision.candidates = [scored(1, "up/small", Reason::DefaultNoneFits, parts)].into_iter().collect();
+    record.choice = Some(Box::new(Choice { affinity: Some("prompt-cache"), ..choice(Some(meaning)) }));
+    record.chosen = Some(TargetId::new("up/small"));
+    insta::assert_snapshot!(page(&record));
+}
+
+#[test]
+fn answers_that_were_kept() {
+    let decision = DecisionId::first_at(UnixMillis(1_795_294_000_000));
+    for (name, similarity) in [("the_same_request", None), ("the_same_meaning", Some(0.973))] {
+        let mut record = record(0.4);
+        let kind = if similarity.is_some() { "meaning" } else { "exact" };
+        let cache = Some(Kept { kind, decision, age_ms: 72_400, similarity });
+        record.choice = Some(Box::new(Choice { cache, ..Choice::default() }));
+        record.chosen = Some(TargetId::new("up/small"));
+        insta::assert_snapshot!(name, page(&record));
+    }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 use tradewind_access::{StoredKey, StoredKeysError};
-use tradewind_core::{Clock, UnixMillis, parse_duration};
+use tradewind_core::{Clock, Device, UnixMillis, parse_duration};
 use tradewind_policy::{Amount, Budget, KeyHash, KeyTerms, Period, Timestamp, Unpriced, check_key_name, check_pattern};
 use tradewind_runtime::SystemClock;
 
@@ -50,6 +50,15 @@ pub(super) struct Create {
     /// What calls with it, such as machine or developer
     #[arg(long)]
     role: Option<String>,
+    /// Where it calls from, or where its data may go, such as eu
+    #[arg(long)]
+    region: Option<String>,
+    /// What kind of program calls with it: mobile, desktop, server, ci or cli
+    #[arg(long, value_parser = device)]
+    device: Option<Device>,
+    /// Whatever else rules of `route` may ask for, such as batch; may be given several times
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
     /// When it ends: after 30d, 12h, or at a time such as 2027-01-31T00:00:00Z
     #[arg(long, value_name = "WHEN")]
     expires: Option<String>,
@@ -73,6 +82,10 @@ fn unpriced(text: &str) -> Result<Unpriced, String> {
         "allow" => Ok(Unpriced::Allow),
         _ => Err("one of refuse, allow".to_owned()),
     }
+}
+
+fn device(text: &str) -> Result<Device, String> {
+    Device::from_name(text).ok_or_else(|| format!("one of {}", Device::ALL.map(Device::name).join(", ")))
 }
 
 impl Create {
@@ -125,6 +138,9 @@ impl Create {
         let terms = KeyTerms {
             tenant: self.tenant.clone(),
             role: self.role.clone(),
+            region: self.region.clone(),
+            device: self.device,
+            tags: self.tags.clone(),
             allow: (!self.allow.is_empty()).then(|| self.allow.clone()),
             budget,
             unpriced: self.unpriced,

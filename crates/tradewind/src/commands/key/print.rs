@@ -53,6 +53,9 @@ pub(super) fn as_json(row: &Row) -> Value {
         "state": row.state(),
         "tenant": terms.tenant,
         "role": terms.role,
+        "region": terms.region,
+        "device": terms.device,
+        "tags": terms.tags,
         "allow": terms.allow,
         "budget": terms.budget,
         "unpriced": terms.unpriced,
@@ -100,6 +103,9 @@ pub(super) fn table(rows: &[Row]) -> String {
 /// What a new key may do, one line for each limit that it has.
 pub(super) fn terms(terms: &KeyTerms) -> String {
     let mut lines = vec![("may use", may_use(terms))];
+    if let Some(caller) = caller(terms) {
+        lines.push(("caller", caller));
+    }
     if let Some(budget) = &terms.budget {
         let unpriced = match terms.unpriced {
             Unpriced::Refuse => "; targets without a price do not answer it",
@@ -111,6 +117,19 @@ pub(super) fn terms(terms: &KeyTerms) -> String {
     lines.extend(terms.tpm.map(|tpm| ("tokens", format!("{tpm} a minute"))));
     lines.extend(terms.expires.map(|expires| ("expires", minute(expires))));
     lines.iter().map(|(what, value)| format!("  {what:<9} {value}\n")).collect()
+}
+
+/// What it says of its callers, as rules may ask for it: `role machine, region eu, tags batch nightly`.
+fn caller(terms: &KeyTerms) -> Option<String> {
+    let parts = [
+        ("tenant", terms.tenant.clone()),
+        ("role", terms.role.clone()),
+        ("region", terms.region.clone()),
+        ("device", terms.device.map(|device| device.name().to_owned())),
+        ("tags", Some(terms.tags.join(" ")).filter(|tags| !tags.is_empty())),
+    ];
+    let said: Vec<String> = parts.into_iter().filter_map(|(what, text)| Some(format!("{what} {}", text?))).collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 fn may_use(terms: &KeyTerms) -> String {

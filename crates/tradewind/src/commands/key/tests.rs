@@ -4,7 +4,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use tradewind_access::StoredKey;
-use tradewind_core::UnixMillis;
+use tradewind_core::{Device, UnixMillis};
 use tradewind_policy::{Amount, Budget, KeyHash, KeyTerms, Period, Problems, Root, Shared, Timestamp, Unpriced};
 
 use super::create::{expires, said};
@@ -18,6 +18,9 @@ fn full() -> StoredKey {
     let terms = KeyTerms {
         tenant: Some("build".to_owned()),
         role: Some("machine".to_owned()),
+        region: Some("eu".to_owned()),
+        device: Some(Device::Ci),
+        tags: vec!["batch".to_owned(), "nightly".to_owned()],
         allow: Some(vec!["models/*".to_owned(), "control/read".to_owned()]),
         budget: Some(Budget { usd: Amount(50.0), per: Period::Month }),
         unpriced: Unpriced::Refuse,
@@ -38,6 +41,7 @@ fn a_new_key_says_what_it_may() {
     assert_snapshot!(said(&full(), &keys(), false), @"
     made the key `ci-build` in /srv/tradewind/keys.json; its secret is shown this once
       may use   models/* control/read
+      caller    tenant build, role machine, region eu, device ci, tags batch nightly
       budget    $50.00 a month; targets without a price do not answer it
       requests  600 a minute
       tokens    200000 a minute
@@ -75,9 +79,9 @@ fn the_list_shows_everything_but_the_secret() {
     ");
     let json: Vec<String> = rows.iter().map(|row| print::as_json(row).to_string()).collect();
     assert_snapshot!(json.join("\n"), @r#"
-    {"allow":null,"budget":{"per":"total","usd":0.005},"created":null,"expires":null,"name":"ann","revoked":null,"role":null,"rpm":null,"source":"configuration","state":"valid","tenant":"crew","tpm":null,"unpriced":"allow"}
-    {"allow":["models/*","control/read"],"budget":{"per":"month","usd":50.0},"created":"2026-11-20T00:00:00.000Z","expires":"2026-11-21T00:00:00.000Z","name":"ci-build","revoked":null,"role":"machine","rpm":600,"source":"created","state":"expired","tenant":"build","tpm":200000,"unpriced":"refuse"}
-    {"allow":null,"budget":null,"created":"2026-11-20T00:00:00.000Z","expires":null,"name":"old","revoked":"2026-11-20T00:00:00.000Z","role":null,"rpm":null,"source":"created","state":"revoked","tenant":null,"tpm":null,"unpriced":"refuse"}
+    {"allow":null,"budget":{"per":"total","usd":0.005},"created":null,"device":null,"expires":null,"name":"ann","region":null,"revoked":null,"role":null,"rpm":null,"source":"configuration","state":"valid","tags":[],"tenant":"crew","tpm":null,"unpriced":"allow"}
+    {"allow":["models/*","control/read"],"budget":{"per":"month","usd":50.0},"created":"2026-11-20T00:00:00.000Z","device":"ci","expires":"2026-11-21T00:00:00.000Z","name":"ci-build","region":"eu","revoked":null,"role":"machine","rpm":600,"source":"created","state":"expired","tags":["batch","nightly"],"tenant":"build","tpm":200000,"unpriced":"refuse"}
+    {"allow":null,"budget":null,"created":"2026-11-20T00:00:00.000Z","device":null,"expires":null,"name":"old","region":null,"revoked":"2026-11-20T00:00:00.000Z","role":null,"rpm":null,"source":"created","state":"revoked","tags":[],"tenant":null,"tpm":null,"unpriced":"refuse"}
     "#);
 }
 

@@ -87,7 +87,8 @@ async fn row_15_hedge_and_fallback_never_mix() {
 /// The hedge fails before its first event: the first attempt, slow as it is, still answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_15_a_hedge_that_fails_does_no_harm() {
-    side_by_side(["error-500", "reset-before-response", "error-event-first", "html-200"].map(a_failed_hedge)).await;
+    Box::pin(side_by_side(["error-500", "reset-before-response", "error-event-first", "html-200"].map(a_failed_hedge)))
+        .await;
 }
 
 async fn a_failed_hedge(fault: &'static str) {

@@ -84,10 +84,10 @@ async fn is_waited_for(fault: &'static str) {
 /// An absurd wish is no wish: the target rests for a backoff of at most a second, not for a billion.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_31_an_absurd_retry_after_does_not_lock_a_target_out() {
-    side_by_side(
+    Box::pin(side_by_side(
         ["retry-after:1000000000", "retry-after:99999999999999999999", "retry-after-negative", "rate-limit-bare"]
             .map(does_not_lock_out),
-    )
+    ))
     .await;
 }
 

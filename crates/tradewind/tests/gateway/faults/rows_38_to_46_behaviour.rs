@@ -245,8 +245,10 @@ async fn row_44_a_retry_budget_bounds_the_storm() {
 /// A tool that the provider runs itself may have run: the outcome is unknown, and the call is not sent again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_45_a_call_that_may_have_had_effects_is_not_sent_again() {
-    side_by_side(["no-headers", "reset-before-response", "error-500", "mid-stream-reset:0"].map(is_not_sent_again))
-        .await;
+    Box::pin(side_by_side(
+        ["no-headers", "reset-before-response", "error-500", "mid-stream-reset:0"].map(is_not_sent_again),
+    ))
+    .await;
 }
 
 async fn is_not_sent_again(fault: &'static str) {

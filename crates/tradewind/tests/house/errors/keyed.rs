@@ -16,14 +16,17 @@ const DOCUMENT: &str = "
 models:
   - {name: assistant, targets: [{use: openai/gpt-5-mini, price: {input: 0, output: 1000}}]}
   - {name: private, targets: [{use: openai/gpt-5}]}
+  - {name: capped, targets: [{use: openai/gpt-5-mini}], budget: {usd: 0.15, per: total}}
 keys:
   - {name: narrow, secret: secret-of-narrow-0123, allow: [models/assistant]}
   - {name: ci, secret: secret-of-hasty-0123, rpm: 1}
   - {name: batch, secret: secret-of-wordy-0123, tpm: 120}
   - {name: ann, secret: secret-of-poor-0123, budget: {usd: 0.15, per: total}}
+  - {name: bob, secret: secret-of-free-0123}
 ";
-/// The keys that have used up what they may after one call.
-const PRIMED: [&str; 3] = ["hasty", "wordy", "poor"];
+/// The keys, and the models, that have used up what they may after one call.
+const PRIMED: [(&str, &str); 4] =
+    [("hasty", "assistant"), ("wordy", "assistant"), ("poor", "assistant"), ("free", "capped")];
 
 /// How clients of `dialect` send the secret of `key`.
 fn secret(dialect: &str, key: &str) -> String {
@@ -63,8 +66,8 @@ pub(super) async fn key_examples() -> Examples {
     );
     let document = Document::parse(&text).unwrap_or_else(|problems| panic!("{}", problems.render("keyed", &text)));
     let gateway = Gateway::start(document).await.expect("the gateway starts");
-    for key in PRIMED {
-        let answer = Ask::call("OpenAI", "assistant", &secret("OpenAI", key), false).send(gateway.address).await;
+    for (key, model) in PRIMED {
+        let answer = Ask::call("OpenAI", model, &secret("OpenAI", key), false).send(gateway.address).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{key}: {answer}");
     }
     let neutral = Neutral { replace: Vec::new() };
@@ -77,6 +80,7 @@ pub(super) async fn key_examples() -> Examples {
             (Code::RequestRate, "hasty", "assistant"),
             (Code::TokenRate, "wordy", "assistant"),
             (Code::BudgetSpent, "poor", "assistant"),
+            (Code::ModelBudgetSpent, "free", "capped"),
         ] {
             let answer = Ask::call(dialect, model, &secret(dialect, key), false).send(gateway.address).await;
             note(&mut examples, code, &neutral.example(code, dialect, &without_time(&answer)));

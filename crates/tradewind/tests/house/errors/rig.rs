@@ -101,7 +101,7 @@ impl Rig {
 }
 
 /// The models of the rig: name, target (`@` is the provider of the dialect), and the rest of the entry.
-pub(super) const MODELS: [(&str, &str, &str); 17] = [
+pub(super) const MODELS: [(&str, &str, &str); 18] = [
     ("nobody", "@-nobody/gpt-5-mini", "}], retry: {attempts: 1}}"),
     ("tls", "@-tls/gpt-5-mini", "}], retry: {attempts: 1}}"),
     ("slow", "@/gpt-5-mini!no-headers", "}]}"),
@@ -117,6 +117,7 @@ pub(super) const MODELS: [(&str, &str, &str); 17] = [
     ("large", "@/gpt-5-mini!huge-body:3000000", "}], retry: {attempts: 1}}"),
     ("elsewhere", "@/gpt-5-mini!redirect", "}], retry: {attempts: 1}}"),
     ("rejected", "@/gpt-5-mini!context-too-long", "}]}"),
+    ("unfit", "@/gpt-5-mini", "}], quality: {length: {max: 10}}}"),
     ("waiting", "@/gpt-5-mini!slow-first-token:25s", "}]}"),
     ("plain", "@/gpt-5-mini", "}]}"),
 ];

@@ -1,0 +1,288 @@
+//! An embedder behind `/v1/embeddings`: its vectors choose the target, and whatever it does, no call is lost or kept waiting
+//! for longer than its time limit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tradewind_core::Dialect;
+use tradewind_sim::{Sim, SimOptions};
+
+use crate::support::{Answer, Bench, eventually, find, question};
+
+/// How the embedder behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Vectors of 3 dimensions.
+    Right,
+    /// The request is read, and nothing comes.
+    Hang,
+    /// Vectors of 2 dimensions.
+    Short,
+    /// A 500.
+    Broken,
+    /// A 429.
+    Limited,
+    /// 200 with something else.
+    Garbage,
+    /// 200 with more than is read.
+    Huge,
+}
+
+/// What was asked: the head and the body.
+type Asked = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// A provider of vectors, in which boats and cakes are far apart.
+struct Embedder {
+    url: String,
+    mode: Arc<Mutex<Mode>>,
+    asked: Asked,
+    _serving: JoinSet<()>,
+}
+
+impl Embedder {
+    async fn start(mode: Mode) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let (mode, asked) = (Arc::new(Mutex::new(mode)), Asked::default());
+        let mut serving = JoinSet::new();
+        let (as_told, seen) = (mode.clone(), asked.clone());
+        serving.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                connections.spawn(serve(stream, as_told.clone(), seen.clone()));
+            }
+        });
+        Self { url, mode, asked, _serving: serving }
+    }
+
+    fn be(&self, mode: Mode) {
+        *self.mode.lock() = mode;
+    }
+
+    fn requests(&self) -> usize {
+        self.asked.lock().len()
+    }
+}
+
+async fn serve(mut stream: TcpStream, mode: Arc<Mutex<Mode>>, asked: Asked) {
+    let mut bytes = Vec::new();
+    loop {
+        let (head, body) = loop {
+            if let Some(end) = find(&bytes, b"\r\n\r\n") {
+                let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
+                if bytes.len() >= end + 4 + length {
+                    let body = bytes[end + 4..end + 4 + length].to_vec();
+                    bytes.drain(..end + 4 + length);
+                    break (head, body);
+                }
+            }
+            if !matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {
+                return;
+            }
+        };
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let mode = *mode.lock();
+        asked.lock().push((head, body.clone()));
+        let texts: Vec<&str> = body["input"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+        let (status, answer) = match mode {
+            Mode::Hang => return std::future::pending().await,
+            Mode::Right => ("200 OK", vectors(&texts, 3)),
+            Mode::Short => ("200 OK", vectors(&texts, 2)),
+            Mode::Broken => ("500 Internal Server Error", "{}".to_owned()),
+            Mode::Limited => ("429 Too Many Requests", "{}".to_owned()),
+            Mode::Garbage => ("200 OK", "<html>".to_owned()),
+            Mode::Huge => ("200 OK", " ".repeat(20 << 20)),
+        };
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
+            answer.len()
+        );
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// One axis for what floats, one for what is baked, and a little of both in everything.
+fn vectors(texts: &[&str], dimensions: usize) -> String {
+    let about = |text: &str, words: &[&str]| if words.iter().any(|word| text.contains(word)) { 1.0 } else { 0.05 };
+    let of_text = |text: &&str| {
+        let mut vector = vec![about(text, &["boat", "voyage"]), about(text, &["cake", "dough"])];
+        vector.resize(dimensions, 0.05);
+        vector
+    };
+    let data: Vec<Value> = texts
+        .iter()
+        .enumerate()
+        .map(|(index, text)| json!({"object": "embedding", "index": index, "embedding": of_text(text)}))
+        .collect();
+    json!({"object": "list", "data": data, "model": "embed-small"}).to_string()
+}
+
+/// A model that chooses by meaning alone. `asking` is added to the embedder, `baking` to what the first target is good at.
+fn document(sim: &Sim, embedder: &Embedder, asking: &str, baking: &str) -> String {
+    format!(
+        "providers:\n  - {{name: up, dialect: openai, base-url: \"{}/v1\", api-key: k, discover: false}}\n  \
+         - {{name: vectors, dialect: openai, base-url: \"{}\", api-key: v, discover: false}}\n\
+         embedders: [{{name: remote, type: openai, provider: vectors, model: embed-small{asking}}}]\n\
+         models:\n  - name: assistant\n    strategy: score\n    \
+         score: {{meaning: 1, load: 0, cost: 0, embedder: remote, abstain-below: 0, margin: 0}}\n    targets:\n      \
+         - {{use: up/baker, good-at: [dough and ovens{baking}]}}\n      \
+         - {{use: up/sailor, good-at: [voyages over wide waters]}}\n",
+        sim.base_url(),
+        embedder.url
+    )
+}
+
+async fn sim() -> Sim {
+    Sim::start(SimOptions::named("up")).await.unwrap()
+}
+
+async fn ask(bench: &Bench, text: &str) -> Answer {
+    let mut body = question(Dialect::OpenAi, "assistant", false);
+    body["messages"][0]["content"] = text.into();
+    let answer = bench.ask_with(Dialect::OpenAi, &body, "").await;
+    assert_eq!(answer.status, 200, "{text}: {}", answer.text());
+    answer
+}
+
+/// What the comparison rested on.
+async fn basis(bench: &Bench, answer: &Answer) -> String {
+    let record = bench.record(answer).await;
+    record["choice"]["meaning"]["basis"].as_str().unwrap_or_else(|| panic!("{record}")).to_owned()
+}
+
+/// Waits until the vectors of the targets are there. The question is not asked again by the tests.
+async fn is_ready(bench: &Bench) {
+    eventually("the vectors of the targets are there", Duration::from_secs(10), async || {
+        let answer = ask(bench, "Is there a boat?").await;
+        basis(bench, &answer).await == "words and vectors"
+    })
+    .await;
+}
+
+const NO_VECTOR: &str = "words, since the embedder gave no vector";
+const NOT_YET: &str = "words, until the embedder has given the vectors of the targets";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vectors_choose_the_target_and_each_question_is_asked_once() {
+    let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
+    let bench = Bench::start(&document(&sim, &embedder, ", dimensions: 3", "")).await;
+    is_ready(&bench).await;
+    // None of these words are those of a target.
+    for (text, target) in [("How is a boat steered?", "up/sailor"), ("How is a cake made?", "up/baker")] {
+        let before = embedder.requests();
+        for times in 0..3 {
+            let answer = ask(&bench, text).await;
+            assert_eq!(answer.header("x-tradewind-target"), Some(target), "{text} {times}");
+            assert_eq!(basis(&bench, &answer).await, "words and vectors");
+            assert_eq!(embedder.requests(), before + 1, "{text} {times}");
+        }
+        let (head, body) = embedder.asked.lock().last().unwrap().clone();
+        assert!(head.starts_with("post /v1/embeddings http/1.1"), "{head}");
+        assert!(head.contains("authorization: bearer v"), "{head}");
+        let expected = json!({"model": "embed-small", "input": [text], "encoding_format": "float", "dimensions": 3});
+        assert_eq!(body, expected);
+    }
+    // The time that the embedder takes is not the gateway's own.
+    bench.is_back_at_baseline(&[&sim]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_keeps_the_vectors_of_texts_that_stay() {
+    let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
+    let bench = Bench::start(&document(&sim, &embedder, "", "")).await;
+    is_ready(&bench).await;
+    let before = embedder.requests();
+    bench.reload(&document(&sim, &embedder, "", ""));
+    let answer = ask(&bench, "Is there a boat?").await;
+    assert_eq!(basis(&bench, &answer).await, "words and vectors");
+    assert_eq!(embedder.requests(), before, "neither the texts nor the question were asked again");
+    // Another text, other vectors; and another embedder under the same name has none of the old ones.
+    bench.reload(&document(&sim, &embedder, "", ", pies"));
+    is_ready(&bench).await;
+    assert!(embedder.requests() > before);
+    assert!(embedder.asked.lock().last().unwrap().1.to_string().contains("pies"));
+    let before = embedder.requests();
+    bench.reload(&document(&sim, &embedder, ", dimensions: 3", ", pies"));
+    is_ready(&bench).await;
+    assert!(embedder.requests() > before + 1, "the texts and the question");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_embedder_that_hangs_costs_a_call_its_time_limit_and_then_nothing() {
+    let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
+    let bench = Bench::start(&document(&sim, &embedder, ", timeout: 200ms", "")).await;
+    is_ready(&bench).await;
+    embedder.be(Mode::Hang);
+    let before = embedder.requests();
+    for number in 0..3 {
+        let answer = ask(&bench, &format!("Where is boat {number}?")).await;
+        assert!((Duration::from_millis(200)..Duration::from_millis(1000)).contains(&answer.took), "{:?}", answer.took);
+        assert_eq!(basis(&bench, &answer).await, NO_VECTOR);
+        let record = bench.record(&answer).await;
+        assert!(record["overhead_ms"].as_f64().is_none_or(|own| own < 100.0), "waiting is not our own work: {record}");
+    }
+    assert_eq!(embedder.requests(), before + 3);
+    // Now it is left alone: no call waits for it, and questions that are known have their vectors all the same.
+    for number in 3..20 {
+        let answer = ask(&bench, &format!("Where is boat {number}?")).await;
+        assert!(answer.took < Duration::from_millis(200), "{:?}", answer.took);
+        assert_eq!(basis(&bench, &answer).await, NO_VECTOR);
+    }
+    assert_eq!(embedder.requests(), before + 3);
+    let answer = ask(&bench, "Is there a boat?").await;
+    assert_eq!(basis(&bench, &answer).await, "words and vectors");
+    bench.is_back_at_baseline(&[&sim]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_no_good_leaves_the_words() {
+    let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
+    for mode in [Mode::Short, Mode::Broken, Mode::Limited, Mode::Garbage, Mode::Huge] {
+        embedder.be(Mode::Right);
+        let bench = Bench::start(&document(&sim, &embedder, ", dimensions: 3, timeout: 2s", "")).await;
+        is_ready(&bench).await;
+        embedder.be(mode);
+        let answer = ask(&bench, "Where is the boat?").await;
+        assert_eq!(basis(&bench, &answer).await, NO_VECTOR, "{mode:?}");
+    }
+    // Where the dimensions are not asked for, those of a question may be others than those of the targets.
+    embedder.be(Mode::Right);
+    let bench = Bench::start(&document(&sim, &embedder, "", "")).await;
+    is_ready(&bench).await;
+    embedder.be(Mode::Short);
+    let answer = ask(&bench, "Where is the boat?").await;
+    assert_eq!(basis(&bench, &answer).await, "words, since the vectors have different dimensions");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_embedder_that_is_not_there_yet_keeps_nobody_waiting() {
+    for mode in [Mode::Hang, Mode::Broken, Mode::Short] {
+        let (sim, embedder) = (sim().await, Embedder::start(mode).await);
+        let bench = Bench::start(&document(&sim, &embedder, ", dimensions: 3, timeout: 2s", "")).await;
+        eventually("the texts were asked for", Duration::from_secs(5), async || embedder.requests() > 0).await;
+        let answer = ask(&bench, "Where is the boat?").await;
+        assert!(answer.took < Duration::from_secs(1), "{mode:?}: {:?}", answer.took);
+        assert_eq!(basis(&bench, &answer).await, NOT_YET, "{mode:?}");
+        assert!(
+            embedder.asked.lock().iter().all(|(_, body)| body["input"].as_array().unwrap().len() > 1),
+            "no question"
+        );
+        if mode == Mode::Hang {
+            continue; // it would be asked again after its 30 seconds
+        }
+        embedder.be(Mode::Right);
+        is_ready(&bench).await;
+        let answer = ask(&bench, "How is a boat steered?").await;
+        assert_eq!(answer.header("x-tradewind-target"), Some("up/sailor"));
+    }
+}
