@@ -71,6 +71,12 @@ test-bench: release-bins ## the same, short and without writing results: does th
 	tests/peers/install.sh bench
 	$(call bench,$(target)/release/tradewind,--short)
 
+.PHONY: meaning
+meaning: ## measure choosing by meaning on public questions and our own pairs; writes bench/MEANING.md
+	tests/peers/install.sh meaning
+	cargo build --release -p tradewind-meaning --example bfcl
+	$(python) tests/rigs/meaning.py $(target)/release/examples/bfcl
+
 .PHONY: budget
 budget: ## 100,000 calls, cut off, failed over and hedged: is what is booked what providers charge?
 	TRADEWIND_BUDGET_CALLS=100000 cargo test --release -p tradewind --test gateway -- \

@@ -135,7 +135,7 @@ def test_prometheus_scrapes_records_and_keeps_exemplars(gateway, prometheus):
 
 
 def test_a_callers_own_words_are_no_label(gateway):
-    for model in ["nobody", 'forged"} 1\ntradewind_calls_total{door="x', "assistant "]:
+    for model in ["unheard-of", 'forged"} 1\ntradewind_calls_total{door="x', "assistant "]:
         assert call(gateway, model) == 404
     body = page(gateway, "text/plain").body.decode()
-    assert "nobody" not in body and "forged" not in body and 'model="other"' in body
+    assert "unheard-of" not in body and "forged" not in body and 'model="other"' in body

