@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -44,12 +46,20 @@ impl Stream {
     }
 
     /// Moves the socket to the runtime of the present thread, under TLS as well: a second descriptor takes the place of
-    /// the first.
+    /// the first. What the runtime before knew of it may be out of date, so the socket itself is asked whether it is quiet.
+    ///
+    /// # Errors
+    /// When something has come, the end included, or the socket cannot be moved.
     pub(crate) fn adopt(&mut self) -> io::Result<()> {
         let socket = match self {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => stream.get_mut().0,
         };
+        match SockRef::from(&*socket).peek(&mut [MaybeUninit::uninit()]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+            Ok(_) => return Err(io::ErrorKind::InvalidData.into()),
+        }
         let same = socket.as_fd().try_clone_to_owned()?;
         *socket = TcpStream::from_std(same.into())?;
         Ok(())

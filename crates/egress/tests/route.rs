@@ -14,7 +14,7 @@ use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use tradewind_core::{Clock, FaultKind, Moment, UnixMillis};
 use tradewind_egress::{Answer, Egress, EgressSettings, Http2, Origin, RequestBody, Roots, Route, Shards, Spawner};
-use tradewind_sim::{BlackHole, RefusedPort, Sim, SimFault, SimOptions, TlsOptions, UNRESOLVABLE_HOST};
+use tradewind_sim::{BlackHole, RefusedPort, Sim, SimFault, SimOptions, SimStats, TlsOptions, UNRESOLVABLE_HOST};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const BODY: &str = r#"{"model":"fast","messages":[{"role":"user","content":"hi"}]}"#;
@@ -117,6 +117,33 @@ fn a_connection_of_another_worker_is_moved_to_the_one_that_takes_it() {
             assert_eq!((sim.stats().connections, egress.idle_connections()), (1, 1));
         }
     }
+}
+
+/// What the runtime of another worker has not noticed yet is noticed all the same when its connection is taken over.
+#[test]
+fn bytes_that_another_worker_has_not_seen_are_no_answer() {
+    thread_local! {
+        static WORKER: Cell<usize> = const { Cell::new(0) };
+    }
+    let elsewhere = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let workers: [_; 2] =
+        std::array::from_fn(|_| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
+    let sim = elsewhere.block_on(Sim::start(SimOptions::named("alpha"))).unwrap();
+    sim.set_fault(SimFault::ContentLengthShort).unwrap();
+    let shards = Shards { count: 2, current: || WORKER.get() };
+    let settings = EgressSettings { shards, ..EgressSettings::default() };
+    let egress = Egress::new(Arc::new(Still), Spawner::new(|task| drop(tokio::spawn(task))), settings);
+    let route = route(&egress, &sim.base_url());
+    for round in 0..20 {
+        let worker = round % 2;
+        WORKER.set(worker);
+        let asking = async { text(route.send(&chat(BODY), PATIENCE, true).await.unwrap()).await };
+        let answered = workers[worker].block_on(async { tokio::time::timeout(PATIENCE, asking).await }).unwrap();
+        assert!(!answered.contains("smuggled"), "{answered}");
+        let sent = |stats: &SimStats| stats.complete + stats.cancelled == round as u64 + 1;
+        assert!(elsewhere.block_on(sim.wait_until(PATIENCE, sent)));
+    }
+    assert_eq!(sim.stats().connections, 20);
 }
 
 #[tokio::test]
