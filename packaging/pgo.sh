@@ -17,13 +17,11 @@ python=${TRADEWIND_PEERS:?}/python/bin/python
 say() { printf 'pgo: %s\n' "$*" >&2; }
 
 llvm=$(rustc -vV | awk '/^LLVM version/ { split($3, part, "."); print part[1] }')
-profdata=$(command -v "llvm-profdata-$llvm" || true)
-if [ -z "$profdata" ] && command -v apt-get >/dev/null; then
+if ! command -v "llvm-profdata-$llvm" >/dev/null; then
+    command -v apt-get >/dev/null || { say "error: llvm-profdata-$llvm is not here; install LLVM $llvm"; exit 1; }
     say "installing llvm-$llvm for llvm-profdata"
     ${SUDO:-} apt-get install -y --no-install-recommends "llvm-$llvm" >/dev/null
-    profdata=$(command -v "llvm-profdata-$llvm" || true)
 fi
-[ -n "$profdata" ] || { say "error: llvm-profdata-$llvm is not here; install LLVM $llvm"; exit 1; }
 
 build() { # FLAGS FOLDER
     RUSTFLAGS="$1" CARGO_TARGET_DIR="$2" cargo build --release -p tradewind --bin tradewind \
@@ -40,7 +38,7 @@ CARGO_TARGET_DIR="$folder/instrumented" cargo build --release -p tradewind-sim -
 say "2 of 3: calls through it"
 TRADEWIND_BIN=$folder/instrumented/release/tradewind TRADEWIND_SIM_BIN=$folder/instrumented/release/tradewind-sim \
     "$python" "$here/train.py"
-"$profdata" merge -o "$folder/tradewind.profdata" "$counts"
+"llvm-profdata-$llvm" merge -o "$folder/tradewind.profdata" "$counts"
 
 say "3 of 3: the build by that profile"
 build "-Cprofile-use=$folder/tradewind.profdata" "$folder"

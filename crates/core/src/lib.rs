@@ -27,6 +27,6 @@ pub use money::{Price, Usd};
 pub use name::{ModelName, ParseTargetError, ProviderName, TargetId};
 pub use nearest::nearest;
 pub use secret::Secret;
-pub use text::{ParseDurationError, format_duration, parse_duration, percent_decoded};
+pub use text::{ParseDurationError, format_duration, from_hex, parse_duration, percent_decoded};
 pub use usage::Usage;
 pub use view::{AnswerView, Delta, Finish, Probabilities, RequestView, ToolCallView, ToolView};

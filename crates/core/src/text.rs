@@ -1,4 +1,4 @@
-//! Texts as people and clients write them: durations, percent-encoding.
+//! Texts as people and clients write them: durations, hexadecimal digits, percent-encoding.
 
 use std::time::Duration;
 
@@ -51,6 +51,21 @@ pub fn format_duration(duration: Duration) -> String {
     }
 }
 
+/// `2 N` hexadecimal digits as `N` bytes, in upper or lower case; nothing when they are more, fewer or others.
+#[must_use]
+pub fn from_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let high = char::from(pair[0]).to_digit(16)?;
+        let low = char::from(pair[1]).to_digit(16)?;
+        *byte = u8::try_from(high * 16 + low).ok()?;
+    }
+    Some(bytes)
+}
+
 /// Undoes percent-encoding (RFC 3986 §2.1). What is not valid encoding stays as it is.
 #[must_use]
 pub fn percent_decoded(text: &str) -> String {
@@ -90,6 +105,15 @@ mod tests {
     fn durations_are_written_short() {
         for text in ["250ms", "8s", "5m", "2h", "3d", "0s", "17us"] {
             assert_eq!(format_duration(parse_duration(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn hex_is_read_in_either_case_and_nothing_else_is() {
+        assert_eq!(from_hex(b"00fFA1"), Some([0x00, 0xff, 0xa1]));
+        assert_eq!(from_hex(b""), Some([]));
+        for wrong in ["00ffa", "00ffa100", "00ff", "", "00ffg1", "0xffa1", "+0ffa1", " 0ffa1", "00ff\u{e9}"] {
+            assert_eq!(from_hex::<3>(wrong.as_bytes()), None, "{wrong:?}");
         }
     }
 

@@ -13,7 +13,7 @@ use ring::digest::{SHA256, digest};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, Unexpected};
 use serde::{Deserialize, Serialize, Serializer};
-use tradewind_core::{Device, Secret, Usd};
+use tradewind_core::{Device, Secret, Usd, from_hex};
 
 pub use self::allow::{BadPattern, DOORS, check_pattern};
 pub(crate) use self::checks::decode_keys;
@@ -206,17 +206,7 @@ impl KeyHash {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return None;
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let high = char::from(pair[0]).to_digit(16)?;
-            let low = char::from(pair[1]).to_digit(16)?;
-            *byte = u8::try_from(high * 16 + low).ok()?;
-        }
-        Some(Self(bytes))
+        from_hex(text.as_bytes()).map(Self)
     }
 }
 

@@ -36,7 +36,8 @@ struct Inner {
     stages: Stages,
     connections: AtomicUsize,
     upkeep: AtomicUsize,
-    ended: Notify,
+    /// Told when a task begins and when one has ended.
+    changed: Notify,
     /// How to drop each task, by its number. Taken when a task begins and ends, never by a call.
     running: Mutex<HashMap<u64, AbortHandle>>,
     numbers: AtomicU64,
@@ -103,6 +104,7 @@ impl Supervisor {
     #[expect(clippy::disallowed_methods, reason = "this is the home of spawning")]
     fn start(&self, kind: Kind, place: Option<usize>, task: impl Future<Output = ()> + Send + 'static) {
         self.counter(kind).fetch_add(1, Ordering::Relaxed);
+        self.0.changed.notify_waiters();
         let place_of = |index: usize| &self.0.places[index];
         if let Some(index) = place {
             place_of(index).connections.fetch_add(1, Ordering::Relaxed);
@@ -125,9 +127,9 @@ impl Supervisor {
     /// `grace`, then drops them. Returns how many connections were dropped.
     pub async fn stop(&self, drain: Duration, grace: Duration) -> usize {
         self.0.stages.advance(Stage::Draining);
-        if tokio::time::timeout(drain, self.no_connections()).await.is_err() {
+        if tokio::time::timeout(drain, self.reached(Kind::Connection, 0)).await.is_err() {
             self.0.stages.advance(Stage::Over);
-            let _ = tokio::time::timeout(grace, self.no_connections()).await; // what is left is counted below
+            let _ = tokio::time::timeout(grace, self.reached(Kind::Connection, 0)).await; // what is left is counted below
         }
         self.0.stages.advance(Stage::Over);
         let abandoned = self.count(Kind::Connection);
@@ -137,15 +139,16 @@ impl Supervisor {
         abandoned
     }
 
-    async fn no_connections(&self) {
+    /// Waits until just `count` tasks of `kind` run.
+    pub async fn reached(&self, kind: Kind, count: usize) {
         loop {
-            let ended = self.0.ended.notified();
-            tokio::pin!(ended);
-            ended.as_mut().enable();
-            if self.count(Kind::Connection) == 0 {
+            let changed = self.0.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.count(kind) == count {
                 return;
             }
-            ended.await;
+            changed.await;
         }
     }
 }
@@ -170,7 +173,7 @@ impl Drop for Running {
             self.supervisor.0.places[index].connections.fetch_sub(1, Ordering::Relaxed);
         }
         self.supervisor.counter(self.kind).fetch_sub(1, Ordering::Relaxed);
-        self.supervisor.0.ended.notify_waiters();
+        self.supervisor.0.changed.notify_waiters();
     }
 }
 
@@ -199,14 +202,14 @@ mod tests {
         let polite = supervisor.clone();
         supervisor.spawn(Kind::Connection, async move { polite.stages().reached(Stage::Over).await });
         assert_eq!(supervisor.stop(Duration::from_secs(5), Duration::from_secs(1)).await, 1);
-        supervisor.no_connections().await;
+        supervisor.reached(Kind::Connection, 0).await;
     }
 
     #[tokio::test]
     async fn a_panic_is_counted_out() {
         let supervisor = Supervisor::new();
         supervisor.spawn(Kind::Connection, async { panic!("on purpose") });
-        supervisor.no_connections().await;
+        supervisor.reached(Kind::Connection, 0).await;
         assert_eq!(supervisor.count(Kind::Connection), 0);
     }
 }

@@ -130,9 +130,7 @@ mod tests {
 
         // The place of those that have ended is the next one.
         connections.retain(|(worker, _)| *worker != 1);
-        while supervisor.count(Kind::Connection) > 4 {
-            tokio::task::yield_now().await;
-        }
+        supervisor.reached(Kind::Connection, 4).await;
         let next: Vec<usize> = served(&supervisor, 2).await.iter().map(|(worker, _)| *worker).collect();
         assert_eq!(next, [1, 1]);
     }
@@ -144,9 +142,7 @@ mod tests {
         let connections = served(&supervisor, 4).await;
         assert_eq!(supervisor.stop(Duration::ZERO, Duration::ZERO).await, 4);
         drop(workers);
-        while supervisor.count(Kind::Connection) > 0 {
-            tokio::task::yield_now().await;
-        }
+        supervisor.reached(Kind::Connection, 0).await;
         for (_, mut connection) in connections {
             assert_eq!(connection.read(&mut [0]).await.unwrap(), 0, "closed");
         }

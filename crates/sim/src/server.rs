@@ -159,6 +159,11 @@ impl Sim {
         self.shared.recorder.wait_until(within, holds).await
     }
 
+    /// Waits until a request has come that `is_it`; false when none was within `within`.
+    pub async fn wait_for(&self, within: Duration, is_it: impl Fn(&SeenRequest) -> bool) -> bool {
+        self.shared.recorder.wait_for(within, is_it).await
+    }
+
     /// The text that a whole or streamed answer to this JSON body of a chat or messages request has; `None` when it
     /// would be refused, or answered with a tool call.
     #[must_use]

@@ -256,12 +256,21 @@ impl Recorder {
 
     /// Waits until `holds` is true of the counts; false when it was not in time.
     pub(crate) async fn wait_until(&self, within: Duration, holds: impl Fn(&SimStats) -> bool) -> bool {
+        self.wait(within, |seen| holds(&seen.stats)).await
+    }
+
+    /// Waits until a request has come that `is_it`; false when it was not in time.
+    pub(crate) async fn wait_for(&self, within: Duration, is_it: impl Fn(&SeenRequest) -> bool) -> bool {
+        self.wait(within, |seen| seen.requests.iter().any(&is_it)).await
+    }
+
+    async fn wait(&self, within: Duration, holds: impl Fn(&Seen) -> bool) -> bool {
         let wait = async {
             loop {
                 let changed = self.changed.notified();
                 tokio::pin!(changed);
                 changed.as_mut().enable();
-                if holds(&self.seen.lock().stats) {
+                if holds(&self.seen.lock()) {
                     return;
                 }
                 changed.await;

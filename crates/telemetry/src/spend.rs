@@ -106,6 +106,20 @@ impl Totals {
         });
     }
 
+    /// The counts by the names that they have wherever they are shown.
+    #[must_use]
+    pub const fn counts(&self) -> [(&'static str, u64); 7] {
+        [
+            ("calls", self.calls),
+            ("input", self.input),
+            ("output", self.output),
+            ("cached", self.cached),
+            ("reasoning", self.reasoning),
+            ("estimated", self.estimated),
+            ("unpriced", self.unpriced),
+        ]
+    }
+
     /// Adds `more`.
     pub fn add(&mut self, more: Self) {
         let Self { calls, input, output, cached, reasoning, estimated, cost, unpriced } = more;

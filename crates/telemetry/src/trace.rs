@@ -5,6 +5,8 @@
 //! The spans below ours are numbered, not drawn: the id of an attempt's span follows from ours and the attempt's number, so
 //! that what is sent to the provider while the call runs and what is exported after it agree without being kept.
 
+use tradewind_core::from_hex;
+
 /// The longest `tracestate` that is kept, in bytes: what every implementation has to pass on.
 const STATE_BYTES: usize = 512;
 /// The most members of a `tracestate`.
@@ -137,16 +139,7 @@ fn bounded_state(header: &str) -> Option<Box<str>> {
 
 /// `2 N` lowercase hexadecimal digits as `N` bytes; uppercase ones are not allowed in a header.
 fn unhex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
-    let value = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = value(pair[0])? << 4 | value(pair[1])?;
-    }
-    (digits.len() == 2 * N).then_some(bytes)
+    if digits.iter().any(u8::is_ascii_uppercase) { None } else { from_hex(digits) }
 }
 
 /// The lowercase hexadecimal digits of an id, padded with spaces to the longest.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ring::hmac::{self, HMAC_SHA256};
-use tradewind_core::UnixMillis;
+use tradewind_core::{UnixMillis, from_hex};
 
 use super::header::{BadContext, SIGNATURE};
 
@@ -83,7 +83,7 @@ fn read(header: &[u8]) -> Result<(&str, [Option<Tag>; MOST]), BadContext> {
             // Digits only, so that what is signed can be written in one way.
             Some(("t", digits)) if time.is_none() && is_number(digits) => time = Some(digits),
             Some(("v1", digits)) if count < MOST => {
-                signatures[count] = Some(bytes(digits).ok_or_else(unreadable)?);
+                signatures[count] = Some(from_hex(digits.as_bytes()).ok_or_else(unreadable)?);
                 count += 1;
             }
             _ => return Err(unreadable()),
@@ -98,20 +98,6 @@ fn read(header: &[u8]) -> Result<(&str, [Option<Tag>; MOST]), BadContext> {
 /// Up to 12 digits: until the year 33658.
 fn is_number(text: &str) -> bool {
     (1..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn bytes(digits: &str) -> Option<Tag> {
-    let digits = digits.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let high = char::from(pair[0]).to_digit(16)?;
-        let low = char::from(pair[1]).to_digit(16)?;
-        *byte = u8::try_from(high * 16 + low).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -91,11 +91,7 @@ impl Gateway {
 
     /// Waits until so many connections are open.
     pub(crate) async fn connections(&self, count: usize) {
-        let reached = async {
-            while self.supervisor.count(Kind::Connection) != count {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
+        let reached = self.supervisor.reached(Kind::Connection, count);
         let now = || self.supervisor.count(Kind::Connection);
         tokio::time::timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{} connections", now()));
     }

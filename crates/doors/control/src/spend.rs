@@ -40,15 +40,7 @@ fn shown(row: &SpendRow) -> Value {
         }
     }
     let totals = &row.totals;
-    for (name, count) in [
-        ("calls", totals.calls),
-        ("input", totals.input),
-        ("output", totals.output),
-        ("cached", totals.cached),
-        ("reasoning", totals.reasoning),
-        ("estimated", totals.estimated),
-        ("unpriced", totals.unpriced),
-    ] {
+    for (name, count) in totals.counts() {
         shown.insert(name.to_owned(), count.into());
     }
     shown.insert("usd".to_owned(), json!(totals.cost));

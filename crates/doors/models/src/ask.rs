@@ -130,8 +130,6 @@ pub struct Ask {
     pub previous: Option<String>,
     /// What a target has to be able to do for it.
     pub demands: Demands,
-    /// Whom the caller speaks for: `user`, or `metadata.user_id`.
-    pub session: Option<String>,
     body: Bytes,
     /// Where the value of `model` stands in the body, its quotes included.
     model_at: Range<usize>,
@@ -139,6 +137,9 @@ pub struct Ask {
     stream_options_at: Option<Range<usize>>,
     /// Where the value of `previous_response_id` stands.
     previous_at: Option<Range<usize>>,
+    /// Where the values of `user` and `metadata` stand.
+    user_at: Option<Range<usize>>,
+    metadata_at: Option<Range<usize>>,
 }
 
 /// What a target has to be able to do for a request.
@@ -226,7 +227,6 @@ impl Ask {
             operation,
             model,
             demands,
-            session: session(&envelope),
             stream: stream && !matches!(operation, Operation::Embeddings | Operation::CountTokens),
             repeatable: !has_effects,
             features: Arc::new(features),
@@ -237,6 +237,8 @@ impl Ask {
             model_at: place_in(&body, raw_model),
             stream_options_at: envelope.even_null(Field::StreamOptions).map(|raw| place_in(&body, raw)),
             previous_at: previous.map(|raw| place_in(&body, raw)),
+            user_at: envelope.get(Field::User).map(|raw| place_in(&body, raw)),
+            metadata_at: envelope.get(Field::Metadata).map(|raw| place_in(&body, raw)),
             body,
         })
     }
@@ -285,6 +287,18 @@ impl Ask {
         let mut options: Map<String, Value> = serde_json::from_slice(&self.body[at.clone()]).unwrap_or_default();
         options.insert("include_usage".to_owned(), Value::Bool(true));
         (at.clone(), Value::Object(options).to_string())
+    }
+
+    /// Whom the caller speaks for, if it says so in a field that is a text: `user`, or `metadata.user_id`. Read from the
+    /// body each time, since few calls need it.
+    pub(crate) fn session(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Metadata {
+            #[serde(default)]
+            user_id: Option<String>,
+        }
+        let user = self.user_at.clone().and_then(|at| serde_json::from_slice(&self.body[at]).ok());
+        user.or_else(|| serde_json::from_slice::<Metadata>(&self.body[self.metadata_at.clone()?]).ok()?.user_id)
     }
 
     /// The bytes of the request, for the rules responder.
@@ -371,17 +385,6 @@ fn asks_for_schema(envelope: &Envelope<'_>) -> bool {
     fields.into_iter().filter_map(|field| envelope.get(field)).any(|value| value.contains("\"json_schema\""))
 }
 
-/// Whom the caller speaks for, if it says so in a field that is a text.
-fn session(envelope: &Envelope<'_>) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        #[serde(default)]
-        user_id: Option<String>,
-    }
-    let user = envelope.get(Field::User).and_then(|raw| serde_json::from_str(raw).ok());
-    user.or_else(|| serde_json::from_str::<Metadata>(envelope.get(Field::Metadata)?).ok()?.user_id)
-}
-
 fn field<T: DeserializeOwned>(name: &'static str, wanted: &str, raw: &str) -> Result<T, Refusal> {
     serde_json::from_str(raw).map_err(|_| bad_field(name, &format!("has to be {wanted}")))
 }
@@ -466,6 +469,28 @@ mod tests {
         for (body, code, field) in table {
             let refusal = read(Operation::Chat, body).unwrap_err();
             assert_eq!((refusal.code, refusal.field.as_deref()), (code, field), "{body}: {}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn the_session_is_the_user_or_the_one_of_the_metadata() {
+        let session = |rest: &str| {
+            let ask = read(Operation::Chat, &format!("{{\"model\":\"a\",\"messages\":[]{rest}}}")).unwrap();
+            ask.session()
+        };
+        for (rest, expected) in [
+            ("", None),
+            (r#","user":"ann""#, Some("ann")),
+            (r#","us\u0065r" : "a\u006en""#, Some("ann")),
+            (r#","metadata":{"x":1,"user_id":"ann"}"#, Some("ann")),
+            (r#","metadata":{"user_id":"bob"},"user":"ann""#, Some("ann")),
+            (r#","metadata":{"user_id":"ann"},"user":null"#, Some("ann")),
+            (r#","metadata":{"user_id":"ann"},"user":7"#, Some("ann")),
+            (r#","metadata":{"user_id":7}"#, None),
+            (r#","metadata":"ann","user":{}"#, None),
+            (r#","x":{"user":"ann"}"#, None),
+        ] {
+            assert_eq!(session(rest).as_deref(), expected, "{rest}");
         }
     }
 

@@ -161,7 +161,7 @@ impl Choosing {
             section::Affinity::None => None,
             section::Affinity::Session => match headers.get(SESSION) {
                 Some(session) => Some(Affinity::of(session.as_bytes())),
-                None => ask.session.as_deref().map(|session| Affinity::of(session.as_bytes())),
+                None => ask.session().map(|session| Affinity::of(session.as_bytes())),
             },
             section::Affinity::PromptCache => Some(Affinity::of(&beginning(ask))),
         }

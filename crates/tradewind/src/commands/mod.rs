@@ -13,6 +13,7 @@ mod key;
 mod man;
 mod run;
 mod schema;
+mod whose;
 
 use std::process::ExitCode;
 

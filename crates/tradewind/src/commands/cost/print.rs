@@ -129,15 +129,7 @@ impl Line {
 }
 
 fn add_totals(row: &mut Map<String, Value>, totals: &Totals) {
-    for (name, count) in [
-        ("calls", totals.calls),
-        ("input", totals.input),
-        ("output", totals.output),
-        ("cached", totals.cached),
-        ("reasoning", totals.reasoning),
-        ("estimated", totals.estimated),
-        ("unpriced", totals.unpriced),
-    ] {
+    for (name, count) in totals.counts() {
         row.insert(name.to_owned(), count.into());
     }
     row.insert("usd".to_owned(), json!(totals.cost));

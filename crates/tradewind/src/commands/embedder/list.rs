@@ -4,7 +4,8 @@ use clap::Args;
 use serde_json::json;
 use tradewind_meaning::{Embedder as _, Encoder};
 
-use super::{Whose, megabytes};
+use super::megabytes;
+use crate::commands::whose::Whose;
 use crate::{embedders, installed, say};
 
 /// List the embedders that are installed
@@ -21,7 +22,7 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let data_dir = self.whose.data_dir()?;
+        let data_dir = self.whose.find()?.data_dir;
         let size = embedders::encoder_size(&data_dir);
         let loaded = installed(&data_dir);
         if self.json {

@@ -93,7 +93,7 @@ impl Create {
         let now = SystemClock::new().wall();
         let terms = self.terms(now)?;
         let whose = std::mem::take(&mut self.whose);
-        let keys = whose.keys()?;
+        let keys = Keys::of(whose)?;
         if keys.document.iter().any(|key| key.name.value == self.name) {
             bail!("the key `{}` is in {} already\n  = hint: choose another name", self.name, keys.name);
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use tradewind_core::Clock;
 use tradewind_runtime::SystemClock;
 
-use super::{Whose, print};
+use super::{Keys, Whose, print};
 use crate::say;
 
 /// List the keys, without their secrets
@@ -24,7 +24,7 @@ pub(super) struct List {
 impl List {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let now = SystemClock::new().wall();
-        let keys = self.whose.keys()?;
+        let keys = Keys::of(self.whose)?;
         let stored = keys.created.read()?;
         let document = keys.document.iter().map(|key| print::Row::document(key, now));
         let rows: Vec<print::Row> =

@@ -6,7 +6,7 @@ use tradewind_access::StoredKeysError;
 use tradewind_core::{Clock, nearest};
 use tradewind_runtime::SystemClock;
 
-use super::Whose;
+use super::{Keys, Whose};
 use crate::say;
 
 /// Revoke a key
@@ -23,7 +23,7 @@ pub(super) struct Revoke {
 impl Revoke {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let Self { name, whose } = self;
-        let keys = whose.keys()?;
+        let keys = Keys::of(whose)?;
         if keys.document.iter().any(|key| key.name.value == name) {
             let hint =
                 format!("take its entry out of `keys` in {}: a running gateway sees it within a second", keys.name);

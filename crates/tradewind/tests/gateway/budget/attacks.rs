@@ -1,5 +1,7 @@
 //! Ways around a budget that do not lead around it: odd names, other paths, streams that are broken off, bursts.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -7,10 +9,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tradewind_core::Dialect;
-use tradewind_sim::{Delay, ScriptedAnswer, ScriptedUsage, Sim, SimOptions};
+use tradewind_sim::{Delay, ScriptedAnswer, ScriptedUsage, SeenRequest, Sim, SimOptions};
 
 use super::world::bearer;
 use crate::support::{Answer, Bench, error_code, eventually, post, question};
+
+/// No question takes longer to get to the provider; a test that waits this long fails.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Each call counts a thousand tokens of question and a hundred of answer: $0.0012 at the price of `cheap`.
 async fn provider(options: SimOptions) -> Sim {
@@ -110,6 +115,7 @@ async fn once_it_is_spent_no_name_and_no_path_gets_through() {
 /// How a caller of a stream leaves.
 #[derive(Clone, Copy, Debug)]
 enum Leaving {
+    /// As soon as the provider has the question.
     AtOnce,
     AtTheFirstEvent,
     NearTheEnd,
@@ -119,7 +125,7 @@ enum Leaving {
 async fn streams_that_are_broken_off_are_paid_for() {
     for leaving in [Leaving::AtOnce, Leaving::AtTheFirstEvent, Leaving::NearTheEnd] {
         let paced = SimOptions { tokens_per_second: Some(1000.0), ..SimOptions::named("up") };
-        let sim = provider(paced).await;
+        let sim = Arc::new(provider(paced).await);
         let bench = gateway(&sim, 0.02).await;
         let mut calls = 0;
         // Bursts of callers that all leave, until a caller who stays is refused.
@@ -128,10 +134,10 @@ async fn streams_that_are_broken_off_are_paid_for() {
             let mut callers = JoinSet::new();
             for _ in 0..5 {
                 calls += 1;
-                callers.spawn(leave(bench.address, leaving));
+                callers.spawn(leave(bench.address, sim.clone(), calls, leaving));
             }
             callers.join_all().await;
-            bench.is_back_at_baseline(&[&sim]).await;
+            bench.is_back_at_baseline(&[&*sim]).await;
         }
         let ((spent, reserved), charged) = (budget(&bench).await, charged(&sim));
         assert!(spent <= 0.02 && reserved == 0.0, "{leaving:?}: {spent} {reserved}");
@@ -139,13 +145,22 @@ async fn streams_that_are_broken_off_are_paid_for() {
     }
 }
 
-async fn leave(address: std::net::SocketAddr, leaving: Leaving) {
+/// Asks as caller `number`, counted from 1, and leaves.
+async fn leave(address: SocketAddr, sim: Arc<Sim>, number: u64, leaving: Leaving) {
+    let trace = format!("{number:032x}");
+    let headers = format!("{}traceparent: 00-{trace}-00f067aa0ba902b7-00\r\n", bearer("poor"));
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = post(CHAT, &bearer("poor"), &asked("cheap", true).to_string());
-    stream.write_all(&request).await.unwrap();
+    stream.write_all(&post(CHAT, &headers, &asked("cheap", true).to_string())).await.unwrap();
     match leaving {
-        // Time for the question to get to the provider.
-        Leaving::AtOnce => tokio::time::sleep(Duration::from_millis(10)).await,
+        Leaving::AtOnce => {
+            let is_its_question =
+                |request: &SeenRequest| request.header("traceparent").is_some_and(|parent| parent.contains(&trace));
+            tokio::select! {
+                has_come = sim.wait_for(PATIENCE, is_its_question) => assert!(has_come, "call {number} got nowhere"),
+                // A refusal: that question never gets to the provider.
+                () = read_bytes(&mut stream, 1) => {}
+            }
+        }
         Leaving::AtTheFirstEvent => read_bytes(&mut stream, 1).await,
         Leaving::NearTheEnd => read_bytes(&mut stream, 8000).await,
     }
@@ -161,7 +176,7 @@ async fn read_bytes(stream: &mut TcpStream, count: usize) {
 async fn a_burst_gets_what_fits_and_not_a_call_more() {
     let slow = SimOptions { first_token: Delay::Fixed(Duration::from_secs(1)), ..SimOptions::named("up") };
     let sim = provider(slow).await;
-    let bench = std::sync::Arc::new(gateway(&sim, 0.0105).await);
+    let bench = Arc::new(gateway(&sim, 0.0105).await);
     let mut callers = JoinSet::new();
     for _ in 0..100 {
         let bench = bench.clone();

@@ -116,10 +116,11 @@ async fn row_14_43_a_slow_reader_holds_the_provider_back() {
     }
     // The sim has laid out what it will send: from here on nothing may come on top.
     let before = begin();
-    // For a while they read a little at a time: 64 KiB every 20 ms, of 256 MiB.
+    // For a while they read a little at a time: 64 KiB every 20 ms, of 256 MiB. In between nobody may get on without them.
     let mut buffer = vec![0; 64 * 1024];
     for _ in 0..25 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let gone_on = faulty.wait_until(Duration::from_millis(20), |stats| stats.in_flight != 2).await;
+        assert!(!gone_on, "the provider is not held back");
         for stream in &mut readers {
             assert!(stream.read(&mut buffer).await.unwrap() > 0);
         }

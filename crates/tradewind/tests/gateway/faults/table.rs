@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tradewind_core::{Dialect, FaultKind};
 use tradewind_sim::{Injection, Needs, Sim, SimFault, SimOptions};
 
-use crate::support::{Answer, Bench, BenchOptions, LIMITS, TIMES, Terminal, now, question, terminal};
+use crate::support::{Answer, Bench, BenchOptions, LIMITS, TIMES, Terminal, question, terminal};
 
 /// `total` of [`TIMES`], and what a call may take beyond it.
 const TOTAL: Duration = Duration::from_secs(2);
@@ -187,11 +188,11 @@ struct Lag(AtomicU64);
 
 impl Lag {
     async fn measure(self: Arc<Self>) {
-        const TICK: Duration = Duration::from_millis(10);
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let began = now();
-            tokio::time::sleep(TICK).await;
-            let late = began.elapsed().saturating_sub(TICK);
+            let due = ticks.tick().await;
+            let late = due.elapsed();
             self.0.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
         }
     }

@@ -42,6 +42,28 @@ async fn a_session_stays_at_one_target_and_sessions_are_spread() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_only_the_body_names_stays_at_one_target() {
+    let world = world("session").await;
+    let mut homes = HashSet::new();
+    for session in 0..16 {
+        let who = format!("session-{session}");
+        let mut messages = question(Dialect::Anthropic, "assistant", false);
+        messages["metadata"] = json!({"user_id": who});
+        let mut at = HashSet::new();
+        for _ in 0..3 {
+            at.insert(target(&world.ask_with(&with(body("Hello"), "user", json!(who)), "").await));
+            at.insert(target(&world.bench.ask_with(Dialect::Anthropic, &messages, "").await));
+        }
+        assert_eq!(at.len(), 1, "session {session} was at {at:?}");
+        homes.extend(at);
+    }
+    assert!(homes.len() >= 3, "16 sessions are all at {homes:?}");
+    let answer = world.ask_with(&with(body("Hello"), "user", json!("session-1")), "").await;
+    let record = world.bench.record(&answer).await;
+    assert_eq!(record["choice"]["affinity"], "session", "{record}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_is_named_by_the_header_or_by_the_request() {
     let world = world("session").await;
     for name in ["ann", "bob", "carol"] {
