@@ -9,7 +9,9 @@
 //! Refused: `boon` (brings `url` and `idna`, and no release for two years), a validator of our own (the official test suite
 //! has thousands of cases).
 
+mod branches;
 mod cost;
+mod weight;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -235,6 +237,45 @@ mod tests {
         }
         let text = format!("\"{}\"", "x".repeat(LONGEST_TEXT));
         assert_eq!(check("{}", &text), Err(Mismatch::Unjudged("the text is over 1 MiB")));
+    }
+
+    /// Definitions `0` to `levels`, each of which refers to the next one twice, by `keyword`.
+    fn doubling(levels: usize, keyword: &str) -> Value {
+        let twice = |next: String| json!({keyword: [{"$ref": next}, {"$ref": next}]});
+        let defs = (0..levels).map(|level| (level.to_string(), twice(format!("#/definitions/{}", level + 1))));
+        defs.chain([(levels.to_string(), json!({}))]).collect()
+    }
+
+    /// Compiling any of these for real would not end.
+    #[test]
+    fn schemas_whose_compiling_would_never_end_are_not_compiled() {
+        let (all, any) = (doubling(60, "allOf"), doubling(60, "anyOf"));
+        let wide: Value = (0..20)
+            .map(|level| {
+                let next = json!({"$ref": format!("#/definitions/{}", (level + 1) % 20)});
+                (level.to_string(), json!({"allOf": vec![next; 20]}))
+            })
+            .collect();
+        let first = json!({"$ref": "#/definitions/0"});
+        for (keyword, definitions) in [("unevaluatedProperties", &all), ("unevaluatedItems", &any)] {
+            let schema = json!({keyword: false, "$ref": "#/definitions/0", "definitions": definitions});
+            assert_eq!(check(&schema.to_string(), "{}"), Err(Mismatch::Unjudged(cost::UNEVALUATED)), "{keyword}");
+            let inner = json!({"properties": {"a": schema["$ref"].clone(), "b": {keyword: false}}});
+            assert_eq!(check(&inner.to_string(), "{}"), Err(Mismatch::Unjudged(cost::UNEVALUATED)), "{keyword}");
+        }
+        for definitions in [&all, &any] {
+            let schema = json!({"$ref": "#/definitions/0", "definitions": definitions});
+            assert_eq!(check(&schema.to_string(), "{}"), Err(Mismatch::Unjudged(cost::TOO_MUCH_WORK)));
+        }
+        let alternatives = json!({"anyOf": [first, first, first], "definitions": wide});
+        assert_eq!(check(&alternatives.to_string(), "{}"), Err(Mismatch::Unjudged(cost::TOO_MUCH_WORK)));
+        // In draft 4 `id` is what `$id` is in later ones: the reference leads to the inner definitions.
+        let hidden = json!({
+            "$schema": "http://json-schema.org/draft-04/schema#",
+            "definitions": {"0": {}},
+            "allOf": [{"id": "http://x/", "definitions": all, "allOf": [first]}],
+        });
+        assert_eq!(check(&hidden.to_string(), "\"x\""), Err(Mismatch::Unjudged(cost::ELSEWHERE)));
     }
 
     #[test]

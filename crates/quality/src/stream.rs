@@ -41,6 +41,8 @@ pub struct StreamGate {
     expected: Arc<Expected<'static>>,
     /// Whether events are held back, and until how many characters.
     held: Option<u64>,
+    /// Whether the beginning was judged when a refusal began.
+    saw_refusal: bool,
     failed: Option<Verdict>,
     /// How many bytes may be kept, and are.
     bound: usize,
@@ -73,6 +75,7 @@ impl StreamGate {
             gates,
             expected,
             held,
+            saw_refusal: false,
             failed: None,
             bound,
             kept: 0,
@@ -90,7 +93,8 @@ impl StreamGate {
     ///
     /// With `{hold: N}` the first N characters of text (arguments of calls and refusals count, too) are judged by the gates
     /// that can tell from a beginning: refusal, language, repetition, the upper bound of the length, confidence from 16
-    /// tokens on. What is shorter is judged as a whole by [`Self::finish`].
+    /// tokens on. They are judged as well when a refusal in its own place begins. What is shorter is judged as a whole by
+    /// [`Self::finish`].
     pub fn push(&mut self, delta: &Delta<'_>) -> Step {
         if self.failed.is_some() {
             return Step::Hold;
@@ -101,10 +105,9 @@ impl StreamGate {
             self.held = None;
             return Step::Release;
         }
-        if self.characters < limit && self.refusal.is_empty() {
-            return Step::Hold;
-        }
-        if limit == u64::MAX {
+        // Once, and not for each piece of it: that would take time that grows with the square of their number.
+        let begins_refusal = !self.refusal.is_empty() && !std::mem::replace(&mut self.saw_refusal, true);
+        if limit == u64::MAX || (self.characters < limit && !begins_refusal) {
             return Step::Hold;
         }
         // However the text was cut into pieces, the same of it is judged.

@@ -1,6 +1,7 @@
 //! The gates by tables of answers that are fine and answers that are not, and by properties over made-up ones.
 
 mod bleu;
+mod corpus;
 mod language;
 mod plain;
 mod properties;

@@ -43,6 +43,21 @@ fn a_prefix_that_refuses_is_given_up() {
     assert!(matches!(second.push(&Delta::Refusal("I")), Step::Fail(_)));
 }
 
+/// Judging at each piece would take minutes.
+#[test]
+fn a_long_refusal_that_may_be_given_is_not_judged_at_each_piece() {
+    let settings = r#"{"length":{"max":1000000},"stream":{"hold":100000}}"#;
+    let mut gate = gate(settings, asked("What is the capital of France, and where does it lie?"), 1 << 20);
+    assert_eq!(gate.push(&Delta::Refusal("I cannot say.")), Step::Hold);
+    for number in 0..12_000 {
+        let word = format!("w{number} ");
+        assert_eq!(gate.push(&Delta::Refusal(&word[..1])), Step::Hold);
+        assert_eq!(gate.push(&Delta::Text(&word)), Step::Hold);
+    }
+    let ending = gate.finish();
+    assert!(ending.held, "{ending:?}");
+}
+
 #[test]
 fn a_short_answer_is_judged_as_a_whole_while_it_is_held() {
     let mut gate = gate(r#"{"empty":true,"finish":["stop"]}"#, asked("q"), 1 << 20);

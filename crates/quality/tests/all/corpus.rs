@@ -1,0 +1,17 @@
+//! The seeds of the fuzz target for schemas, through the same check: what the fuzzer was given once is tried by every test
+//! run.
+
+#[path = "../../../../fuzz/checks/quality.rs"]
+mod quality;
+
+#[test]
+fn schemas_hold_the_rules() {
+    let folder = format!("{}/../../fuzz/corpus/quality_schema", env!("CARGO_MANIFEST_DIR"));
+    let mut seeds = 0;
+    for seed in std::fs::read_dir(&folder).expect("the folder of seeds is there") {
+        let bytes = std::fs::read(seed.expect("a seed has a name").path()).expect("a seed can be read");
+        quality::schema(&bytes);
+        seeds += 1;
+    }
+    assert!(seeds >= 10, "only {seeds} seeds in {folder}");
+}
