@@ -181,7 +181,8 @@ impl<'a> Scan<'a, '_> {
 
     fn object_hash(&mut self, place: Place, depth: usize) -> Result<u128, Unreadable> {
         let mut parts: SmallVec<[(Cow<'a, str>, u128); 8]> = SmallVec::new();
-        let (mut named, mut id) = (false, None);
+        // Of an item: whether it says that it is a reference, whether anything of it stands here, and where its id is.
+        let (mut named, mut has_content, mut has_more, mut id) = (false, false, false, None);
         self.object(|scan, name| {
             let inner = if place != Place::Plain && name == "content" { Place::Hinted } else { Place::Plain };
             let (hash, raw) = scan.measured(inner, depth + 1)?;
@@ -189,19 +190,25 @@ impl<'a> Scan<'a, '_> {
                 return Ok(());
             }
             if place == Place::Items {
+                let raw = &scan.text[raw];
                 match &*name {
-                    "type" if &scan.text[raw] == "\"item_reference\"" => named = true,
+                    "type" => {
+                        named |= is_text(raw, "item_reference");
+                        has_more |= raw != "null";
+                    }
                     "id" => id = Some(parts.len()),
-                    _ => {}
+                    "role" | "content" | "call_id" => has_content |= raw != "null",
+                    _ => has_more |= raw != "null",
                 }
             }
             parts.push((name, hash));
             Ok(())
         })?;
         // The id of an item is the provider's name for what stands beside it, unless it stands alone.
+        let stands_alone = id.is_some() && !has_content && !has_more;
         match id {
-            Some(at) if !named => drop(parts.remove(at)),
-            _ => self.found.reference |= named,
+            Some(at) if has_content && !named => drop(parts.remove(at)),
+            _ => self.found.reference |= named || stands_alone,
         }
         parts.sort_by(|(left, _), (right, _)| left.cmp(right));
         let mut digest = self.key.hasher();
@@ -275,6 +282,11 @@ impl<'a> Scan<'a, '_> {
         let is_number = || text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
         if matches!(text, "true" | "false" | "null") || is_number() { Ok(text) } else { Err(Unreadable) }
     }
+}
+
+/// Whether `raw` is `text`, however it is spelled.
+fn is_text(raw: &str, text: &str) -> bool {
+    serde_json::from_str::<Cow<'_, str>>(raw).is_ok_and(|said| said == text)
 }
 
 #[cfg(test)]
@@ -354,6 +366,11 @@ mod tests {
         assert_ne!(items(r#"[{"call_id":"1"}]"#), items(r#"[{"call_id":"2"}]"#));
         let reference = |id| items(&format!(r#"[{{"type":"item_reference","id":"{id}"}}]"#));
         assert_ne!(reference("a"), reference("b"));
+        // An id counts where nothing stands beside it that it could be the name of.
+        for item in [r#""id":"ID""#, r#""id":"ID","type":null"#, r#""id":"ID","type":"reasoning","content":null"#] {
+            let of = |id: &str| items(&format!("[{{{}}}]", item.replace("ID", id)));
+            assert_ne!(of("a"), of("b"), "{item}");
+        }
     }
 
     #[test]

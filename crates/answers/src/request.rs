@@ -6,13 +6,16 @@
 //! |---|---|
 //! | `model` | in its place stands the entry of `models` that it resolves to |
 //! | `stream`, `stream_options` | how the answer is delivered |
-//! | `user`, `safety_identifier`, `metadata`, `client_metadata` | who asks, for the provider's own use |
-//! | `service_tier` | how soon |
-//! | `prompt_cache_key`, `prompt_cache_retention`, `prompt_cache_options`, `cache_control` | the provider's own cache |
+//! | `user`, `safety_identifier`, `metadata`, `client_metadata` ¹ | who asks, for the provider's own use |
+//! | `service_tier` ¹ | how soon |
+//! | `prompt_cache_key`, `prompt_cache_retention`, `prompt_cache_options`, `cache_control` ¹ | the provider's own cache |
 //! | `store: false`, `background: false`, `n: 1`, `best_of: 1` | what is so in any case |
 //! | anything that is `null`, at the top | as if it were absent |
 //! | `cache_control`, `prompt_cache_breakpoint` of messages, tools and their content | the provider's own cache |
-//! | `id` of items of the responses API | their name at the provider; `call_id` stays |
+//! | `id` of items of the responses API that stand there themselves | their name at the provider; `call_id` stays |
+//!
+//! ¹ But for the responses API: its answers repeat what was asked, and nobody is to be given what another call said of
+//! itself.
 //!
 //! Everything else counts, the temperature and the seed among it. Not kept are answers to requests that
 //! [`NotCached`] lists. A temperature above 0 is no reason: whoever configures a cache wants the same answer again.
@@ -29,8 +32,9 @@ use crate::fingerprint::Fingerprint;
 
 /// Larger requests, in bytes, are not cached: they are rarely sent twice.
 pub const LONGEST_REQUEST: usize = 1 << 20;
-/// Longer questions, in characters, are not compared by meaning: their vectors say too little about details.
-pub const LONGEST_QUESTION: usize = 2000;
+/// Longer questions, in characters, are not compared by meaning: the longer they are, the less a sentence that turns all of
+/// it shows in their vectors, such as what is to be done with a text that is quoted before.
+pub const LONGEST_QUESTION: usize = 500;
 /// Changes whenever another form would give the same request another key.
 const VERSION: &[u8] = b"1";
 
@@ -183,7 +187,7 @@ impl Keyer {
         for member in &members {
             check(member, asked.shape)?;
         }
-        members.retain(|member| !is_hint(&member.key) && member.raw != "null");
+        members.retain(|member| !is_hint(&member.key, asked.shape) && member.raw != "null");
         members.sort_by(|left, right| left.key.cmp(&right.key));
         let exact = self.key(asked, b"exact", &members, None);
         let question = with_question.then(|| self.question(asked, &members)).flatten();
@@ -273,26 +277,20 @@ impl Keyer {
 }
 
 /// Whether a field at the top is left out.
-fn is_hint(name: &str) -> bool {
-    matches!(
-        name,
-        "model"
-            | "stream"
-            | "stream_options"
-            | "user"
-            | "safety_identifier"
-            | "metadata"
-            | "client_metadata"
-            | "service_tier"
-            | "prompt_cache_key"
-            | "prompt_cache_retention"
-            | "prompt_cache_options"
-            | "cache_control"
-            | "store"
-            | "background"
-            | "n"
-            | "best_of"
-    )
+fn is_hint(name: &str, shape: Shape) -> bool {
+    match name {
+        "model" | "stream" | "stream_options" | "store" | "background" | "n" | "best_of" => true,
+        "user"
+        | "safety_identifier"
+        | "metadata"
+        | "client_metadata"
+        | "service_tier"
+        | "prompt_cache_key"
+        | "prompt_cache_retention"
+        | "prompt_cache_options"
+        | "cache_control" => shape != Shape::Responses,
+        _ => false,
+    }
 }
 
 /// Whether a field stands in the way of keeping the answer.
@@ -308,158 +306,4 @@ fn check(member: &Member<'_>, shape: Shape) -> Result<(), NotCached> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ScopeKind;
-
-    fn keyer() -> Keyer {
-        Keyer::new([1; 16])
-    }
-
-    fn scope() -> Scope {
-        Scope::of(ScopeKind::Key, None, Some("ci"))
-    }
-
-    fn read(shape: Shape, body: &str) -> Result<Keyed, NotCached> {
-        let scope = scope();
-        let asked = Asked { scope: &scope, shape, model: "a", variant: &[], has_effects: false, body: body.as_bytes() };
-        keyer().read(&asked, true)
-    }
-
-    fn chat(more: &str) -> Key {
-        read(Shape::Chat, &format!(r#"{{"model":"a","messages":[{{"role":"user","content":"x"}}]{more}}}"#))
-            .unwrap()
-            .exact
-    }
-
-    #[test]
-    fn hints_do_not_count_and_all_else_does() {
-        let plain = chat("");
-        for hint in [
-            r#","stream":true,"stream_options":{"include_usage":true}"#,
-            r#","user":"u1","metadata":{"run":"7"},"safety_identifier":"s""#,
-            r#","store":false,"n":1,"temperature":null,"service_tier":"flex""#,
-            r#","prompt_cache_key":"k","prompt_cache_retention":"24h""#,
-        ] {
-            assert_eq!(chat(hint), plain, "{hint}");
-        }
-        let mut others = vec![plain];
-        for what in ["0", "0.0", "1", "1.0"] {
-            others.push(chat(&format!(r#","temperature":{what}"#)));
-        }
-        others.push(chat(r#","seed":1"#));
-        others.push(chat(r#","max_tokens":1"#));
-        others.push(chat(r#","tools":[{"type":"function","function":{"name":"f"}}]"#));
-        others.push(chat(r#","some_field_of_tomorrow":true"#));
-        let count = others.len();
-        others.sort_unstable_by_key(|key| key.0);
-        others.dedup();
-        assert_eq!(others.len(), count);
-    }
-
-    #[test]
-    fn who_asks_whom_for_what_counts() {
-        let body = br#"{"model":"x","input":"hello"}"#;
-        let (one, other) = (scope(), Scope::of(ScopeKind::Key, None, None));
-        let asked = Asked { scope: &one, shape: Shape::Embeddings, model: "a", variant: &[], has_effects: false, body };
-        let key = |asked: &Asked<'_>| keyer().read(asked, false).unwrap().exact;
-        let first = key(&asked);
-        assert_eq!(first, key(&Asked { body: br#"{"input": "hello", "model": "y"}"#, ..asked }));
-        for another in [
-            Asked { scope: &other, ..asked },
-            Asked { model: "b", ..asked },
-            Asked { shape: Shape::Responses, ..asked },
-            Asked { variant: &["beta"], ..asked },
-            Asked { variant: &["", "beta"], ..asked },
-        ] {
-            assert_ne!(first, key(&another), "{another:?}");
-        }
-        assert_ne!(first, Keyer::new([2; 16]).read(&asked, false).unwrap().exact);
-    }
-
-    #[test]
-    fn what_must_not_be_kept_is_refused() {
-        let large = format!(r#"{{"messages":"{}"}}"#, "x".repeat(LONGEST_REQUEST));
-        for (shape, body, why) in [
-            (Shape::Chat, r#"{"store":true}"#, NotCached::Effects),
-            (Shape::Responses, r#"{"background":true}"#, NotCached::Effects),
-            (Shape::Responses, r#"{"previous_response_id":"r"}"#, NotCached::KeptElsewhere),
-            (Shape::Responses, r#"{"conversation":{"id":"c"}}"#, NotCached::KeptElsewhere),
-            (Shape::Responses, r#"{"prompt":{"id":"p"}}"#, NotCached::KeptElsewhere),
-            (Shape::Responses, r#"{"input":[{"type":"item_reference","id":"i"}]}"#, NotCached::KeptElsewhere),
-            (Shape::Messages, r#"{"container":"c"}"#, NotCached::KeptElsewhere),
-            (Shape::Chat, r#"{"n":2}"#, NotCached::Several),
-            (Shape::Completions, r#"{"best_of":3,"prompt":"x"}"#, NotCached::Several),
-            (Shape::Chat, &large, NotCached::TooLarge),
-            (Shape::Chat, "[]", NotCached::Unreadable),
-            (Shape::Chat, "{", NotCached::Unreadable),
-            (Shape::Chat, r#"{"a":"\ud800"}"#, NotCached::Unreadable),
-        ] {
-            assert_eq!(read(shape, body).unwrap_err(), why, "{body:.80}");
-        }
-        let scope = scope();
-        let asked =
-            Asked { scope: &scope, shape: Shape::Chat, model: "a", variant: &[], has_effects: true, body: b"{}" };
-        assert_eq!(keyer().read(&asked, false).unwrap_err(), NotCached::Effects);
-        assert!(read(Shape::Responses, r#"{"input":"x"}"#).is_ok(), "what a provider stores by default is no wish");
-        assert!(read(Shape::Completions, r#"{"prompt":"x","n":1,"best_of":null}"#).is_ok());
-    }
-
-    #[test]
-    fn the_question_is_the_last_message_of_a_user() {
-        for (shape, body, text) in [
-            (Shape::Chat, r#"{"messages":[{"role":"user","content":" hi "}]}"#, Some("hi")),
-            (Shape::Messages, r#"{"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]}"#, Some("hi")),
-            (Shape::Responses, r#"{"input":"hi"}"#, Some("hi")),
-            (
-                Shape::Responses,
-                r#"{"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"hi"}]}]}"#,
-                Some("hi"),
-            ),
-            (Shape::Completions, r#"{"prompt":"hi"}"#, Some("hi")),
-            (Shape::Embeddings, r#"{"input":"hi"}"#, None),
-            (Shape::Chat, r#"{"messages":[{"role":"assistant","content":"hi"}]}"#, None),
-            (Shape::Chat, r#"{"messages":[{"role":"user","content":"hi","name":"ann"}]}"#, None),
-            (Shape::Chat, r#"{"messages":[{"role":"user","content":"  "}]}"#, None),
-            (Shape::Chat, r#"{"messages":[]}"#, None),
-            (Shape::Chat, r#"{}"#, None),
-            (
-                Shape::Chat,
-                r#"{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}"#,
-                None,
-            ),
-            (
-                Shape::Chat,
-                r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}]}"#,
-                None,
-            ),
-            (
-                Shape::Messages,
-                r#"{"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t"}]}]}"#,
-                None,
-            ),
-        ] {
-            assert_eq!(read(shape, body).unwrap().question.map(|question| question.text).as_deref(), text, "{body}");
-        }
-        let long = format!(r#"{{"prompt":"{}"}}"#, "é".repeat(LONGEST_QUESTION));
-        assert!(read(Shape::Completions, &long).unwrap().question.is_some());
-        assert!(read(Shape::Completions, &long.replacen('é', "éé", 1)).unwrap().question.is_none());
-    }
-
-    #[test]
-    fn questions_are_compared_in_the_same_context_only() {
-        let context = |before: &str, question: &str, more: &str| {
-            let body =
-                format!(r#"{{"messages":[{before}{{"role":"user","content":"{question}"}}],"model":"m"{more}}}"#);
-            read(Shape::Chat, &body).unwrap().question.unwrap().context
-        };
-        let system = r#"{"role":"system","content":"be short"},"#;
-        let plain = context(system, "one", "");
-        assert_eq!(plain, context(system, "another", r#","user":"u""#));
-        assert_ne!(plain, context("", "one", ""));
-        assert_ne!(plain, context(&system.replace("short", "long"), "one", ""));
-        assert_ne!(plain, context(system, "one", r#","temperature":1"#));
-        let exact = read(Shape::Completions, r#"{"prompt":"x"}"#).unwrap();
-        assert_ne!(exact.exact, exact.question.unwrap().context);
-    }
-}
+mod tests;

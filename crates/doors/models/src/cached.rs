@@ -9,7 +9,9 @@
 //! Of callers that ask the same at once one asks and the others wait (`waiting`), within their own time. Who asked for a
 //! stream waits for no longer than a first token may take, and asks alone then.
 
+mod basis;
 mod capture;
+mod reaching;
 mod waiting;
 
 use std::fmt::Write as _;
@@ -23,7 +25,7 @@ use tradewind_answers::{
     Asked, CallerWish, Entry, ExactCache, ExactStats, Followed, Form, Keyed, Keyer, Lookup, MeaningCache,
     MeaningLimits, MeaningStats, Scope, ScopeKind, Shape,
 };
-use tradewind_core::{Fault, Moment, TargetId, Usage, Usd};
+use tradewind_core::{Fault, Moment, Usage, Usd};
 use tradewind_dialects::view_request;
 use tradewind_dispatch::{Ending, Open, Services};
 use tradewind_door::{Body, Response};
@@ -37,6 +39,7 @@ use crate::embedding::{Embedders, Embedding};
 use crate::failure::{DROPPED, mark};
 use crate::section::ModelEntry;
 
+pub(crate) use self::basis::Basis;
 pub(crate) use self::capture::{Keeping, Tee, Told};
 pub(crate) use self::waiting::Patience;
 
@@ -54,9 +57,9 @@ pub(crate) struct KeptAnswers {
 
 /// What outlives a reload that does not touch the model.
 struct Store {
-    entry: ModelEntry,
-    /// Who could have answered.
-    targets: Vec<TargetId>,
+    model: Box<str>,
+    /// What they depend on.
+    basis: Basis,
     keyer: Keyer,
     scope: ScopeKind,
     exact: Option<Arc<ExactCache>>,
@@ -93,24 +96,16 @@ enum How {
 }
 
 impl KeptAnswers {
-    /// The answers that are kept for `entry`, whose leaves are `targets`: those of `before`, if nothing has changed that
-    /// makes other answers.
-    pub(crate) fn new(
-        entry: &ModelEntry,
-        targets: Vec<TargetId>,
-        embedding: Embedding,
-        before: Option<&Self>,
-    ) -> Option<Self> {
+    /// The answers that are kept for `entry`: those of `before`, if nothing has changed that makes other answers.
+    pub(crate) fn new(entry: &ModelEntry, basis: Basis, embedding: Embedding, before: Option<&Self>) -> Option<Self> {
         let settings = entry.cache.as_ref()?;
-        let is_same = |known: &&Self| {
-            known.store.entry == *entry && known.store.targets == targets && known.embedding.is_like(&embedding)
-        };
+        let is_same = |known: &&Self| known.store.basis == basis && known.embedding.is_like(&embedding);
         if let Some(known) = before.filter(is_same) {
             return Some(Self { store: known.store.clone(), embedding });
         }
         let store = Store {
-            entry: entry.clone(),
-            targets,
+            model: entry.name.as_str().into(),
+            basis,
             keyer: Keyer::new(secret()),
             scope: settings.scope,
             exact: settings.exact.as_ref().map(ExactCache::new),
@@ -138,7 +133,7 @@ impl KeptAnswers {
     /// What was counted.
     pub(crate) fn stats(&self) -> AnswersKept {
         AnswersKept {
-            model: self.store.entry.name.to_string(),
+            model: self.store.model.to_string(),
             exact: self.store.exact.as_ref().map_or_else(ExactStats::default, |exact| exact.stats()),
             meaning: self.store.meaning.as_ref().map_or_else(MeaningStats::default, MeaningCache::stats),
         }
@@ -184,7 +179,9 @@ impl KeptAnswers {
             }
         }
         let mut vector = None;
-        if let (Some(meaning), Some(question)) = (&self.store.meaning, &keyed.question) {
+        // What the embedder does not read could be anything.
+        let whole = keyed.question.as_ref().filter(|question| self.embedding.reads(&question.text));
+        if let (Some(meaning), Some(question)) = (&self.store.meaning, whole) {
             let began = clock.now();
             vector = self.vector(&question.text, embedders, services, patience).await;
             if matches!(self.embedding, Embedding::Remote(_)) {
@@ -214,7 +211,7 @@ impl KeptAnswers {
         let with_question = self.store.meaning.is_some() && ask.operation.wire().is_some();
         // Vectors of two languages may lie close together, and the answer has to be in that of the question.
         let language = if with_question { format!("{:x}", language(ask)) } else { String::new() };
-        let headers = headers(call);
+        let headers = reaching::headers(&call.headers);
         let variant = [
             if ask.stream { "stream" } else { "whole" },
             if ask.stream && ask.wants_usage { "usage" } else { "" },
@@ -227,7 +224,7 @@ impl KeptAnswers {
         let asked = Asked {
             scope: &scope,
             shape,
-            model: self.store.entry.name.as_str(),
+            model: &self.store.model,
             variant: &variant,
             has_effects: !ask.repeatable,
             body: ask.body(),
@@ -272,22 +269,6 @@ const fn shape(operation: Operation) -> Option<Shape> {
 fn language(ask: &Ask) -> u32 {
     let view = ask.operation.wire().and_then(|wire| view_request(wire, ask.body()).ok());
     view.map_or(0, |view| languages_of(&view.question))
-}
-
-/// The caller's headers that mean something to a provider beside the body: versions and betas.
-fn headers(call: &ModelCall) -> String {
-    let counts = |name: &HeaderName| name.as_str().starts_with("anthropic-") || name.as_str().starts_with("openai-");
-    let mut told: Vec<(&str, &[u8])> = call
-        .headers
-        .iter()
-        .filter(|(name, _)| counts(name))
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .collect();
-    told.sort_unstable();
-    told.iter().fold(String::new(), |mut text, told| {
-        let _ = write!(text, "{told:?}");
-        text
-    })
 }
 
 /// Two numbers out of the random keys of the standard library's hash maps.

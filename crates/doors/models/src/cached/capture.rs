@@ -72,9 +72,8 @@ impl Keeping {
         clock: Arc<dyn Clock>,
         ask: &Ask,
     ) -> Self {
-        let has_tools = ask.demands.tools || memchr::memmem::find(ask.body(), b"\"functions\"").is_some();
         let is_vectors = ask.operation == Operation::Embeddings;
-        Self { store, keyed, vector, leader, clock, form: form(ask), is_vectors, has_tools }
+        Self { store, keyed, vector, leader, clock, form: form(ask), is_vectors, has_tools: ask.demands.tools }
     }
 
     /// Keeps the answer `body`, in which `finding` was found, if anybody else may have it.
