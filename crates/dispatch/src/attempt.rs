@@ -2,7 +2,6 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use tradewind_runtime::{Entered, Target};
 
 use crate::collect::collect;
 use crate::judge::{Verdict, clean_response_headers, judge};
+use crate::progress::Progress;
 use crate::quota::note_quota;
 use crate::relay::Deadline;
 use crate::{Decoder, Finding, Lane, Next, Outbox, Phase, Place, Protocol, Reading, Services, StreamReader, Terms};
@@ -114,11 +114,30 @@ pub(crate) struct AttemptTerms<P: Protocol> {
     /// Whether to wait for a permit when none is free; otherwise the next candidate is better.
     pub(crate) may_queue: bool,
     pub(crate) deadline: Deadline,
-    /// Set when the request is being sent: from then on it may cost money.
-    pub(crate) sent: Arc<AtomicBool>,
+    /// How far it is, for those who look at it from outside.
+    pub(crate) progress: Arc<Progress>,
 }
 
-/// An attempt that came to nothing.
+/// A stream that is read until it may be passed on. Given up before, however that comes, it leaves behind what was found
+/// in it: the target has worked.
+struct Opening<'a, P: Protocol> {
+    /// Taken when it may be passed on.
+    streaming: Option<Box<Streaming<P>>>,
+    progress: &'a Progress,
+}
+
+impl<P: Protocol> Drop for Opening<'_, P> {
+    fn drop(&mut self) {
+        let Some(streaming) = &self.streaming else { return };
+        // The first event and the fault may have come in one piece.
+        if streaming.reader.phase() != Phase::Waiting {
+            self.progress.begin();
+        }
+        self.progress.give_up(streaming.reader.finding());
+    }
+}
+
+/// An attempt that came to nothing. What it used is in its [`Progress`].
 pub(crate) struct Missed {
     pub(crate) fault: Fault,
     /// The key that was used, if it came to that.
@@ -140,11 +159,10 @@ pub(crate) async fn attempt<P: Protocol>(this: &AttemptTerms<P>) -> Result<Opene
     let mut held = None;
     let mut key = None;
     let mut answered = None;
-    let begun = AtomicBool::new(false);
     let trying = {
-        let mut trying = pin!(try_once(this, now, &mut held, &mut key, &mut answered, &begun));
+        let mut trying = pin!(try_once(this, now, &mut held, &mut key, &mut answered));
         let first = tokio::time::timeout(limit, trying.as_mut()).await;
-        if first.is_err() && limit < left && begun.load(Ordering::Relaxed) {
+        if first.is_err() && limit < left && this.progress.has_begun() {
             limit = left;
             let rest = this.deadline.at.since(this.services.clock.now());
             tokio::time::timeout(rest, trying).await
@@ -176,7 +194,7 @@ pub(crate) async fn attempt<P: Protocol>(this: &AttemptTerms<P>) -> Result<Opene
         }
         (Err(mut fault), held) => {
             // Who waited for a permit or a connection until the end sent nothing.
-            fault.never_sent |= !this.sent.load(Ordering::Relaxed);
+            fault.never_sent |= !this.progress.is_sent();
             rest_key(this, key, &mut fault);
             if is_time_out(fault.kind) {
                 this.lane.route.distrust_connection();
@@ -196,14 +214,13 @@ pub(crate) fn is_time_out(kind: FaultKind) -> bool {
 }
 
 /// The way of an attempt: permit, breaker, key, request. `held` and `key` tell how far it came when it is cut short,
-/// `answered` when the last byte that had to be waited for was there, `begun` whether the first event of a stream was.
+/// `answered` when the last byte that had to be waited for was there.
 async fn try_once<P: Protocol>(
     this: &AttemptTerms<P>,
     mut started: Moment,
     held: &mut Option<Held>,
     key: &mut Option<usize>,
     answered: &mut Option<Moment>,
-    begun: &AtomicBool,
 ) -> Result<(response::Parts, What<P>), Fault> {
     let (lane, services) = (&this.lane, &this.services);
     let id = lane.target.id();
@@ -233,7 +250,7 @@ async fn try_once<P: Protocol>(
         let detail = format!("every key for {id} rests after a rate limit or was refused");
         return Err(Fault::new(FaultKind::RateLimited, detail).before_sending());
     }
-    read(this, *key, held, answered, begun).await
+    read(this, *key, held, answered).await
 }
 
 /// Lets a key rest after the provider limited or refused it.
@@ -256,9 +273,8 @@ async fn read<P: Protocol>(
     key: Option<usize>,
     held: &mut Held,
     answered: &mut Option<Moment>,
-    begun: &AtomicBool,
 ) -> Result<(response::Parts, What<P>), Fault> {
-    let AttemptTerms { services, terms, lane, leaf, number, protocol, .. } = this;
+    let AttemptTerms { services, terms, lane, leaf, number, protocol, progress, .. } = this;
     let mut place = Place { leaf: *leaf, attempt: *number, key, other_form: false };
     let mut answer = send(this, &place).await?;
     match protocol.after_status(&place, answer.head.status.as_u16()) {
@@ -295,16 +311,16 @@ async fn read<P: Protocol>(
         }
         Reading::Stream(reader) => {
             let decoder = Decoder::for_headers(&head.headers, terms.limits.event)?;
-            let mut streaming: Box<Streaming<P>> =
-                Box::new(Streaming { body: None, decoder, reader, out: Outbox::default() });
+            let streaming = Box::new(Streaming { body: None, decoder, reader, out: Outbox::default() });
+            let mut opening: Opening<'_, P> = Opening { streaming: Some(streaming), progress };
             let on_first = || {
-                begun.store(true, Ordering::Relaxed);
+                progress.begin();
                 held.mark_first_event();
             };
-            let first = first_event(body, &mut streaming, terms, lane, on_first).await;
-            let told = |fault: Fault| fault.with_usage(streaming.reader.finding().usage);
-            let first = first.map_err(told)?;
-            streaming.body = Some(first);
+            let body = first_event(body, &mut opening, terms, lane, on_first).await?;
+            let mut streaming = opening.streaming.take().expect("it is taken here only");
+            drop(opening);
+            streaming.body = Some(body);
             *answered = Some(services.clock.now());
             clean_response_headers(&mut head.headers);
             protocol.adapt_head(&place, &mut head);
@@ -319,9 +335,9 @@ async fn read<P: Protocol>(
 
 /// Sends the request and waits for the head of the response.
 async fn send<P: Protocol>(this: &AttemptTerms<P>, place: &Place) -> Result<Answer, Fault> {
-    let AttemptTerms { terms, lane, protocol, sent, .. } = this;
+    let AttemptTerms { terms, lane, protocol, progress, .. } = this;
     let build = || {
-        sent.store(true, Ordering::Relaxed);
+        progress.sending();
         protocol.request(place)
     };
     let sending = lane.route.send(&build, terms.timeouts.connect, protocol.is_repeatable());
@@ -338,11 +354,12 @@ async fn send<P: Protocol>(this: &AttemptTerms<P>, place: &Place) -> Result<Answ
 /// told when the first event is there, which may be earlier.
 async fn first_event<P: Protocol>(
     mut body: AnswerBody,
-    streaming: &mut Streaming<P>,
+    opening: &mut Opening<'_, P>,
     terms: &Terms,
     lane: &Lane,
     on_first: impl FnOnce(),
 ) -> Result<AnswerBody, Fault> {
+    let streaming = opening.streaming.as_deref_mut().expect("it is taken behind this only");
     let Streaming { decoder, reader, out, .. } = streaming;
     let limit = terms.limits.event;
     let mut on_first = Some(on_first);

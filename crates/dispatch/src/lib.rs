@@ -13,6 +13,7 @@ mod decode;
 mod judge;
 mod lane;
 mod open;
+mod progress;
 mod protocol;
 mod quota;
 mod race;

@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::ops::Add;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -13,6 +12,7 @@ use tradewind_core::{Code, DecisionId, Fault, FaultKind, Moment, Price, Usage, U
 use tradewind_runtime::Caller;
 use tradewind_telemetry::{Attempt, Outcome, Record};
 
+use crate::progress::Progress;
 use crate::{Finding, Lane, Services};
 
 /// An open record. One pointer: it is handed from step to step of a call.
@@ -27,7 +27,7 @@ struct Parts {
     grant: Grant,
     /// What the key's limits hold back for this call until it is known what it used.
     reservation: Option<Reservation>,
-    /// What the attempts under way have used at least: the estimated question, at its price.
+    /// What the attempts under way are charged: the estimated question and what they have said, at its price.
     at_stake: SmallVec<[Stake; 1]>,
     /// How long others were waited for: the caller's body, targets, pauses between attempts.
     waited: Duration,
@@ -38,8 +38,8 @@ struct Stake {
     attempt: usize,
     input: u64,
     price: Option<Price>,
-    /// Whether the request was sent: what was not costs nothing.
-    sent: Arc<AtomicBool>,
+    /// A request that was not sent costs nothing.
+    progress: Arc<Progress>,
 }
 
 /// How a call ended.
@@ -110,13 +110,13 @@ impl Open {
         lane: &Lane,
         hedge: bool,
         input: u64,
-        sent: Arc<AtomicBool>,
+        progress: Arc<Progress>,
         now: Moment,
     ) -> usize {
         let started = now.since(self.0.arrived);
         let (target, server, price) = (lane.target.id(), &lane.server, lane.price);
         let attempt = self.look().attempts.len();
-        self.0.at_stake.push(Stake { attempt, input, price, sent });
+        self.0.at_stake.push(Stake { attempt, input, price, progress });
         let record = self.edit();
         let mut begun = Attempt::new(target.clone(), hedge, started);
         begun.server = Some(server.clone());
@@ -204,10 +204,10 @@ impl Open {
     fn send(&mut self, ending: Ending) {
         let now = self.0.services.clock.now();
         let elapsed = now.since(self.0.arrived);
-        // Attempts that are still under way: their providers have the question, and charge for it.
+        // Attempts that nobody ended: their providers have the question, and charge for it and for what they said.
         for stake in std::mem::take(&mut self.0.at_stake) {
-            if self.0.record.is_some() && stake.sent.load(Ordering::Relaxed) {
-                self.account(stake.attempt, &Finding::default(), stake.input, stake.price.as_ref());
+            if self.0.record.is_some() && stake.progress.is_sent() {
+                self.account(stake.attempt, &stake.progress.used(), stake.input, stake.price.as_ref());
             }
         }
         let Some(mut record) = self.0.record.take() else { return };

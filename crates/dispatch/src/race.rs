@@ -4,7 +4,6 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use tradewind_decide::Observation;
 use tradewind_telemetry::Outcome;
 
 use crate::attempt::{AttemptTerms, Missed, Opened, attempt};
+use crate::progress::Progress;
 use crate::relay::Deadline;
 use crate::{Call, Finding, Hedge, HedgeAfter, Lane, Protocol};
 
@@ -56,8 +56,7 @@ struct Begun {
     leaf: usize,
     /// Its number in the record.
     number: usize,
-    /// Whether its request was sent.
-    sent: Arc<AtomicBool>,
+    progress: Arc<Progress>,
 }
 
 struct Runner<P: Protocol> {
@@ -95,7 +94,7 @@ pub(crate) async fn race<P: Protocol>(call: &mut Call<P>, course: &mut Course, n
             }
             Err(missed) => {
                 call.open.waited(missed.waited);
-                Err(Lost { fault: note_miss(call, number, leaf, missed), leaf })
+                Err(Lost { fault: note_miss(call, &begun, missed), leaf })
             }
         },
         Some((hedge, delay)) => {
@@ -117,13 +116,18 @@ async fn race_hedged<P: Protocol>(
     running.push(first);
     let mut hedges_left = hedge.at_most;
     loop {
-        let may_hedge = hedges_left > 0 && course.next < course.ranked.len();
+        // A target that has shown an event is not late: a stream that its reader holds back is only not released yet.
+        let is_late = !running.iter().any(|runner| runner.begun.progress.has_begun());
+        let may_hedge = is_late && hedges_left > 0 && course.next < course.ranked.len();
         let done = if may_hedge {
             tokio::time::timeout(delay, first_done(&mut running)).await.ok()
         } else {
             Some(first_done(&mut running).await)
         };
         let Some((index, result)) = done else {
+            if running.iter().any(|runner| runner.begun.progress.has_begun()) {
+                continue; // meanwhile an event has come
+            }
             hedges_left -= 1;
             let allowed = course.attempts < call.terms.retry.attempts;
             let now = call.services.clock.now();
@@ -140,23 +144,26 @@ async fn race_hedged<P: Protocol>(
             Ok(opened) => {
                 let now = call.services.clock.now();
                 call.open.waited(now.since(began));
-                for Runner { begun: loser, started, .. } in running {
-                    // Without this a slow target that is always overtaken would never look slow.
-                    let after = now.since(started);
-                    call.lanes[loser.leaf].target.record(&call.services.health, now, &Observation::Overtaken { after });
+                for Runner { future, begun: loser, started } in running {
+                    drop(future); // what it has used is known now
+                    // Without this a slow target that is always overtaken would never look slow. When its first event
+                    // came, is known already, if it did.
+                    if !loser.progress.has_begun() {
+                        let after = now.since(started);
+                        let overtaken = Observation::Overtaken { after };
+                        call.lanes[loser.leaf].target.record(&call.services.health, now, &overtaken);
+                    }
                     let fault = Fault::new(FaultKind::LostHedge, "another attempt of the same call was faster");
                     call.open.end_attempt(loser.number, Outcome::Cancelled, Some(&fault), now);
-                    // What it had answered until now nobody knows; the question at least is paid for, once it was sent.
-                    if loser.sent.load(Ordering::Relaxed) {
-                        let price = call.lanes[loser.leaf].price;
-                        let question = call.protocol.estimated_input(loser.leaf);
-                        call.open.account(loser.number, &Finding::default(), question, price.as_ref());
+                    // The question at least is paid for, once it was sent.
+                    if loser.progress.is_sent() {
+                        account(call, &loser, &loser.progress.used());
                     }
                 }
                 return Ok(Won { opened, number: finished.number, leaf: finished.leaf });
             }
             Err(missed) => {
-                let fault = note_miss(call, finished.number, finished.leaf, missed);
+                let fault = note_miss(call, &finished, missed);
                 if running.is_empty() {
                     call.open.waited(call.services.clock.now().since(began));
                     return Err(Lost { fault, leaf: finished.leaf });
@@ -167,22 +174,29 @@ async fn race_hedged<P: Protocol>(
 }
 
 /// Takes an attempt that came to nothing into the record.
-fn note_miss<P: Protocol>(call: &mut Call<P>, number: usize, leaf: usize, missed: Missed) -> Fault {
+fn note_miss<P: Protocol>(call: &mut Call<P>, begun: &Begun, missed: Missed) -> Fault {
     let Missed { fault, key, .. } = missed;
-    call.open.used_key(number, key);
+    call.open.used_key(begun.number, key);
     let now = call.services.clock.now();
-    call.open.end_attempt(number, Outcome::Failed, Some(&fault), now);
-    if fault.usage.is_some() || was_worked_on(&fault) {
-        let price = call.lanes[leaf].price;
-        let question = call.protocol.estimated_input(leaf);
-        let finding = Finding { usage: fault.usage, ..Finding::default() };
-        call.open.account(number, &finding, question, price.as_ref());
+    call.open.end_attempt(begun.number, Outcome::Failed, Some(&fault), now);
+    let mut used = begun.progress.used();
+    used.usage = used.usage.or(fault.usage);
+    if used.usage.is_some() || begun.progress.has_begun() || was_worked_on(&fault) {
+        account(call, begun, &used);
     }
     fault
 }
 
-/// Whether the target had the request and began to work on it, so that the question at least is charged: it let a time
-/// limit pass, or what it answered is no good. What it refused or failed at (a status of its own) is not charged.
+/// Takes what an attempt used into the record of the call.
+fn account<P: Protocol>(call: &mut Call<P>, begun: &Begun, used: &Finding) {
+    let price = call.lanes[begun.leaf].price;
+    let question = call.protocol.estimated_input(begun.leaf);
+    call.open.account(begun.number, used, question, price.as_ref());
+}
+
+/// Whether the target had the request and began to work on it, though no event of an answer came: it let a time limit
+/// pass, or what it answered is no good. Then the question at least is charged. What it refused or failed at (a status of
+/// its own, an error in place of an answer) is not charged.
 fn was_worked_on(fault: &Fault) -> bool {
     use FaultKind as K;
     !fault.never_sent
@@ -209,10 +223,10 @@ fn was_worked_on(fault: &Fault) -> bool {
 
 fn begin<P: Protocol>(call: &mut Call<P>, course: &mut Course, leaf: usize, hedge: bool, now: Moment) -> Begun {
     course.attempts += 1;
-    let sent = Arc::new(AtomicBool::new(false));
+    let progress = Arc::new(Progress::default());
     let question = call.protocol.estimated_input(leaf);
-    let number = call.open.begin_attempt(&call.lanes[leaf], hedge, question, sent.clone(), now);
-    Begun { leaf, number, sent }
+    let number = call.open.begin_attempt(&call.lanes[leaf], hedge, question, progress.clone(), now);
+    Begun { leaf, number, progress }
 }
 
 fn terms<P: Protocol>(call: &Call<P>, course: &Course, begun: &Begun) -> AttemptTerms<P> {
@@ -226,7 +240,7 @@ fn terms<P: Protocol>(call: &Call<P>, course: &Course, begun: &Begun) -> Attempt
         tokens: call.tokens,
         may_queue: course.queueing,
         deadline: course.deadline,
-        sent: begun.sent.clone(),
+        progress: begun.progress.clone(),
     }
 }
 
