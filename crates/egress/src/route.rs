@@ -1,10 +1,11 @@
 //! A way to one origin, with its pool.
 //!
-//! Bounds: at most [`EgressSettings::idle_per_route`] idle connections a route, each for at most
-//! [`EgressSettings::idle_for`]; a connection beyond that is closed instead of kept. The number of connections in use is
-//! bounded by the permits of `dispatch`.
+//! Bounds: at most [`EgressSettings::idle_per_route`] idle connections a route over all workers, in equal shares, and
+//! [`IDLE_ELSEWHERE`] for threads that are none, each for at most [`EgressSettings::idle_for`]; a connection beyond that is
+//! closed instead of kept. The number of connections in use is bounded by the permits of `dispatch`.
 //!
 //! Idle connections are kept by worker ([`Shards`]): a worker takes its own first, then another's, which it makes its own.
+//! Threads that are no workers have a place together, and make every connection that they take their own.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -30,10 +31,14 @@ use crate::{AnswerBody, Http2, Origin, Roots, Spawner};
 /// The body of every request: it has been read whole, so that it can be sent again to another target.
 pub type RequestBody = Full<Bytes>;
 
+/// Idle connections that threads which are no workers keep for each route: they look up models, embed texts at a start,
+/// and export, one request after the other.
+const IDLE_ELSEWHERE: usize = 8;
+
 /// Bounds of the pools.
 #[derive(Clone, Copy, Debug)]
 pub struct EgressSettings {
-    /// Idle connections kept for each route.
+    /// Idle connections kept for each route by the workers.
     pub idle_per_route: usize,
     /// How long an idle connection is kept.
     pub idle_for: Duration,
@@ -47,22 +52,35 @@ pub struct EgressSettings {
 /// each the connections of the others, whose sockets are watched by another thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Shards {
-    /// How many there are, at least 1.
+    /// How many there are.
     pub count: usize,
-    /// The number of the thread that asks; what is not below `count` counts as 0.
-    pub current: fn() -> usize,
+    /// The number of the thread that asks, below `count`. Whoever is none of them (`None`, or another number) sends on a
+    /// runtime that is none of theirs.
+    pub current: fn() -> Option<usize>,
 }
 
 impl Default for Shards {
+    /// One runtime that everything is sent on.
     fn default() -> Self {
-        Self { count: 1, current: || 0 }
+        Self { count: 1, current: || Some(0) }
     }
 }
 
 impl Shards {
+    /// How many places for idle connections there are: one for each thread, the last one for all others.
+    const fn places(&self) -> usize {
+        self.count + 1
+    }
+
+    /// The place of the thread that asks.
     fn here(&self) -> usize {
-        let here = (self.current)();
-        if here < self.count { here } else { 0 }
+        (self.current)().filter(|here| *here < self.count).unwrap_or(self.count)
+    }
+
+    /// Whether everything in this place is watched by the runtime of the thread that asks, who asked for its own place.
+    /// The others may be of several runtimes.
+    const fn is_one_runtimes(&self, place: usize) -> bool {
+        place < self.count
     }
 }
 
@@ -111,7 +129,7 @@ impl Egress {
             tls: origin.tls.then(|| roots.client(http2)),
             origin,
             egress: self.clone(),
-            idle: (0..self.settings.shards.count.max(1)).map(|_| Mutex::default()).collect(),
+            idle: (0..self.settings.shards.places()).map(|_| Mutex::default()).collect(),
             shared: Mutex::new(None),
         });
         routes.insert(key, route.clone());
@@ -147,7 +165,7 @@ pub struct Route {
     host: HeaderValue,
     tls: Option<Arc<ClientConfig>>,
     egress: Arc<Egress>,
-    /// By worker.
+    /// By worker, and the last one for threads that are none.
     idle: Box<[Mutex<Vec<Idle>>]>,
     /// The HTTP/2 connection that calls share, once the server has chosen HTTP/2.
     shared: Mutex<Option<http2::SendRequest<RequestBody>>>,
@@ -301,20 +319,22 @@ impl Route {
     /// closed, or on which it has said something unasked, is dropped.
     fn take_idle(&self) -> Option<Connection> {
         let now = self.egress.clock.now();
-        let here = self.egress.settings.shards.here();
-        if let Some(connection) = self.take_from(here, now) {
-            return Some(connection);
+        let shards = &self.egress.settings.shards;
+        let here = shards.here();
+        let own = self.take_from(here, now);
+        if own.is_some() && shards.is_one_runtimes(here) {
+            return own;
         }
-        let others = (0..self.idle.len()).filter(|shard| *shard != here);
-        others.filter_map(|shard| self.take_from(shard, now)).find_map(|mut connection| {
+        let others = (0..self.idle.len()).filter(|place| *place != here);
+        own.into_iter().chain(others.filter_map(|place| self.take_from(place, now))).find_map(|mut connection| {
             // One that cannot be watched here is dropped.
             connection.adopt().is_ok().then_some(connection)
         })
     }
 
-    fn take_from(&self, shard: usize, now: Moment) -> Option<Connection> {
+    fn take_from(&self, place: usize, now: Moment) -> Option<Connection> {
         loop {
-            let mut kept = self.idle[shard].lock().pop()?;
+            let mut kept = self.idle[place].lock().pop()?;
             if now.since(kept.since) < self.egress.settings.idle_for && kept.connection.is_quiet() {
                 return Some(kept.connection);
             }
@@ -324,8 +344,14 @@ impl Route {
     pub(crate) fn put_back(&self, connection: Connection) {
         let since = self.egress.clock.now();
         let settings = &self.egress.settings;
-        let mut idle = self.idle[settings.shards.here()].lock();
-        if idle.len() < settings.idle_per_route.div_ceil(self.idle.len()) {
+        let here = settings.shards.here();
+        let most = if settings.shards.is_one_runtimes(here) {
+            settings.idle_per_route.div_ceil(settings.shards.count)
+        } else {
+            IDLE_ELSEWHERE
+        };
+        let mut idle = self.idle[here].lock();
+        if idle.len() < most {
             idle.push(Idle { since, connection });
         }
     }

@@ -97,7 +97,7 @@ fn a_connection_of_another_worker_is_moved_to_the_one_that_takes_it() {
         let options = SimOptions { tls, ..SimOptions::named("alpha") };
         let sim = elsewhere.block_on(Sim::start(options)).unwrap();
         let spawner = Spawner::new(|task| drop(tokio::spawn(task)));
-        let shards = Shards { count: 2, current: || WORKER.get() };
+        let shards = Shards { count: 2, current: || Some(WORKER.get()) };
         let egress = Egress::new(Arc::new(Still), spawner, EgressSettings { shards, ..EgressSettings::default() });
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ca.pem");
@@ -130,7 +130,7 @@ fn bytes_that_another_worker_has_not_seen_are_no_answer() {
         std::array::from_fn(|_| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
     let sim = elsewhere.block_on(Sim::start(SimOptions::named("alpha"))).unwrap();
     sim.set_fault(SimFault::ContentLengthShort).unwrap();
-    let shards = Shards { count: 2, current: || WORKER.get() };
+    let shards = Shards { count: 2, current: || Some(WORKER.get()) };
     let settings = EgressSettings { shards, ..EgressSettings::default() };
     let egress = Egress::new(Arc::new(Still), Spawner::new(|task| drop(tokio::spawn(task))), settings);
     let route = route(&egress, &sim.base_url());
@@ -144,6 +144,29 @@ fn bytes_that_another_worker_has_not_seen_are_no_answer() {
         assert!(elsewhere.block_on(sim.wait_until(PATIENCE, sent)));
     }
     assert_eq!(sim.stats().connections, 20);
+}
+
+/// The runtimes of threads that are no workers, two of them here, share a place, but nothing in it without moving it.
+#[test]
+fn a_thread_that_is_no_worker_moves_each_connection_that_it_takes() {
+    thread_local! {
+        static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    let elsewhere = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtimes: [_; 3] =
+        std::array::from_fn(|_| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
+    let sim = elsewhere.block_on(Sim::start(SimOptions::named("alpha"))).unwrap();
+    let shards = Shards { count: 1, current: || WORKER.get() };
+    let settings = EgressSettings { shards, ..EgressSettings::default() };
+    let egress = Egress::new(Arc::new(Still), Spawner::new(|task| drop(tokio::spawn(task))), settings);
+    let route = route(&egress, &sim.base_url());
+    for (runtime, worker) in [(0, Some(0)), (1, None), (0, Some(0)), (2, None), (1, None), (1, None), (0, Some(0))] {
+        WORKER.set(worker);
+        let asking = async { text(route.send(&chat(BODY), PATIENCE, true).await.unwrap()).await };
+        let answered = runtimes[runtime].block_on(async { tokio::time::timeout(PATIENCE, asking).await });
+        assert!(answered.unwrap().contains("alpha"), "{runtime} {worker:?}");
+        assert_eq!((sim.stats().connections, egress.idle_connections()), (1, 1));
+    }
 }
 
 #[tokio::test]

@@ -14,12 +14,12 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
 
 thread_local! {
-    static CURRENT: Cell<usize> = const { Cell::new(0) };
+    static CURRENT: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// The number of the worker whose thread this is, from 0; 0 on any other thread.
+/// The number of the worker whose thread this is, from 0; `None` on any other thread.
 #[must_use]
-pub fn current_worker() -> usize {
+pub fn current_worker() -> Option<usize> {
     CURRENT.get()
 }
 
@@ -50,7 +50,7 @@ impl Workers {
             let end = Arc::new(Notify::new());
             ends.push(end.clone());
             std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                CURRENT.set(number);
+                CURRENT.set(Some(number));
                 runtime.block_on(end.notified());
                 // Without waiting for name look-ups, which block threads of their own.
                 runtime.shutdown_background();
@@ -109,7 +109,7 @@ mod tests {
             let (accepted, connected) = tokio::join!(listener.accept(), TcpStream::connect(address));
             let mut connected = connected.unwrap();
             let serving = async |mut stream: TcpStream| {
-                let worker = u8::try_from(current_worker()).unwrap();
+                let worker = u8::try_from(current_worker().unwrap()).unwrap();
                 stream.write_all(&[worker]).await.unwrap();
                 let _ = stream.read(&mut [0]).await; // until the other side is gone
             };
@@ -133,6 +133,12 @@ mod tests {
         supervisor.reached(Kind::Connection, 4).await;
         let next: Vec<usize> = served(&supervisor, 2).await.iter().map(|(worker, _)| *worker).collect();
         assert_eq!(next, [1, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_is_no_worker_has_no_number() {
+        let _workers = Workers::start(1).unwrap();
+        assert_eq!(current_worker(), None);
     }
 
     #[tokio::test]
