@@ -8,7 +8,7 @@ pub enum Fits {
     /// At least one does, or nobody asked.
     #[default]
     Some,
-    /// None does: the group's default leads, if it may answer, and meaning has the weight 0.
+    /// None does: the group's default leads, if it may answer, before any affinity, and meaning has the weight 0.
     None,
 }
 
@@ -25,6 +25,9 @@ pub struct CallFacts<'a> {
     pub fits: Fits,
     /// What keeps this call with others of its kind.
     pub affinity: Option<Affinity>,
+    /// Whether groups that score leave nothing to chance: the best total comes first, with neither noise nor probes nor
+    /// trials, and whatever their mode. For comparing decisions, not for calls, which would flock.
+    pub settled: bool,
 }
 
 impl CallFacts<'_> {
@@ -37,6 +40,6 @@ impl CallFacts<'_> {
 
 impl Default for CallFacts<'_> {
     fn default() -> Self {
-        Self { selected: &|_| None, weights: None, complexity: None, fits: Fits::Some, affinity: None }
+        Self { selected: &|_| None, weights: None, complexity: None, fits: Fits::Some, affinity: None, settled: false }
     }
 }

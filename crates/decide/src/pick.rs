@@ -63,7 +63,7 @@ impl Contest<'_, '_> {
             member.preference = parts.preference();
             member.cost = load_cost(member, &self.facts[member.leaf]);
             // A target that comes back gets its share of the calls, whatever the weight of load is.
-            let held_back = member.slow_start < 1.0 && random.f64() >= member.slow_start;
+            let held_back = !self.call.settled && member.slow_start < 1.0 && random.f64() >= member.slow_start;
             if held_back || member.weight == 0 {
                 member.cost = f64::INFINITY;
             }
@@ -76,7 +76,7 @@ impl Contest<'_, '_> {
                 .then(b.share.total_cmp(&a.share))
                 .then(a.cost.total_cmp(&b.cost))
         });
-        if put_trial_first(members, random) {
+        if !self.call.settled && put_trial_first(members, random) {
             return;
         }
         if let Some((start, why)) = leader
@@ -89,19 +89,24 @@ impl Contest<'_, '_> {
         let Some(best) = members.first().copied() else { return };
         // Drained members and those that slow start holds back have an infinite cost and are the last of their class.
         let pool = members.iter().take_while(|other| class(other) == class(&best) && other.cost.is_finite()).count();
+        if self.call.settled {
+            return take_the_very_best(&mut members[..pool.max(1)]);
+        }
         match self.scoring.mode {
             Mode::Best => self.take_best(members, pool, weights.load(), random),
             Mode::Softmax { temperature } => draw_by_softmax(&mut members[..pool], temperature, random),
         }
     }
 
-    /// The member that has not to win the contest: the default when none fits, or the one that affinity leads to.
+    /// The member that has not to win the contest: the default when none fits, else the one that affinity leads to. The
+    /// default comes first: a call that fits nowhere is what it is there for, whatever session it belongs to.
     fn leader(&self, members: &[Entry], who: &[Who]) -> Option<(usize, Why)> {
         let may_lead = |member: &Entry| class(member) == 0;
         if self.call.fits == Fits::None {
-            let default = self.scoring.default?;
-            let place = who.iter().position(|who| who.index == default)?;
-            return may_lead(&members[place]).then_some((place, Why::DefaultNoneFits));
+            let default = self.scoring.default.and_then(|default| who.iter().position(|who| who.index == default));
+            if let Some(place) = default.filter(|place| may_lead(&members[*place])) {
+                return Some((place, Why::DefaultNoneFits));
+            }
         }
         let affinity = self.call.affinity?;
         let may_lead = |member: &Entry| may_lead(member) && member.cost.is_finite();
@@ -141,6 +146,15 @@ impl Contest<'_, '_> {
         };
         members[..=first].rotate_right(1);
     }
+}
+
+/// Moves the highest total to the front, the first of the file among equals.
+fn take_the_very_best(pool: &mut [Entry]) {
+    let highest = pool[0].share;
+    let equal = pool.iter().enumerate().take_while(|(_, member)| member.share >= highest);
+    let place = equal.min_by_key(|(_, member)| member.start).map_or(0, |(place, _)| place);
+    pool[place].why = Why::BestScore;
+    pool[..=place].rotate_right(1);
 }
 
 /// What the best total of a pool has beside load, or one that is nearly the best; 0 of an empty pool.

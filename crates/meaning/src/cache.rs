@@ -55,6 +55,8 @@ struct Part {
 struct Entry {
     key: u128,
     vector: Arc<Vector>,
+    /// How far the sentences of the text lie apart, as long as somebody has worked it out.
+    spread: Option<f32>,
     used: bool,
 }
 
@@ -93,6 +95,12 @@ impl VectorCache {
     /// The vector that is kept for `text`.
     #[must_use]
     pub fn get(&self, embedder: &str, text: &str) -> Option<Arc<Vector>> {
+        self.get_with_spread(embedder, text).map(|(vector, _)| vector)
+    }
+
+    /// The vector that is kept for `text`, and the spread beside it.
+    #[must_use]
+    pub fn get_with_spread(&self, embedder: &str, text: &str) -> Option<(Arc<Vector>, Option<f32>)> {
         let key = self.key(embedder, text);
         let found = self.part(key).lock().get(key);
         let count = if found.is_some() { &self.hits } else { &self.misses };
@@ -105,6 +113,16 @@ impl VectorCache {
         let key = self.key(embedder, text);
         if size(&vector) <= self.room {
             self.part(key).lock().put(key, vector, self.room);
+        }
+    }
+
+    /// Keeps the spread of `text` ([`Complexity::spread_of`](crate::Complexity::spread_of)) beside its vector, as long as
+    /// that is kept.
+    pub fn put_spread(&self, embedder: &str, text: &str, spread: f32) {
+        let key = self.key(embedder, text);
+        let mut part = self.part(key).lock();
+        if let Some(place) = part.places.get(&key).copied() {
+            part.entries[place].spread = Some(spread);
         }
     }
 
@@ -149,10 +167,10 @@ fn size(vector: &Vector) -> usize {
 }
 
 impl Part {
-    fn get(&mut self, key: u128) -> Option<Arc<Vector>> {
+    fn get(&mut self, key: u128) -> Option<(Arc<Vector>, Option<f32>)> {
         let entry = &mut self.entries[*self.places.get(&key)?];
         entry.used = true;
-        Some(entry.vector.clone())
+        Some((entry.vector.clone(), entry.spread))
     }
 
     fn put(&mut self, key: u128, vector: Arc<Vector>, room: usize) {
@@ -164,7 +182,7 @@ impl Part {
         }
         self.bytes += size(&vector);
         self.places.insert(key, self.entries.len());
-        self.entries.push(Entry { key, vector, used: false });
+        self.entries.push(Entry { key, vector, spread: None, used: false });
     }
 
     /// Lets go of the first entry from the hand on that was not used since it came by. There is one.
@@ -257,6 +275,21 @@ mod tests {
     }
 
     #[test]
+    fn a_spread_is_kept_beside_its_vector() {
+        let cache = VectorCache::new(1 << 20);
+        cache.put_spread("one", "text", 0.5);
+        assert!(cache.get_with_spread("one", "text").is_none(), "there is nothing to keep it beside");
+        cache.put("one", "text", Arc::new(vector(1.0)));
+        cache.put("two", "text", Arc::new(vector(1.0)));
+        assert_eq!(cache.get_with_spread("one", "text").unwrap().1, None);
+        cache.put_spread("one", "text", 0.5);
+        assert_eq!(cache.get_with_spread("one", "text").unwrap(), (Arc::new(vector(1.0)), Some(0.5)));
+        assert_eq!(cache.get_with_spread("two", "text").unwrap().1, None);
+        cache.put("one", "text", Arc::new(vector(2.0)));
+        assert_eq!(cache.get_with_spread("one", "text").unwrap().1, None, "it was of another vector");
+    }
+
+    #[test]
     fn what_has_no_room_is_not_kept() {
         for room in [0, PARTS * SIZE - 1] {
             let cache = VectorCache::new(room);
@@ -275,7 +308,7 @@ mod tests {
                 let length = random.usize(1..20);
                 let made = Vector::new(vec![1.0; length]).unwrap();
                 part.put(key, Arc::new(made), 2000);
-            } else if let Some(found) = part.get(key) {
+            } else if let Some((found, _)) = part.get(key) {
                 assert!(found.dimensions() < 20);
             }
             assert_eq!(part.places.len(), part.entries.len());

@@ -137,7 +137,7 @@ pub enum Basis {
 pub struct TargetFit {
     /// 0 to 1: the weighted mean of the parts below. Comparable between targets of one question.
     pub score: f32,
-    /// 0 to 1, all together 1: how likely this is the right target if one of them is.
+    /// 0 to 1, all that may be taken together 1: how likely this is the right target if one of them is.
     pub share: f32,
     /// 0 to 1: shared words, by BM25.
     pub words: f32,
@@ -156,7 +156,7 @@ pub struct TargetFit {
 pub struct Fit {
     /// One for each target, in their order.
     pub targets: Vec<TargetFit>,
-    /// The one with the highest score, the first of equals; nothing when there are no targets.
+    /// The one with the highest score, the first of equals; nothing when there are no targets that may be taken.
     pub best: Option<usize>,
     /// 0 to 1: how likely it is that the best one fits at all, rather than none.
     pub confidence: f32,
@@ -244,6 +244,12 @@ impl Chooser {
     /// How well each target fits the question. Never fails: where vectors cannot be compared, words decide alone and
     /// [`Fit::basis`] says so.
     pub fn fit(&self, question: &Question<'_>) -> Fit {
+        self.fit_among(question, &|_| true)
+    }
+
+    /// [`Self::fit`] where only some targets may be taken, by their place: only they have a share, and what is said of the
+    /// best and of the margin and confidence is said of them. `may_be` is asked more than once.
+    pub fn fit_among(&self, question: &Question<'_>, may_be: &dyn Fn(usize) -> bool) -> Fit {
         let read = read(question.text);
         let (basis, vector) = self.basis(question.vector);
         let weights = if vector.is_some() { FUSED } else { LEXICAL };
@@ -263,9 +269,12 @@ impl Chooser {
                 + target.whole * weights.whole;
             target.score = parts / weights.sum();
         }
-        let (best, margin) = best_and_margin(&targets);
-        let confidence = best.map_or(0.0, |best| self.confidence(&read, &targets, best, margin * weights.sum(), basis));
-        shares(&mut targets, weights.sum());
+        let (best, margin) = best_and_margin(&targets, may_be);
+        let confidence = best.map_or(0.0, |best| {
+            let lead = margin * weights.sum();
+            confidence::of(&self.evidence(&read, &targets, may_be, best, lead, basis))
+        });
+        shares(&mut targets, may_be, weights.sum());
         Fit { targets, best, confidence, margin, basis }
     }
 
@@ -297,11 +306,17 @@ impl Chooser {
         }
     }
 
-    fn confidence(&self, read: &Read, fits: &[TargetFit], best: usize, lead: f32, basis: Basis) -> f32 {
-        confidence::of(&self.evidence(read, fits, best, lead, basis))
-    }
-
-    fn evidence(&self, read: &Read, fits: &[TargetFit], best: usize, lead: f32, basis: Basis) -> Evidence {
+    /// What is known of `best`, the best of those of `fits` that `may_be` taken.
+    fn evidence(
+        &self,
+        read: &Read,
+        fits: &[TargetFit],
+        may_be: &dyn Fn(usize) -> bool,
+        best: usize,
+        lead: f32,
+        basis: Basis,
+    ) -> Evidence {
+        let others = || fits.iter().enumerate().filter(|(place, _)| may_be(*place)).map(|(_, fit)| fit);
         let target = &self.targets[best];
         let matched = |reading: &Reading| -> (f32, usize) {
             let found = reading.terms.iter().map(|term| target.words.saturated_of(*term, confidence::USUAL_LENGTH));
@@ -313,7 +328,7 @@ impl Chooser {
         Evidence {
             is_tool: target.is_tool,
             similarity: (basis == Basis::Fused)
-                .then(|| fits.iter().map(|fit| fit.passage.max(fit.whole)).fold(0.0, f32::max)),
+                .then(|| others().map(|fit| fit.passage.max(fit.whole)).fold(0.0, f32::max)),
             matched,
             unmatched_terms: read.native.terms.len().saturating_sub(matched_terms),
             terms: read.native.terms.len(),
@@ -321,7 +336,7 @@ impl Chooser {
             specifics: read.specifics,
             parameters: target.parameters,
             required: target.required,
-            lead: (fits.len() > 1).then_some(lead),
+            lead: others().nth(1).map(|_| lead),
         }
     }
 
@@ -331,7 +346,8 @@ impl Chooser {
         let fit = self.fit(question);
         let (_, vector) = self.basis(question.vector);
         let sum = if vector.is_some() { FUSED } else { LEXICAL }.sum();
-        let evidence = self.evidence(&read(question.text), &fit.targets, fit.best?, fit.margin * sum, fit.basis);
+        let (read, lead) = (read(question.text), fit.margin * sum);
+        let evidence = self.evidence(&read, &fit.targets, &|_| true, fit.best?, lead, fit.basis);
         Some(evidence.features().to_vec())
     }
 }
@@ -346,10 +362,10 @@ fn check(described: &[Described]) -> Result<(), ChooserError> {
     Ok(())
 }
 
-fn best_and_margin(targets: &[TargetFit]) -> (Option<usize>, f32) {
+fn best_and_margin(targets: &[TargetFit], may_be: &dyn Fn(usize) -> bool) -> (Option<usize>, f32) {
     let mut best: Option<(usize, f32)> = None;
     let mut second: Option<f32> = None;
-    for (index, target) in targets.iter().enumerate() {
+    for (index, target) in targets.iter().enumerate().filter(|(place, _)| may_be(*place)) {
         match best {
             Some((_, score)) if target.score <= score => second = Some(second.unwrap_or(0.0).max(target.score)),
             _ => {
@@ -365,15 +381,16 @@ fn best_and_margin(targets: &[TargetFit]) -> (Option<usize>, f32) {
     }
 }
 
-/// The softmax of the scores in logits.
-fn shares(targets: &mut [TargetFit], logits: f32) {
-    let highest = targets.iter().map(|target| target.score).fold(0.0, f32::max);
+/// The softmax of the scores in logits, of those that `may_be` taken; the others have nothing.
+fn shares(targets: &mut [TargetFit], may_be: &dyn Fn(usize) -> bool, logits: f32) {
+    let among = targets.iter().enumerate().filter(|(place, _)| may_be(*place));
+    let highest = among.map(|(_, target)| target.score).fold(0.0, f32::max);
     let mut sum = 0.0;
-    for target in &mut *targets {
+    for (_, target) in targets.iter_mut().enumerate().filter(|(place, _)| may_be(*place)) {
         target.share = ((target.score - highest) * logits).exp();
         sum += target.share;
     }
-    for target in targets {
+    for target in targets.iter_mut().filter(|target| target.share > 0.0) {
         target.share /= sum;
     }
 }

@@ -4,6 +4,8 @@
 //! weight: a short plain question is answered well by any target, so load and cost may decide; a long one with several
 //! topics, names, code and conditions is worth the target that fits it best.
 
+use std::iter;
+
 use crate::described::sentences;
 use crate::embedder::Embedder;
 use crate::reading::{Quotes, is_value};
@@ -127,11 +129,11 @@ pub struct Complexity {
 }
 
 impl Complexity {
-    /// Looks at the first [`MAX_COMPLEXITY_BYTES`] of `question`. With an embedder up to six sentences are embedded.
-    pub fn of(question: &str, embedder: Option<&dyn Embedder>) -> Self {
+    /// Looks at the first [`MAX_COMPLEXITY_BYTES`] of `question`. `spread` is what [`Complexity::spread_of`] gave for it,
+    /// where there is an embedder.
+    pub fn of(question: &str, spread: Option<f32>) -> Self {
         let text = first_bytes(question, MAX_COMPLEXITY_BYTES);
         let counts = Counts::of(text);
-        let spread = embedder.and_then(|embedder| spread(text, embedder));
         let mut complexity = Self {
             value: 0.0,
             length: saturated(counts.words, HALF_LENGTH),
@@ -146,6 +148,34 @@ impl Complexity {
             + complexity.code * CODE
             + complexity.constraints * CONSTRAINTS;
         complexity
+    }
+
+    /// How far the sentences of `question` lie apart, 0 to 1: one less the length of the mean of their vectors, 0 when all
+    /// say the same, near 1 when they have nothing in common. Up to six are embedded, which is by far the most work here:
+    /// keep it where a question may come again. Nothing when there are fewer than two sentences: one has no spread to
+    /// see, its words have.
+    pub fn spread_of(question: &str, embedder: &dyn Embedder) -> Option<f32> {
+        let text = first_bytes(question, MAX_COMPLEXITY_BYTES);
+        let mut sentences = sentences(text).peekable();
+        let first = sentences.next()?;
+        // Before anything is embedded: most questions have one sentence.
+        sentences.peek()?;
+        let vectors: Vec<Vector> = iter::once(first)
+            .chain(sentences)
+            .take(MAX_SPREAD_SENTENCES)
+            .map(|sentence| embedder.embed(first_bytes(sentence, MAX_SPREAD_BYTES)))
+            .filter(|vector| !vector.is_zero())
+            .collect();
+        if vectors.len() < 2 {
+            return None;
+        }
+        let mut mean = vec![0.0f32; vectors[0].dimensions()];
+        for vector in &vectors {
+            for (sum, value) in mean.iter_mut().zip(vector.values()) {
+                *sum += value / vectors.len() as f32;
+            }
+        }
+        Some((1.0 - dot(&mean, &mean).sqrt()).clamp(0.0, 1.0))
     }
 
     /// What the weight of meaning, 0 to 1 out of weights that sum to 1, becomes for this question: it rises by its
@@ -233,26 +263,6 @@ fn looks_like_code(text: &str) -> bool {
     text.contains("```") || text.as_bytes().windows(2).any(|pair| is_mark(pair[0]) && is_mark(pair[1]))
 }
 
-/// One less the length of the mean of the sentences' vectors: 0 when all say the same, near 1 when they have nothing in
-/// common. Nothing when there are fewer than two sentences: one sentence has no spread to see, its words have.
-fn spread(text: &str, embedder: &dyn Embedder) -> Option<f32> {
-    let vectors: Vec<Vector> = sentences(text)
-        .take(MAX_SPREAD_SENTENCES)
-        .map(|sentence| embedder.embed(first_bytes(sentence, MAX_SPREAD_BYTES)))
-        .filter(|vector| !vector.is_zero())
-        .collect();
-    if vectors.len() < 2 {
-        return None;
-    }
-    let mut mean = vec![0.0f32; vectors[0].dimensions()];
-    for vector in &vectors {
-        for (sum, value) in mean.iter_mut().zip(vector.values()) {
-            *sum += value / vectors.len() as f32;
-        }
-    }
-    Some((1.0 - dot(&mean, &mean).sqrt()).clamp(0.0, 1.0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -307,11 +317,30 @@ mod tests {
 
     #[test]
     fn sentences_far_apart_spread() {
-        let spread = |text| Complexity::of(text, Some(&Lexical)).spread;
+        let spread = |text| Complexity::of(text, Complexity::spread_of(text, &Lexical)).spread;
         let near = spread("Book a flight to Paris. Book the flight to Paris! Booking flights to Paris.");
         let far = spread("Book a flight to Paris. Who wrote Hamlet? Sort these numbers.");
         assert!(far > near + 0.2, "{far} {near}");
         assert_eq!(spread(PLAIN), of(PLAIN).spread);
+    }
+
+    #[test]
+    fn one_sentence_is_not_embedded_for_its_spread() {
+        struct Never;
+        impl Embedder for Never {
+            fn name(&self) -> &str {
+                "never"
+            }
+            fn dimensions(&self) -> usize {
+                1
+            }
+            fn embed(&self, text: &str) -> Vector {
+                panic!("{text} was embedded")
+            }
+        }
+        for text in ["", PLAIN, "word ".repeat(2000).as_str()] {
+            assert_eq!(Complexity::spread_of(text, &Never), None);
+        }
     }
 
     #[test]

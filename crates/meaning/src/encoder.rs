@@ -156,6 +156,28 @@ impl Encoder {
         Self::load(&parts.model, &parts.weights)
     }
 
+    /// Whether [`Embedder::embed`] reads all of `text`. Of most texts that is plain to see; others are split once more.
+    #[must_use]
+    pub fn reads_all(&self, text: &str) -> bool {
+        // A character of ASCII is a piece at most; there may be one more before them, and the marks.
+        if text.is_ascii() && text.len() + 3 <= MOST_TOKENS {
+            return true;
+        }
+        if text.len() > LONGEST_TEXT {
+            return false;
+        }
+        let mut working = self.spaces.lock().pop().unwrap_or_default();
+        self.normalizer.normalize(text, LONGEST_NORMAL + 1, &mut working.normal);
+        self.tokenizer.split(&working.normal, MOST_TOKENS + 1, &mut working.lattice);
+        let pieces = working.lattice.pieces.len();
+        let is_all = working.normal.len() <= LONGEST_NORMAL && pieces <= MOST_TOKENS;
+        let mut spaces = self.spaces.lock();
+        if spaces.len() < MOST_SPACES {
+            spaces.push(working);
+        }
+        is_all
+    }
+
     /// What the network gives for `text`; all zeros for white space.
     fn values(&self, text: &str) -> [f32; RESULT] {
         let text = &text[..text.floor_char_boundary(LONGEST_TEXT)];

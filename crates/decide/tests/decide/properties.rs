@@ -242,6 +242,7 @@ proptest! {
             complexity,
             fits: if some_fit { Fits::Some } else { Fits::None },
             affinity: key.map(|key| Affinity { key }),
+            settled: seed % 2 == 0,
         };
         let decision = decide_call(&group, &facts, &call, at(NOW), &mut Rng::with_seed(seed));
 

@@ -215,9 +215,9 @@ fn the_weight_of_meaning_is_the_calls() {
 fn when_none_fits_the_default_leads_if_it_may() {
     let targets = targets(3);
     let mut facts = known(&targets, &[(0.9, 10_000), (0.2, 1000), (0.1, 100)]);
-    let none = CallFacts { fits: Fits::None, affinity: Some(Affinity { key: 3 }), ..CallFacts::default() };
+    let none = CallFacts { fits: Fits::None, ..CallFacts::default() };
     let group = scored(3, 0.9, 0.0, 0.1);
-    assert_eq!(order(&call(&group, &facts, CallFacts { affinity: None, ..none })), [2, 1, 0], "by cost");
+    assert_eq!(order(&call(&group, &facts, none)), [2, 1, 0], "by cost");
     let group = group.scoring(Scoring::new(0.9, 0.0, 0.1).unwrap().with_default(1));
     let decision = call(&group, &facts, none);
     assert_eq!(
@@ -230,9 +230,56 @@ fn when_none_fits_the_default_leads_if_it_may() {
     let decision = call(&group, &facts, none);
     assert_eq!(lines(&decision)[2], "3 p/b all its permits are taken, so after the others");
     (facts[1].saturated, facts[1].unfit) = (false, Some("has no room for so long a prompt".into()));
-    let decision = call(&group, &facts, CallFacts { affinity: None, ..none });
+    let decision = call(&group, &facts, none);
     assert_eq!(order(&decision), [2, 0]);
     assert_eq!(lines(&decision)[2], "- p/b has no room for so long a prompt");
+}
+
+#[test]
+fn when_none_fits_calls_stay_together_unless_a_default_leads() {
+    let targets = targets(4);
+    let mut facts = known(&targets, &[(0.7, 100), (0.1, 100), (0.1, 100), (0.1, 100)]);
+    let plain = scored(4, 0.6, 0.4, 0.0);
+    let with_default = plain.clone().scoring(Scoring::new(0.6, 0.4, 0.0).unwrap().with_default(2));
+    let first = |group: &Group, facts: &[Facts<'_>], key: u64| {
+        let none = CallFacts { fits: Fits::None, affinity: Some(Affinity { key }), ..CallFacts::default() };
+        let decision = decide_call(group, facts, &none, at(100), &mut Rng::new());
+        (decision.eligible()[0].leaf, decision.eligible()[0].reason.clone())
+    };
+    let homes: Vec<usize> = (0..40).map(|key| first(&plain, &facts, key).0).collect();
+    assert!((0..4).all(|leaf| homes.contains(&leaf)), "meaning counts nothing: {homes:?}");
+    for (key, home) in homes.iter().enumerate() {
+        for _ in 0..5 {
+            assert_eq!(first(&plain, &facts, key as u64), (*home, Reason::Affinity), "session {key}");
+        }
+        assert_eq!(first(&with_default, &facts, key as u64), (2, Reason::DefaultNoneFits));
+    }
+    facts[2].unfit = Some("has no room for so long a prompt".into());
+    for (key, home) in homes.iter().enumerate().filter(|(_, home)| **home != 2) {
+        assert_eq!(first(&with_default, &facts, key as u64), (*home, Reason::Affinity), "the default may not answer");
+    }
+}
+
+#[test]
+fn a_settled_decision_leaves_nothing_to_chance() {
+    let targets = targets(4);
+    let mut facts = known(&targets, &[(0.80, 100), (0.81, 100), (0.81, 100), (0.1, 100)]);
+    facts[1].health.slow_start = 0.1;
+    facts[3].health.breaker = BreakerView::HalfOpen { free: true };
+    let softmax = Scoring::new(1.0, 0.0, 0.0).unwrap().softmax(10.0).unwrap();
+    let groups = [Scoring::new(1.0, 0.0, 0.0).unwrap(), softmax]
+        .map(|scoring| Group { probe_share: 0.5, ..flat(Strategy::Score, 4).scoring(scoring) });
+    let mut random = Rng::with_seed(9);
+    for group in &groups {
+        let mut chance = [0; 4];
+        for _ in 0..200 {
+            let settled = CallFacts { settled: true, ..CallFacts::default() };
+            let decision = decide_call(group, &facts, &settled, at(100), &mut random);
+            assert_eq!(lines(&decision)[0], "1 p/b the best score", "the first of equals");
+            chance[decide_call(group, &facts, &CallFacts::default(), at(100), &mut random).eligible()[0].leaf] += 1;
+        }
+        assert!(chance.iter().all(|count| *count > 0), "{chance:?}");
+    }
 }
 
 #[test]

@@ -59,6 +59,35 @@ fn words_find_the_model() {
 }
 
 #[test]
+fn only_those_that_may_be_taken_are_compared() {
+    let all = tools();
+    for with_vectors in [false, true] {
+        let build = |described: &[Described]| {
+            if with_vectors { Chooser::with_embedder(described, &Lexical) } else { Chooser::lexical(described) }
+                .unwrap()
+        };
+        let chooser = build(&all);
+        let text = "Will the weather be fine in Oslo?";
+        let vector = Lexical.embed(text);
+        let question = Question { text, vector: with_vectors.then_some(&vector) };
+        let whole = chooser.fit(&question);
+        assert_eq!(whole.best, Some(0));
+        let fit = chooser.fit_among(&question, &|place| place != 0);
+        assert_ne!(fit.best, Some(0));
+        assert_eq!((fit.targets[0].share, fit.targets[0].score), (0.0, whole.targets[0].score));
+        let shares: f32 = fit.targets.iter().map(|target| target.share).sum();
+        assert!((shares - 1.0).abs() < 1e-5, "{fit:?}");
+        assert!(fit.confidence < whole.confidence / 2.0, "who may not be taken lends no confidence: {fit:?} {whole:?}");
+        let alone = chooser.fit_among(&question, &|place| place == 2);
+        assert_eq!((alone.best, alone.margin, alone.targets[2].share), (Some(2), 1.0, 1.0));
+        let nobody = chooser.fit_among(&question, &|_| false);
+        assert_eq!((nobody.best, nobody.margin, nobody.confidence), (None, 0.0, 0.0));
+        assert_eq!(nobody.choice(0.0, 0.0), None);
+        assert!(nobody.targets.iter().all(|target| target.share == 0.0));
+    }
+}
+
+#[test]
 fn parts_and_shares_are_in_their_bounds() {
     let chooser = Chooser::with_embedder(&tools(), &Lexical).unwrap();
     for text in ["", "book", "weather weather weather get city", &"flight ".repeat(5000), "\u{0}😀"] {

@@ -69,6 +69,9 @@ fn of_a_long_text_the_beginning_is_read() {
     let long = "the ".repeat(510);
     let longer = format!("{long}question a question");
     assert_eq!(encoder.embed(&long), encoder.embed(&longer));
+    assert!(encoder.reads_all(&long) && !encoder.reads_all(&longer));
+    assert!(encoder.reads_all("") && encoder.reads_all("the question") && encoder.reads_all(&"问".repeat(500)));
+    assert!(!encoder.reads_all(&"问".repeat(600)) && !encoder.reads_all(&" ".repeat(9000)));
     // 8 KiB end in the middle of a character.
     let characters = format!(" {}", "问".repeat(4000));
     assert!(!encoder.embed(&characters).is_zero());
