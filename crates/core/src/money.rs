@@ -105,6 +105,19 @@ impl Price {
         }
         Usd(total)
     }
+
+    /// The most that `input` and `output` tokens can cost, however they are divided into tokens that a cache was read for,
+    /// that were written to it, and that were spent on reasoning.
+    #[must_use]
+    pub fn most(&self, input: u64, output: u64) -> Usd {
+        let dearest = |price: f64, others: &[Option<f64>]| others.iter().flatten().copied().fold(price, f64::max);
+        let price = Self {
+            input: dearest(self.input, &[self.cached, self.cache_write]),
+            output: dearest(self.output, &[self.reasoning]),
+            ..Self::default()
+        };
+        price.cost(&Usage { input, output, ..Usage::default() })
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +138,23 @@ mod tests {
         assert_eq!(price.cost(&usage), Usd::from_pico(16_650_000_000_000));
         let dearer = Price { cache_write: Some(3.75), ..price };
         assert_eq!(dearer.cost(&usage), Usd::from_pico(16_725_000_000_000));
+    }
+
+    #[test]
+    fn no_division_of_the_tokens_costs_more_than_the_most() {
+        let prices = [
+            Price { input: 3.0, output: 15.0, cached: Some(0.3), cache_write: Some(6.0), reasoning: Some(20.0) },
+            Price { input: 3.0, output: 15.0, cached: Some(4.0), cache_write: Some(1.0), reasoning: Some(1.0) },
+            Price { input: 3.0, output: 15.0, ..Price::default() },
+        ];
+        for (price, most) in prices.iter().zip([26, 19, 18]) {
+            let all = 1_000_000;
+            assert_eq!(price.most(all, all), Usd::from_pico(most * 1_000_000_000_000));
+            for (cached, cache_written, reasoning) in [(0, 0, 0), (all, 0, all), (0, all, all), (all / 2, all / 2, 7)] {
+                let usage = Usage { input: all, output: all, cached, cache_written, reasoning, estimated: false };
+                assert!(price.cost(&usage) <= price.most(all, all), "{price:?} {usage:?}");
+            }
+        }
     }
 
     #[test]

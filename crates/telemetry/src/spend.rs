@@ -273,11 +273,27 @@ impl Spend {
     /// # Errors
     /// When the journal's file cannot be read.
     pub fn query(&self, from: Day, to: Day, key: Option<&str>, group: GroupBy) -> Result<Vec<SpendRow>, JournalError> {
+        self.query_at_most(from, to, key, group, usize::MAX).map(Option::unwrap_or_default)
+    }
+
+    /// The same, when it is at most `most` rows; `None` when it is more, which is found out without making them all.
+    ///
+    /// # Errors
+    /// When the journal's file cannot be read.
+    pub fn query_at_most(
+        &self,
+        from: Day,
+        to: Day,
+        key: Option<&str>,
+        group: GroupBy,
+        most: usize,
+    ) -> Result<Option<Vec<SpendRow>>, JournalError> {
         let mut sums: BTreeMap<About, Totals> = BTreeMap::new();
         let (nothing, nobody) = (&self.0.nothing, &self.0.nobody);
+        // Says whether there is room for more.
         let mut count = |about: &About, totals: Totals| {
             if about.day < from || about.day > to || key.is_some_and(|key| *key != *about.key) {
-                return;
+                return true;
             }
             let shown = |asked: bool, text: &Arc<str>| if asked { text.clone() } else { nothing.clone() };
             let group = About {
@@ -287,19 +303,21 @@ impl Spend {
                 target: if group.target { &about.target } else { nobody }.clone(),
             };
             sums.entry(group).or_default().add(totals);
+            sums.len() <= most
         };
         let gate = self.0.gate.lock();
         let view = self.0.folder.as_deref().map(table::View::begin).transpose()?;
-        for shard in &self.0.shards {
-            for (about, totals) in &*shard.lock() {
-                count(about, *totals);
-            }
-        }
+        let fits = self.0.shards.iter().all(|shard| shard.lock().iter().all(|(about, totals)| count(about, *totals)));
         drop(gate);
-        if let Some(mut view) = view {
-            view.each(from, to, key, |about, totals| count(&about, totals))?;
+        if !fits {
+            return Ok(None);
         }
-        Ok(sums
+        if let Some(mut view) = view
+            && !view.each(from, to, key, |about, totals| count(&about, totals))?
+        {
+            return Ok(None);
+        }
+        let rows = sums
             .into_iter()
             .map(|(about, totals)| SpendRow {
                 day: group.day.then_some(about.day),
@@ -308,7 +326,8 @@ impl Spend {
                 target: group.target.then_some(about.target),
                 totals,
             })
-            .collect())
+            .collect();
+        Ok(Some(rows))
     }
 
     /// Takes what is in memory, to be written. Nobody reads until it is settled.

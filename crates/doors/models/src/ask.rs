@@ -1,5 +1,6 @@
 //! Reads a request as far as the gateway needs to, and leaves its bytes alone.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -122,8 +123,10 @@ pub struct Ask {
     pub features: Arc<Features>,
     /// The tokens that the answer is expected to have.
     pub expected_answer: u64,
-    /// The tokens that the answer may have, if the caller says so.
+    /// The tokens that the answers may have altogether, if the caller says so.
     pub largest_answer: Option<u64>,
+    /// The tokens that one answer may have, if the caller says so.
+    pub longest_answer: Option<u64>,
     /// Whether the caller wants to see the token counts of a stream (`stream_options.include_usage`).
     pub wants_usage: bool,
     /// The response that this one goes on from, as the caller named it.
@@ -204,7 +207,8 @@ impl Ask {
         if name == "messages" && !question.starts_with('[') {
             return Err(bad_field(name, "has to be a list"));
         }
-        let largest_answer = largest_answer(operation, &envelope)?;
+        let longest_answer = longest_answer(operation, &envelope)?;
+        let largest_answer = largest_answer(operation, longest_answer, &envelope)?;
         let previous = envelope.get(Field::PreviousResponseId);
         if operation == Operation::Responses && envelope.is_true(Field::Background) {
             return Err(bad_field("background", "is not passed on: nobody here could ask for the answer later"));
@@ -212,6 +216,7 @@ impl Ask {
         let has_effects = envelope.is_true(Field::Store)
             || envelope.is_given(Field::WebSearchOptions)
             || envelope.is_given(Field::Conversation)
+            || envelope.is_filled(Field::McpServers)
             || provider_runs_tools(envelope.get(Field::Tools));
         let options: Option<StreamOptions> = envelope
             .get(Field::StreamOptions)
@@ -220,7 +225,8 @@ impl Ask {
         let features = Features::of_request(&body);
         let demands = Demands {
             images: features.media > 0,
-            tools: envelope.get(Field::Tools).is_some_and(|tools| tools != "[]"),
+            tools: envelope.is_filled(Field::Tools)
+                || (operation == Operation::Chat && envelope.is_filled(Field::Functions)),
             json_schema: asks_for_schema(&envelope),
         };
         Ok(Self {
@@ -232,6 +238,7 @@ impl Ask {
             features: Arc::new(features),
             expected_answer: largest_answer.unwrap_or(USUAL_ANSWER).min(LARGEST_EXPECTED_ANSWER),
             largest_answer,
+            longest_answer,
             wants_usage: options.is_some_and(|options| options.include_usage == Some(true)),
             previous: previous.map(|raw| field("previous_response_id", "a text", raw)).transpose()?,
             model_at: place_in(&body, raw_model),
@@ -317,21 +324,26 @@ struct StreamOptions {
     include_usage: Option<bool>,
 }
 
-/// The tokens that the answers may have altogether, if the request says so: the largest of the limits that the operation
-/// has, for each of the answers that are asked for.
-fn largest_answer(operation: Operation, envelope: &Envelope<'_>) -> Result<Option<u64>, Refusal> {
+/// The tokens that one answer may have, if the request says so: the largest of the limits that the operation has.
+fn longest_answer(operation: Operation, envelope: &Envelope<'_>) -> Result<Option<u64>, Refusal> {
     let limits: &[(&'static str, Field)] = match operation {
         Operation::Chat => &[("max_completion_tokens", Field::MaxCompletionTokens), ("max_tokens", Field::MaxTokens)],
         Operation::Completions | Operation::Messages => &[("max_tokens", Field::MaxTokens)],
         Operation::Responses => &[("max_output_tokens", Field::MaxOutputTokens)],
         Operation::Embeddings | Operation::CountTokens | Operation::Passthrough => &[],
     };
-    let mut largest = None;
+    let mut longest = None;
     for (name, place) in limits {
         if let Some(raw) = envelope.get(*place) {
-            largest = largest.max(Some(field::<u64>(name, "a whole number", raw)?));
+            longest = longest.max(Some(field::<u64>(name, "a whole number", raw)?));
         }
     }
+    Ok(longest)
+}
+
+/// The tokens that the answers may have altogether, if the request says so: the limit of one, `longest`, for each of those
+/// that are asked for.
+fn largest_answer(operation: Operation, longest: Option<u64>, envelope: &Envelope<'_>) -> Result<Option<u64>, Refusal> {
     let mut answers = 1;
     if matches!(operation, Operation::Chat | Operation::Completions) {
         for (name, place) in [("n", Field::N), ("best_of", Field::BestOf)] {
@@ -349,7 +361,7 @@ fn largest_answer(operation: Operation, envelope: &Envelope<'_>) -> Result<Optio
     }
     // Several answers without a limit are several times what is assumed of one.
     let several = (answers > 1).then(|| answers.saturating_mul(ASSUMED_ANSWER));
-    Ok(largest.map(|limit| limit.saturating_mul(answers)).or(several))
+    Ok(longest.map(|limit| limit.saturating_mul(answers)).or(several))
 }
 
 /// Where `part`, a slice of `whole`, stands in it.
@@ -365,7 +377,7 @@ fn provider_runs_tools(tools: Option<&str>) -> bool {
     #[derive(Deserialize)]
     struct Tool<'a> {
         #[serde(default, borrow, rename = "type")]
-        kind: Option<std::borrow::Cow<'a, str>>,
+        kind: Option<Cow<'a, str>>,
     }
     const CALLERS: [&str; 6] = ["function", "custom", "bash", "text_editor", "computer", "memory"];
     let Some(tools) = tools else { return false };
@@ -379,10 +391,25 @@ fn provider_runs_tools(tools: Option<&str>) -> bool {
     })
 }
 
-/// Whether the answer has to follow a JSON Schema.
+/// Whether the answer has to follow a JSON Schema: `type` says so, of the field itself or of `format` in it.
 fn asks_for_schema(envelope: &Envelope<'_>) -> bool {
+    #[derive(Deserialize)]
+    struct Format<'a> {
+        #[serde(default, borrow, rename = "type")]
+        kind: Option<Cow<'a, str>>,
+        #[serde(default, borrow)]
+        format: Option<&'a RawValue>,
+    }
+    fn is_schema(value: &str) -> bool {
+        // What is no object is the provider's to refuse, and what is an odd one is treated with care.
+        value.starts_with('{')
+            && serde_json::from_str::<Format<'_>>(value).map_or(true, |format| {
+                format.kind.is_some_and(|kind| kind == "json_schema")
+                    || format.format.is_some_and(|inner| is_schema(inner.get()))
+            })
+    }
     let fields = [Field::ResponseFormat, Field::Text, Field::OutputFormat, Field::OutputConfig];
-    fields.into_iter().filter_map(|field| envelope.get(field)).any(|value| value.contains("\"json_schema\""))
+    fields.into_iter().filter_map(|field| envelope.get(field)).any(is_schema)
 }
 
 fn field<T: DeserializeOwned>(name: &'static str, wanted: &str, raw: &str) -> Result<T, Refusal> {
@@ -394,115 +421,4 @@ fn bad_field(name: &'static str, what: &str) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(operation: Operation, body: &str) -> Result<Ask, Refusal> {
-        Ask::read(operation, Bytes::copy_from_slice(body.as_bytes()))
-    }
-
-    #[test]
-    fn token_counts_of_a_stream_are_asked_for_in_place() {
-        let changes = Changes { model: "a", ask_usage: true, previous: None };
-        for (options, expected) in [
-            ("", r#"{"stream_options":{"include_usage":true},"model":"a","messages":[]}"#),
-            (r#","stream_options":null"#, r#"{"model":"a","messages":[],"stream_options":{"include_usage":true}}"#),
-            (
-                r#","stream_options":{"include_obfuscation":false,"include_usage":false}"#,
-                r#"{"model":"a","messages":[],"stream_options":{"include_obfuscation":false,"include_usage":true}}"#,
-            ),
-            (
-                r#","stream_options":{ "include_usage" : true }"#,
-                r#"{"model":"a","messages":[],"stream_options":{ "include_usage" : true }}"#,
-            ),
-        ] {
-            let ask = read(Operation::Chat, &format!(r#"{{"model":"a","messages":[]{options}}}"#)).unwrap();
-            assert_eq!(ask.body_with(&changes), expected);
-        }
-    }
-
-    #[test]
-    fn several_changes_keep_every_other_byte() {
-        let body = r#" {"previous_response_id" : "resp_ours", "input":"hé", "model":"m", "stream_options": null }"#;
-        let ask = read(Operation::Responses, body).unwrap();
-        assert_eq!(ask.previous.as_deref(), Some("resp_ours"));
-        let changes = Changes { model: "up", ask_usage: false, previous: Some("resp_theirs") };
-        assert_eq!(
-            ask.body_with(&changes),
-            r#" {"previous_response_id" : "resp_theirs", "input":"hé", "model":"up", "stream_options": null }"#
-        );
-    }
-
-    #[test]
-    fn only_the_model_is_rewritten() {
-        let body = r#"{ "zeta": [1, 2.50, 1e2], "model" : "assis\u0074ant","messages":[{"role":"user","content":"hé"}],"alpha":null}"#;
-        let ask = read(Operation::Chat, body).unwrap();
-        assert_eq!(ask.model, "assistant");
-        let rewritten = ask.body_for("org/\"model\"");
-        let expected = body.replace(r#""assis\u0074ant""#, r#""org/\"model\"""#);
-        assert_eq!(rewritten, expected);
-        assert_eq!(ask.body_for("assistant"), body);
-    }
-
-    #[test]
-    fn a_nested_model_is_left_alone() {
-        let body = r#"{"metadata":{"model":"inner"},"messages":[],"model":"outer"}"#;
-        let ask = read(Operation::Chat, body).unwrap();
-        assert_eq!(ask.body_for("x"), r#"{"metadata":{"model":"inner"},"messages":[],"model":"x"}"#);
-    }
-
-    #[test]
-    fn bad_requests_name_the_field() {
-        let table: [(&str, Code, Option<&str>); 11] = [
-            ("{\"model\":", Code::MalformedJson, None),
-            ("", Code::MalformedJson, None),
-            ("{\"model\":\"a\"} x", Code::MalformedJson, None),
-            ("[]", Code::BadField, None),
-            ("{\"messages\":[]}", Code::BadField, Some("model")),
-            ("{\"model\":7,\"messages\":[]}", Code::BadField, Some("model")),
-            ("{\"model\":\"\",\"messages\":[]}", Code::BadField, Some("model")),
-            ("{\"model\":\"a\",\"stream\":\"yes\",\"messages\":[]}", Code::BadField, Some("stream")),
-            ("{\"model\":\"a\"}", Code::BadField, Some("messages")),
-            ("{\"model\":\"a\",\"messages\":\"hi\"}", Code::BadField, Some("messages")),
-            ("{\"model\":\"a\",\"model\":\"b\",\"messages\":[]}", Code::BadField, Some("model")),
-        ];
-        for (body, code, field) in table {
-            let refusal = read(Operation::Chat, body).unwrap_err();
-            assert_eq!((refusal.code, refusal.field.as_deref()), (code, field), "{body}: {}", refusal.message);
-        }
-    }
-
-    #[test]
-    fn the_session_is_the_user_or_the_one_of_the_metadata() {
-        let session = |rest: &str| {
-            let ask = read(Operation::Chat, &format!("{{\"model\":\"a\",\"messages\":[]{rest}}}")).unwrap();
-            ask.session()
-        };
-        for (rest, expected) in [
-            ("", None),
-            (r#","user":"ann""#, Some("ann")),
-            (r#","us\u0065r" : "a\u006en""#, Some("ann")),
-            (r#","metadata":{"x":1,"user_id":"ann"}"#, Some("ann")),
-            (r#","metadata":{"user_id":"bob"},"user":"ann""#, Some("ann")),
-            (r#","metadata":{"user_id":"ann"},"user":null"#, Some("ann")),
-            (r#","metadata":{"user_id":"ann"},"user":7"#, Some("ann")),
-            (r#","metadata":{"user_id":7}"#, None),
-            (r#","metadata":"ann","user":{}"#, None),
-            (r#","x":{"user":"ann"}"#, None),
-        ] {
-            assert_eq!(session(rest).as_deref(), expected, "{rest}");
-        }
-    }
-
-    #[test]
-    fn calls_with_effects_are_not_repeatable() {
-        let ask = |rest: &str| read(Operation::Chat, &format!("{{\"model\":\"a\",\"messages\":[]{rest}}}")).unwrap();
-        assert!(ask("").repeatable);
-        assert!(ask(r#","tools":[{"type":"function","function":{"name":"f"}}]"#).repeatable);
-        assert!(ask(r#","tools":[{"name":"f","input_schema":{}},{"type":"bash_20250124","name":"bash"}]"#).repeatable);
-        assert!(!ask(r#","tools":[{"type":"web_search_20250305","name":"web_search"}]"#).repeatable);
-        assert!(!ask(r#","store":true"#).repeatable);
-        assert!(ask(r#","store":false"#).repeatable);
-        assert!(!ask(r#","web_search_options":{}"#).repeatable);
-    }
-}
+mod tests;

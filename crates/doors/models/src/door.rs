@@ -119,7 +119,6 @@ impl ModelsDoor {
         let source = Source { shared, models, policy, discovered, needs, roots, schemas, before: known, now };
         let next = Snapshot::new(source)?;
         next.keep_selections(&before);
-        next.keep_vectors(&before);
         inner.snapshot.swap(next);
         inner.reloaded.notify_one();
         Ok(())
@@ -147,7 +146,15 @@ impl ModelsDoor {
     /// # Errors
     /// When the call would be refused before a decision.
     pub fn preview(&self, asked: &PreviewRequest, grant: &Grant) -> Result<Preview, Refusal> {
-        preview(&self.0, asked, grant)
+        preview(&self.0, asked, grant, false)
+    }
+
+    /// The same, where scores leave nothing to chance: the best total is taken.
+    ///
+    /// # Errors
+    /// As [`Self::preview`].
+    pub fn preview_settled(&self, asked: &PreviewRequest, grant: &Grant) -> Result<Preview, Refusal> {
+        preview(&self.0, asked, grant, true)
     }
 
     /// Lets the `select` model `name` use `target`, until the process ends or the target is taken out of the document. False when there is no such model or member.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tradewind_meaning::{Embedder, Encoder, Vector, VectorCache};
+use tradewind_meaning::{Complexity, Embedder, Encoder, MAX_QUESTION_BYTES, Vector, VectorCache};
 
 use crate::remote::Remote;
 
@@ -63,6 +63,32 @@ impl Embedding {
                 embedders.cache.get_or(Encoder::NAME, text, embed).ok()
             }
             Self::Remote(remote) => embedders.cache.get(remote.identity(), text),
+        }
+    }
+
+    /// The vector of `text`, and how far its sentences lie apart, where vectors are worked out here: both once as long as
+    /// they are kept.
+    pub(crate) fn vector_and_spread(&self, embedders: &Embedders, text: &str) -> (Option<Arc<Vector>>, Option<f32>) {
+        let Self::Local(encoder) = self else { return (self.vector(embedders, text), None) };
+        let vector = match embedders.cache.get_with_spread(Encoder::NAME, text) {
+            Some((vector, spread @ Some(_))) => return (Some(vector), spread),
+            Some((vector, None)) => Some(vector),
+            None => self.vector(embedders, text),
+        };
+        // None of a single sentence, which is found without embedding anything.
+        let spread = Complexity::spread_of(text, &**encoder);
+        if let Some(spread) = spread {
+            embedders.cache.put_spread(Encoder::NAME, text, spread);
+        }
+        (vector, spread)
+    }
+
+    /// Whether the vector of `text` comes of all of it. `text` is a question that is short enough to be compared.
+    pub(crate) fn reads(&self, text: &str) -> bool {
+        match self {
+            Self::Lexical => true,
+            Self::Local(encoder) => encoder.reads_all(text),
+            Self::Remote(_) => text.len() <= MAX_QUESTION_BYTES,
         }
     }
 

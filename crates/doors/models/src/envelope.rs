@@ -38,10 +38,12 @@ pub(crate) enum Field {
     Text,
     OutputFormat,
     OutputConfig,
+    Functions,
+    McpServers,
 }
 
 /// Their names, in the order of [`Field`].
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 25] = [
     "model",
     "stream",
     "max_tokens",
@@ -65,6 +67,8 @@ const NAMES: [&str; 23] = [
     "text",
     "output_format",
     "output_config",
+    "functions",
+    "mcp_servers",
 ];
 /// The first of them decide who answers and what it may cost: they have one spelling.
 const ONE_SPELLING: usize = 9;
@@ -136,6 +140,12 @@ impl<'a> Envelope<'a> {
     /// Whether a field is true.
     pub(crate) fn is_true(&self, field: Field) -> bool {
         self.get(field) == Some("true")
+    }
+
+    /// Whether a field is there, and neither null nor a list without anything in it.
+    pub(crate) fn is_filled(&self, field: Field) -> bool {
+        let is_empty = |list: &str| list.trim_start_matches('[').trim_ascii_start() == "]";
+        self.get(field).is_some_and(|value| !value.starts_with('[') || !is_empty(value))
     }
 
     /// Whether a field is there, and neither null nor false.

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tradewind_core::{Code, Dialect, Moment, TargetId};
+use tradewind_core::{Code, Dialect, Moment, Price, TargetId};
 use tradewind_dialects::{RequestOptions, TranslatedRequest, Wire, translate_request};
 use tradewind_dispatch::Lane;
 use tradewind_tokens::ModelTokens;
 
 use crate::ask::{Ask, Operation};
 use crate::link::{Link, Optional};
-use crate::section::{Abilities, Require};
+use crate::section::{Abilities, Require, UNKNOWN_REGION};
 
 /// What a call asks of its target.
 #[derive(Clone, Copy)]
@@ -25,8 +25,9 @@ pub(crate) struct Wish<'a> {
     pub(crate) needs_price: bool,
     /// The target that keeps the previous response.
     pub(crate) kept_by: Option<&'a TargetId>,
-    /// What a target has to have: for the model that was asked for, and for the one that a rule of it led to.
-    pub(crate) require: [Option<&'a Require>; 2],
+    /// What a target has to have for the model that was asked for, when a rule of it led to another one. What that one
+    /// requires is worked out already, in [`Known::barred`].
+    pub(crate) led_from: Option<&'a Require>,
 }
 
 /// What is known about the targets of a model beside how they are reached, by leaf.
@@ -37,6 +38,8 @@ pub(crate) struct Known<'a> {
     pub(crate) counters: &'a [Arc<ModelTokens>],
     /// What each can do; empty when nothing is said about any.
     pub(crate) abilities: &'a [Abilities],
+    /// What each lacks of what the model requires; empty when none lacks anything.
+    pub(crate) barred: &'a [Option<String>],
 }
 
 /// How a target is asked.
@@ -81,7 +84,8 @@ impl Fits {
         let Known { lanes, links, .. } = known;
         let plain = !wish.needs_price
             && known.abilities.is_empty()
-            && wish.require == [None, None]
+            && known.barred.is_empty()
+            && wish.led_from.is_none()
             && wish.ask.is_some_and(|ask| {
                 ask.operation != Operation::Responses
                     && links.iter().all(|link| link.dialect == ask.operation.dialect())
@@ -93,7 +97,10 @@ impl Fits {
         let fit = lanes.iter().zip(*links).enumerate().map(|(leaf, (lane, link))| {
             lacks(wish, known, leaf)?;
             if wish.needs_price && lane.price.is_none() {
-                return Err(Unfit::new(Code::NotAllowed, "has no price, and the key has a budget in money"));
+                return Err(Unfit::new(
+                    Code::NotAllowed,
+                    "has no price, and the key or the model has a budget in money",
+                ));
             }
             let Some(ask) = wish.ask else {
                 let refusal = Unfit::new(Code::UnknownPath, "its provider has no `passthrough: true`");
@@ -139,23 +146,11 @@ fn lacks(wish: &Wish<'_>, known: &Known<'_>, leaf: usize) -> Result<(), Unfit> {
     let lacking = |why: String| Err(Unfit::new(Code::Inexpressible, why));
     let none = Abilities::default();
     let can = known.abilities.get(leaf).unwrap_or(&none);
-    for require in wish.require.into_iter().flatten() {
-        if !require.region.is_empty() {
-            let here = can.region.as_deref().unwrap_or("unknown");
-            if !require.region.iter().any(|region| region.eq_ignore_ascii_case(here)) {
-                return lacking(format!("its region is {here}, and has to be {}", require.region.join(" or ")));
-            }
-        }
-        if let Some(ceiling) = &require.price_at_most {
-            let Some(price) = known.lanes[leaf].price else {
-                return lacking("has no price, and `price-at-most` asks for one".to_owned());
-            };
-            for (what, most, is) in [("input", ceiling.input, price.input), ("output", ceiling.output, price.output)] {
-                if let Some(most) = most.filter(|most| is > most.0) {
-                    return lacking(format!("its price for {what} is {is}, and may be {} at most", most.0));
-                }
-            }
-        }
+    if let Some(why) = known.barred.get(leaf).and_then(Option::as_ref) {
+        return lacking(why.clone());
+    }
+    if let Some(why) = wish.led_from.and_then(|require| falls_short(require, can, known.lanes[leaf].price.as_ref())) {
+        return lacking(why);
     }
     let Some(ask) = wish.ask else { return Ok(()) };
     for (is_asked, can, what) in [
@@ -169,12 +164,27 @@ fn lacks(wish: &Wish<'_>, known: &Known<'_>, leaf: usize) -> Result<(), Unfit> {
     }
     if let Some(context) = can.context {
         let question = known.counters[leaf].estimate(&ask.features).tokens;
-        let together = question.saturating_add(ask.largest_answer.unwrap_or(0));
+        let together = question.saturating_add(ask.longest_answer.unwrap_or(0));
         if together > u64::from(context) {
             return lacking(format!("its context has {context} tokens, and the call about {together} (estimated)"));
         }
     }
     Ok(())
+}
+
+/// What a target that can do this, at this price, lacks of what is required.
+pub(crate) fn falls_short(require: &Require, can: &Abilities, price: Option<&Price>) -> Option<String> {
+    if !require.allows_region(can.region.as_deref()) {
+        let here = can.region.as_deref().unwrap_or(UNKNOWN_REGION);
+        return Some(format!("its region is {here}, and has to be {}", require.region.join(" or ")));
+    }
+    let ceiling = require.price_at_most.as_ref()?;
+    let Some(price) = price else { return Some("has no price, and `price-at-most` asks for one".to_owned()) };
+    let prices = [("input", ceiling.input, price.input), ("output", ceiling.output, price.output)];
+    prices.into_iter().find_map(|(what, most, is)| {
+        let most = most.filter(|most| is > most.0)?;
+        Some(format!("its price for {what} is {is}, and may be {} at most", most.0))
+    })
 }
 
 impl Unfit {

@@ -133,6 +133,11 @@ impl Link {
         Ok(link)
     }
 
+    /// What the document says of it.
+    pub(crate) const fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
     /// The request target of `operation` for `model`; `query` is the caller's own.
     pub(crate) fn target(&self, operation: policy::Operation, model: &str, query: Option<&str>) -> Uri {
         match (self.targets.get(&operation), query) {

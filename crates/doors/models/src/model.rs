@@ -31,12 +31,16 @@ pub(crate) struct Extras {
     pub(crate) strict: bool,
     /// What each target can do, by leaf; empty when nothing is said about any.
     pub(crate) abilities: Vec<Abilities>,
+    /// What a target has to have, also where a rule leads on from here.
     pub(crate) require: Option<Require>,
+    /// What each target lacks of that and of what the models require through which alone it is reached, by leaf; empty
+    /// when none lacks anything.
+    pub(crate) barred: Vec<Option<String>>,
     /// Rules that lead to another model.
     pub(crate) routes: Routes,
     /// What its calls may cost altogether.
     pub(crate) budget: Option<ModelBudget>,
-    /// What `score` knows of the members.
+    /// What is known of the members that are scored, here or in a model behind this one.
     pub(crate) choosing: Option<Arc<Choosing>>,
     /// What an answer has to be like.
     pub(crate) gates: Option<Arc<Gates>>,
@@ -130,10 +134,10 @@ impl Model {
     /// What is known about its targets.
     pub(crate) fn known(&self) -> Known<'_> {
         let Self { lanes, links, counters, extras, .. } = self;
-        Known { lanes, links, counters, abilities: &extras.abilities }
+        Known { lanes, links, counters, abilities: &extras.abilities, barred: &extras.barred }
     }
 
-    /// Who may answer, in which order, and why. `asked` is what is known of the call, where the group scores.
+    /// Who may answer, in which order, and why. `asked` is what is known of the call, where something is scored.
     pub(crate) fn decide(
         &self,
         fits: &Fits,

@@ -37,23 +37,22 @@ impl ModelsDoor {
         let clock = &*self.needs().services.clock;
         let mut all_there = true;
         for model in snapshot.models() {
-            let Some(choosing) = model.extras.choosing.as_ref() else { continue };
-            let Some(remote) = choosing.lacks_vectors() else { continue };
-            let texts: Vec<String> = choosing.described.iter().flat_map(|member| member.passages()).collect();
-            let vectors = remote.embed_all(&texts, PATIENCE, clock).await;
-            let embedded = vectors.and_then(|vectors| choosing.put_vectors(vectors).map_err(|error| error.to_string()));
+            let Some(compared) = model.extras.choosing.as_ref().map(|choosing| &choosing.compared) else { continue };
+            let Some(remote) = compared.lacks_vectors() else { continue };
+            let vectors = remote.embed_all(&compared.passages(), PATIENCE, clock).await;
+            let embedded = vectors.and_then(|vectors| compared.put_vectors(vectors).map_err(|error| error.to_string()));
+            let embedder = compared.embedder();
             match embedded {
                 Ok(()) => {
-                    if failing.remove(&*choosing.embedder) {
-                        log(&format!("embedder `{}` answers again", choosing.embedder));
+                    if failing.remove(embedder) {
+                        log(&format!("embedder `{embedder}` answers again"));
                     }
                 }
                 Err(why) => {
                     all_there = false;
-                    if failing.insert(choosing.embedder.to_string()) {
+                    if failing.insert(embedder.to_owned()) {
                         log(&format!(
-                            "embedder `{}`: {why}; until it answers, questions are compared by their words",
-                            choosing.embedder
+                            "embedder `{embedder}`: {why}; until it answers, questions are compared by their words"
                         ));
                     }
                 }

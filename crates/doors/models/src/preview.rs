@@ -33,8 +33,20 @@ pub struct PreviewRequest {
     pub headers: HashMap<String, String>,
 }
 
-/// Decides, and calls nobody.
-pub(crate) fn preview(inner: &Inner, asked: &PreviewRequest, grant: &Grant) -> Result<Preview, Refusal> {
+impl PreviewRequest {
+    /// The headers of the call that would be made; what cannot be a header is left out.
+    #[must_use]
+    pub fn header_map(&self) -> HeaderMap {
+        let pairs = self
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)));
+        pairs.collect()
+    }
+}
+
+/// Decides, and calls nobody. `grant` knows where the call would come from. `settled`: with nothing left to chance.
+pub(crate) fn preview(inner: &Inner, asked: &PreviewRequest, grant: &Grant, settled: bool) -> Result<Preview, Refusal> {
     let operation = operation_of(asked)?;
     let ask = Ask::read(operation, Bytes::copy_from_slice(asked.request.get().as_bytes()))?;
     let now = inner.needs.services.clock.now();
@@ -44,16 +56,21 @@ pub(crate) fn preview(inner: &Inner, asked: &PreviewRequest, grant: &Grant) -> R
     let mut choice = Choice::default();
     let model = inner.routed(&ask, asked_for.clone(), &snapshot, grant, &mut choice);
     let previous = kept_by(&ask, &inner.needs.seal, grant)?;
+    let led_from = (!Arc::ptr_eq(&asked_for, &model)).then_some(&*asked_for);
     let wish = Wish {
         ask: Some(&ask),
         strict: model.extras.strict,
         needs_price: needs_price && operation != Operation::CountTokens,
         kept_by: previous.as_ref().map(|(target, _)| target),
-        require: [&model.extras, &asked_for.extras].map(|extras| extras.require.as_ref()),
+        led_from: led_from.and_then(|from| from.extras.require.as_ref()),
     };
     let fits = Fits::new(&wish, &model.known(), now);
-    let question = model.extras.choosing.as_ref().and_then(|choosing| choosing.question(&ask));
-    let understanding = inner.understand(&ask, question.as_deref(), &model, &headers(asked), &mut choice);
+    let question = model.extras.choosing.as_ref().and_then(|choosing| choosing.compared.question(&ask));
+    let headers = asked.header_map();
+    let mut understanding = inner.understand(&ask, question.as_deref(), &model, &fits, &headers, &mut choice);
+    if let Some(understanding) = &mut understanding {
+        understanding.settled = settled;
+    }
     let decision =
         model.decide(&fits, &inner.needs.services.health, now, understanding.as_ref().map(|known| (&ask, known)));
     let last_resort = model.last_resort.as_ref().filter(|_| Rules::answers(operation));
@@ -71,15 +88,6 @@ pub(crate) fn preview(inner: &Inner, asked: &PreviewRequest, grant: &Grant) -> R
         network: None,
         policy: snapshot.policy.clone(),
     })
-}
-
-/// The headers of the call that would be made; what cannot be a header is left out.
-fn headers(asked: &PreviewRequest) -> HeaderMap {
-    let pairs = asked
-        .headers
-        .iter()
-        .filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)));
-    pairs.collect()
 }
 
 /// The operation, by the path if it is given, else by what the body holds.

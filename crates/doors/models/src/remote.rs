@@ -2,7 +2,8 @@
 //!
 //! What it says is a help and never a condition: a call waits for it no longer than the embedder's `timeout`, and goes on
 //! without a vector otherwise. One that fails [`MOST_FAILURES`] times in a row is left alone for [`REST`]; then a single
-//! call tries it. No call waits for another call's question. What the provider charges for vectors is on no caller's
+//! call tries it. What it says about a text that it was sent (400, 413, 422) is no such failure: otherwise one caller could
+//! take it from all others. No call waits for another call's question. What the provider charges for vectors is on no caller's
 //! bill.
 
 use std::sync::Arc;
@@ -44,6 +45,21 @@ pub(crate) struct Remote {
     resting: Mutex<Resting>,
 }
 
+/// Why there are no vectors.
+#[derive(Debug)]
+struct NoVectors {
+    /// In words.
+    why: String,
+    /// Whether that is about the texts that were sent, and says nothing about others.
+    of_texts: bool,
+}
+
+impl From<String> for NoVectors {
+    fn from(why: String) -> Self {
+        Self { why, of_texts: false }
+    }
+}
+
 /// Whether it is left alone.
 #[derive(Debug, Default)]
 struct Resting {
@@ -80,8 +96,9 @@ impl Remote {
         let limit = patience.map_or(self.timeout, |patience| patience.min(self.timeout));
         let read = &text[..text.floor_char_boundary(MAX_QUESTION_BYTES)];
         let asked = self.embed(&[read], limit, clock).await;
+        let of_texts = asked.as_ref().is_err_and(|none| none.of_texts);
         // A caller who is in a greater hurry says nothing about the provider.
-        if asked.is_ok() || limit == self.timeout {
+        if asked.is_ok() || (limit == self.timeout && !of_texts) {
             self.resting.lock().note(asked.is_ok(), clock.now());
         }
         if let Some(vector) = asked.ok().and_then(|mut vectors| vectors.pop()) {
@@ -103,7 +120,7 @@ impl Remote {
         let asked: Vec<&str> = texts.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
         let mut vectors = Vec::with_capacity(asked.len());
         for some in asked.chunks(TEXTS_AT_ONCE) {
-            vectors.extend(self.embed(some, limit, clock).await?);
+            vectors.extend(self.embed(some, limit, clock).await.map_err(|none| none.why)?);
         }
         let dimensions = vectors.first().map_or(1, Vector::dimensions);
         let mut vectors = vectors.into_iter();
@@ -116,13 +133,14 @@ impl Remote {
     /// The vectors of `texts`, in their order.
     ///
     /// # Errors
-    /// Why there are none within `limit`, in words.
-    async fn embed(&self, texts: &[&str], limit: Duration, clock: &dyn Clock) -> Result<Vec<Vector>, String> {
-        let body = Bytes::from(self.embedder.request(texts).map_err(|error| error.to_string())?);
+    /// Why there are none within `limit`.
+    async fn embed(&self, texts: &[&str], limit: Duration, clock: &dyn Clock) -> Result<Vec<Vector>, NoVectors> {
+        let request = self.embedder.request(texts);
+        let body = Bytes::from(request.map_err(|error| NoVectors { why: error.to_string(), of_texts: true })?);
         let link = &self.link;
         let keys = &link.keys;
         let Some(key) = keys.pick(&self.target, clock.now()) else {
-            return Err(format!("every key for {} rests after a rate limit or was refused", self.target));
+            return Err(format!("every key for {} rests after a rate limit or was refused", self.target).into());
         };
         let build = || {
             let mut request = Request::new(RequestBody::new(body.clone()));
@@ -135,27 +153,34 @@ impl Remote {
             request
         };
         let asking = async {
-            let answer = link.route.send(&build, limit, true).await.map_err(|fault| fault.detail.into_owned())?;
+            let answer = link
+                .route
+                .send(&build, limit, true)
+                .await
+                .map_err(|fault| NoVectors::from(fault.detail.into_owned()))?;
             let status = answer.head.status;
             if status == 429 {
                 let header = |name: &str| answer.head.headers.get(name).and_then(|value| value.to_str().ok());
                 keys.cool(key, &self.target, clock.now(), retry_after(header, clock.wall()));
             }
             if !status.is_success() {
-                return Err(format!("{} answered {status}", link.route.name()));
+                let of_texts = matches!(status.as_u16(), 400 | 413 | 422);
+                return Err(NoVectors { why: format!("{} answered {status}", link.route.name()), of_texts });
             }
             keys.accept(key);
             let longest = ANSWER_PER_TEXT * texts.len();
             match Limited::new(answer.body, longest).collect().await {
-                Ok(body) => self.embedder.answer(texts.len(), &body.to_bytes()).map_err(|error| error.to_string()),
-                Err(error) if error.is::<LengthLimitError>() => {
-                    Err(format!("{} sent more than {longest} bytes", link.route.name()))
+                Ok(body) => {
+                    self.embedder.answer(texts.len(), &body.to_bytes()).map_err(|error| error.to_string().into())
                 }
-                Err(error) => Err(error.to_string()),
+                Err(error) if error.is::<LengthLimitError>() => {
+                    Err(format!("{} sent more than {longest} bytes", link.route.name()).into())
+                }
+                Err(error) => Err(error.to_string().into()),
             }
         };
         tokio::time::timeout(limit, asking).await.unwrap_or_else(|_| {
-            Err(format!("{} did not give vectors within {}", link.route.name(), format_duration(limit)))
+            Err(format!("{} did not give vectors within {}", link.route.name(), format_duration(limit)).into())
         })
     }
 }

@@ -164,8 +164,8 @@ impl ResponsesStream {
             }
             "response.created" => {
                 if let Some(response) = event.response {
-                    // Nobody has said yet why it ends.
-                    self.found = Finding { finish: None, ..response.finding() };
+                    // Nobody has said yet why it ends, nor what it uses: a count that stands here all the same is none.
+                    self.found = Finding { finish: None, usage: None, ..response.finding() };
                 }
                 Ok(Meaning::Preamble)
             }
@@ -326,6 +326,17 @@ mod tests {
         assert_eq!((finding.usage, finding.estimated_output), (Some(usage), 2));
         assert_eq!(finding.finish.as_deref(), Some("completed"));
         assert_eq!((finding.id.as_deref(), finding.model.as_deref()), (Some("r"), Some("m")));
+    }
+
+    #[test]
+    fn a_count_at_the_beginning_is_not_that_of_the_answer() {
+        let nothing = r#"{"input_tokens":0,"output_tokens":0,"total_tokens":0}"#;
+        let created = format!(
+            r#"{{"type":"response.created","response":{{"id":"r","model":"m","status":"in_progress","usage":{nothing}}}}}"#
+        );
+        let delta = r#"{"type":"response.output_text.delta","delta":"12345678"}"#;
+        let (_, finding, _) = read(&[&created, delta]);
+        assert_eq!((finding.usage, finding.estimated_output, finding.model.as_deref()), (None, 2, Some("m")));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use tradewind_answers::CacheSettings;
 use tradewind_core::{ModelName, Price, TargetId};
 use tradewind_policy::{
@@ -22,6 +23,7 @@ use tradewind_policy::{
 use tradewind_quality::QualitySettings;
 
 pub use self::either::HedgeAfter;
+pub(crate) use self::scoring::UNKNOWN_REGION;
 pub use self::scoring::{
     Affinity, EmbedderEntry, EmbedderKind, LEXICAL, PriceCeiling, Require, ScoreMode, ScoreSettings,
 };
@@ -173,6 +175,13 @@ pub struct Target {
     /// What Prometheus knows of its load, as a slow correction of what is measured here.
     #[serde(default)]
     pub prometheus: Option<PrometheusQuery>,
+}
+
+impl Target {
+    /// Whether anything is said about what it is good at.
+    pub(crate) fn is_described(&self) -> bool {
+        !self.good_at.is_empty() || !self.examples.is_empty()
+    }
 }
 
 const fn one() -> u32 {
@@ -371,6 +380,9 @@ pub struct Models {
     pub embedders: Vec<EmbedderEntry>,
     /// The place of each entry by its name.
     by_name: HashMap<String, usize>,
+    /// For each entry those that score among itself and what stands behind it: two at most, and one where the document
+    /// was not refused.
+    scoring: Vec<SmallVec<[usize; 2]>>,
 }
 
 impl Models {
@@ -384,7 +396,8 @@ impl Models {
         for (index, entry) in entries.iter().enumerate() {
             by_name.entry(entry.name.as_str().to_owned()).or_insert(index);
         }
-        let models = Self { entries, responders, embedders, by_name };
+        let mut models = Self { entries, responders, embedders, by_name, scoring: Vec::new() };
+        models.scoring = scoring::scoring(&models);
         checks::check(&models, root, problems);
         models
     }
@@ -393,6 +406,37 @@ impl Models {
     #[must_use]
     pub fn entry(&self, name: &str) -> Option<&ModelEntry> {
         self.by_name.get(name).and_then(|index| self.entries.get(*index))
+    }
+
+    /// The entry that scores among this one and those that stand behind it.
+    #[must_use]
+    pub fn scoring(&self, entry: usize) -> Option<usize> {
+        self.scoring.get(entry)?.first().copied()
+    }
+
+    /// The entry that scores when `name` is asked for: itself, or one that stands behind it.
+    #[must_use]
+    pub fn scoring_entry(&self, name: &str) -> Option<&ModelEntry> {
+        self.entries.get(self.scoring(*self.by_name.get(name)?)?)
+    }
+
+    /// What compares the questions of kept answers of `entry`, where that is said.
+    pub(crate) fn embedder_of_answers<'a>(&self, entry: &'a ModelEntry) -> Option<&'a Spanned<String>> {
+        let of_score = || entry.score.as_ref().and_then(|score| score.embedder.as_ref());
+        entry.cache.as_ref()?.meaning.as_ref().and_then(|meaning| meaning.embedder.as_ref().or_else(of_score))
+    }
+
+    /// The embedders that are given the questions to this entry.
+    pub(crate) fn embedders_of(&self, entry: usize) -> impl Iterator<Item = &Spanned<String>> {
+        let scoring = self.scoring(entry).map(|scoring| &self.entries[scoring]);
+        let of_score = scoring.and_then(|entry| entry.score.as_ref()?.embedder.as_ref());
+        of_score.into_iter().chain(self.embedder_of_answers(&self.entries[entry]))
+    }
+
+    /// The embedder of this name; `None` for the built-in one.
+    #[must_use]
+    pub fn embedder(&self, name: &str) -> Option<&EmbedderEntry> {
+        self.embedders.iter().find(|entry| entry.name.value == name)
     }
 
     /// What a `use` refers to; `None` when it is neither an entry nor `provider/model` (then `decode` has reported it).

@@ -2,11 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 use tradewind_access::Grant;
 use tradewind_core::{Code, Dialect, ModelName, Moment, TargetId, nearest};
@@ -14,20 +12,21 @@ use tradewind_decide::{Group, Member, MemberKind, Scoring, Strategy};
 use tradewind_dispatch::{AnswerLimits, Lane, Terms};
 use tradewind_door::{BodyLimits, Refusal};
 use tradewind_egress::Roots;
-use tradewind_meaning::{Chooser, ChooserError, Described, Embedder as _, RemoteEmbedder, Vector};
+use tradewind_meaning::{Described, RemoteEmbedder};
 use tradewind_policy::{Routes, Shared};
 use tradewind_quality::{Gates, SchemaCache};
 
-use crate::cached::KeptAnswers;
-use crate::choosing::Choosing;
+use crate::cached::{Basis, KeptAnswers};
+use crate::choosing::{Choosing, Compared};
 use crate::door::Needs;
 use crate::embedding::Embedding;
+use crate::fit::falls_short;
 use crate::link::{Link, LinkError};
 use crate::model::{Extras, Model, terms};
 use crate::remote::Remote;
 use crate::rules::Rules;
 use crate::section::{
-    self, Abilities, BUILT_IN_RESPONDER, EmbedderKind, LEXICAL, ModelEntry, Models, Reference, ScoreMode,
+    self, Abilities, BUILT_IN_RESPONDER, EmbedderKind, LEXICAL, ModelEntry, Models, Reference, Require, ScoreMode,
     ScoreSettings, TargetSettings,
 };
 
@@ -105,12 +104,14 @@ impl Snapshot {
             models,
             needs,
             now,
+            before,
             remotes: RefCell::default(),
+            compared: RefCell::default(),
         };
         let mut built = HashMap::with_capacity(models.entries.len());
         for (index, entry) in models.entries.iter().enumerate() {
             let mut leaves = Leaves::default();
-            let group = builder.group(index, &mut leaves, 0);
+            let group = builder.group(index, &mut leaves, &mut Vec::new());
             let last_resort = entry.last_resort.as_ref().and_then(|last| responders.get(last.rules.value.as_str()));
             let model = Model::new(
                 group,
@@ -137,13 +138,14 @@ impl Snapshot {
                 require: entry.require.clone(),
                 routes: Routes::new(&entry.route),
                 budget: entry.budget.as_ref().map(|budget| needs.budgets.of(entry.name.as_str(), *budget)),
-                choosing: builder.choosing(entry, &leaves.numbers)?.map(Arc::new),
+                choosing: builder.choosing(index, &leaves.numbers)?.map(Arc::new),
                 gates: entry
                     .quality
                     .as_ref()
                     .filter(|settings| settings.is_on())
                     .map(|settings| Arc::new(Gates::new(settings.clone(), schemas.clone()))),
-                kept: builder.kept(entry, &model, before)?.map(Arc::new),
+                barred: if leaves.barred.iter().all(Option::is_none) { Vec::new() } else { leaves.barred },
+                kept: builder.kept(index, &model, before)?.map(Arc::new),
             };
             built.insert(entry.name.value.as_str().to_owned(), Arc::new(model.with(extras)));
         }
@@ -286,16 +288,6 @@ impl Snapshot {
         }
     }
 
-    /// Takes over the vectors that remote embedders have given in the snapshot before.
-    pub(crate) fn keep_vectors(&self, before: &Self) {
-        for (name, model) in &self.models {
-            let known = before.models.get(name).and_then(|known| known.extras.choosing.as_ref());
-            if let (Some(choosing), Some(known)) = (&model.extras.choosing, known) {
-                choosing.keep_vectors(known);
-            }
-        }
-    }
-
     /// What `grant` may ask for: the names of the file first, then what providers have told.
     pub(crate) fn listed(&self, grant: &Grant) -> Vec<String> {
         let names = self.names.iter().map(ModelName::as_str);
@@ -381,6 +373,8 @@ struct Leaves {
     numbers: HashMap<TargetId, usize>,
     lanes: Vec<Lane>,
     links: Vec<Arc<Link>>,
+    /// What each lacks of what is required on every way to it.
+    barred: Vec<Option<String>>,
 }
 
 struct Builder<'a> {
@@ -389,21 +383,26 @@ struct Builder<'a> {
     models: &'a Models,
     needs: &'a Needs,
     now: Moment,
+    /// The document that was in place until now.
+    before: Option<&'a Snapshot>,
     /// Remote embedders by their name.
     remotes: RefCell<HashMap<String, Arc<Remote>>>,
+    /// What is compared, by the entry that scores.
+    compared: RefCell<HashMap<usize, Arc<Compared>>>,
 }
 
-impl Builder<'_> {
-    /// The group of entry `index`; its targets are numbered in `leaves`. The document has been checked: names exist and
-    /// there are no circles.
-    fn group(&self, index: usize, leaves: &mut Leaves, depth: usize) -> Group {
+impl<'a> Builder<'a> {
+    /// The group of entry `index`; its targets are numbered in `leaves`. `required` is what the entries before this one
+    /// require. The document has been checked: names exist and there are no circles.
+    fn group(&self, index: usize, leaves: &mut Leaves, required: &mut Vec<Option<&'a Require>>) -> Group {
         let entry = &self.models.entries[index];
+        required.push(entry.require.as_ref());
         let mut members = Vec::with_capacity(entry.targets.len());
         for target in &entry.targets {
             let kind = match self.models.resolve(&target.reference) {
-                Some(Reference::Target(id)) => self.leaf(&id, leaves).map(MemberKind::Target),
-                Some(Reference::Entry(inner)) if depth < Group::MAX_DEPTH => {
-                    Some(MemberKind::Group(Arc::new(self.group(inner, leaves, depth + 1))))
+                Some(Reference::Target(id)) => self.leaf(&id, leaves, required).map(MemberKind::Target),
+                Some(Reference::Entry(inner)) if required.len() <= Group::MAX_DEPTH => {
+                    Some(MemberKind::Group(Arc::new(self.group(inner, leaves, required))))
                 }
                 _ => None,
             };
@@ -411,6 +410,7 @@ impl Builder<'_> {
                 members.push(Member { weight: target.weight, kind });
             }
         }
+        required.pop();
         let strategy = match entry.strategy {
             section::Strategy::Select => Strategy::Select,
             section::Strategy::Fallback => Strategy::Fallback,
@@ -422,70 +422,50 @@ impl Builder<'_> {
         if strategy == Strategy::Score { group.scoring(scoring(entry)) } else { group }
     }
 
-    /// What `score` knows of the members of `entry`; nothing with another strategy. `numbers` are the leaves of all its
-    /// targets.
-    fn choosing(&self, entry: &ModelEntry, numbers: &HashMap<TargetId, usize>) -> Result<Option<Choosing>, LinkError> {
-        if entry.strategy != section::Strategy::Score {
-            return Ok(None);
-        }
-        let usual = ScoreSettings::default();
-        let score = entry.score.as_ref().unwrap_or(&usual);
-        let name = score.embedder.as_ref().map_or(LEXICAL, |name| name.value.as_str());
-        let embedding = self.embedding(name)?;
-        let described: Vec<Described> = entry
-            .targets
-            .iter()
-            .map(|target| Described::from_texts(target.good_at.clone(), target.examples.clone()))
-            .collect();
-        let chooser = match &embedding {
-            // Through the cache: a reload, or what a provider tells about its models, does not embed all of it again.
-            Embedding::Local(encoder) => {
-                let embed = |text: &String| {
-                    let embed = || Ok::<_, Infallible>(encoder.embed(text));
-                    let vector = self.needs.embedders.cache.get_or(name, text, embed);
-                    vector.map_or_else(|never| match never {}, |vector| (*vector).clone())
-                };
-                let vectors: Vec<Vec<Vector>> =
-                    described.iter().map(|described| described.passages().iter().map(embed).collect()).collect();
-                Chooser::with_vectors(&described, &vectors)
-            }
-            Embedding::Lexical | Embedding::Remote(_) => Chooser::lexical(&described),
-        };
-        let failed = |error: ChooserError| LinkError::Chooser(entry.name.to_string(), error.to_string());
-        let mut leaves = Vec::with_capacity(entry.targets.len());
-        for target in &entry.targets {
+    /// What is known of the members that are scored in entry `index` or behind it; nothing where none are. `numbers` are
+    /// the leaves of all its targets.
+    fn choosing(&self, index: usize, numbers: &HashMap<TargetId, usize>) -> Result<Option<Choosing>, LinkError> {
+        let Some(scoring) = self.models.scoring(index) else { return Ok(None) };
+        let mut leaves = Vec::new();
+        for target in self.models.entries[scoring].targets.iter().filter(|target| target.is_described()) {
             let mut below = SmallVec::new();
             self.leaves_below(&target.reference.value, numbers, &mut below, 0);
             leaves.push(below);
         }
-        Ok(Some(Choosing {
-            chooser: ArcSwap::from_pointee(chooser.map_err(failed)?),
-            is_described: entry.targets.iter().any(|target| !target.good_at.is_empty() || !target.examples.is_empty()),
-            described,
-            embedding,
-            embedder: Arc::from(name),
-            leaves,
-            abstain_below: score.abstain_below.0 as f32,
-            margin: score.margin.0 as f32,
-            affinity: score.affinity,
-        }))
+        Ok(Some(Choosing { compared: self.compared(scoring)?, leaves }))
     }
 
-    /// The answers that are kept for `entry`, if any are to be.
-    fn kept(
-        &self,
-        entry: &ModelEntry,
-        model: &Model,
-        before: Option<&Snapshot>,
-    ) -> Result<Option<KeptAnswers>, LinkError> {
-        let Some(cache) = &entry.cache else { return Ok(None) };
-        let of_score = || entry.score.as_ref().and_then(|score| score.embedder.as_ref());
-        let embedder = cache.meaning.as_ref().and_then(|meaning| meaning.embedder.as_ref().or_else(of_score));
+    /// What questions are compared with where entry `scoring` scores.
+    fn compared(&self, scoring: usize) -> Result<Arc<Compared>, LinkError> {
+        if let Some(known) = self.compared.borrow().get(&scoring) {
+            return Ok(known.clone());
+        }
+        let entry = &self.models.entries[scoring];
+        let usual = ScoreSettings::default();
+        let score = entry.score.as_ref().unwrap_or(&usual);
+        let embedding = self.embedding(score.embedder.as_ref().map_or(LEXICAL, |name| name.value.as_str()))?;
+        let described = entry.targets.iter().filter(|target| target.is_described());
+        let described = described.map(|target| Described::from_texts(target.good_at.clone(), target.examples.clone()));
+        let before = self.before.and_then(|before| before.model(entry.name.as_str())?.extras.choosing.as_ref());
+        let compared = Compared::new(described.collect(), embedding, score, before.map(|before| &*before.compared));
+        let compared =
+            compared.map_err(|error| LinkError::Chooser(entry.name.to_string(), error.to_string())).map(Arc::new)?;
+        self.compared.borrow_mut().insert(scoring, compared.clone());
+        Ok(compared)
+    }
+
+    /// The answers that are kept for entry `index`, if any are to be.
+    fn kept(&self, index: usize, model: &Model, before: Option<&Snapshot>) -> Result<Option<KeptAnswers>, LinkError> {
+        let entry = &self.models.entries[index];
+        if entry.cache.is_none() {
+            return Ok(None);
+        }
+        let embedder = self.models.embedder_of_answers(entry);
         let embedding = embedder.map_or(Ok(Embedding::Lexical), |name| self.embedding(&name.value))?;
-        let targets = model.lanes.iter().map(|lane| lane.target.id().clone()).collect();
+        let basis = Basis::new(self.models, index, model, &self.settings);
         let known = before.and_then(|before| before.model(entry.name.as_str()));
         let known = known.and_then(|model| model.extras.kept.as_deref());
-        Ok(KeptAnswers::new(entry, targets, embedding, known))
+        Ok(KeptAnswers::new(entry, basis, embedding, known))
     }
 
     /// The leaves that the member `reference` stands for.
@@ -534,15 +514,22 @@ impl Builder<'_> {
         }
     }
 
-    fn leaf(&self, id: &TargetId, leaves: &mut Leaves) -> Option<usize> {
+    /// The number of a target that stands in the last of the entries that require `required`.
+    fn leaf(&self, id: &TargetId, leaves: &mut Leaves, required: &[Option<&Require>]) -> Option<usize> {
+        let link = *self.by_name.get(id.provider())?;
+        let unknown = TargetSettings::default();
+        let settings = self.settings.get(id).unwrap_or(&unknown);
+        let falls_short = |require: &&Require| falls_short(require, &settings.abilities, settings.price.as_ref());
+        let lack = required.iter().flatten().find_map(falls_short);
         if let Some(number) = leaves.numbers.get(id) {
+            // One way to it on which it lacks nothing is enough.
+            leaves.barred[*number] = leaves.barred[*number].take().and(lack);
             return Some(*number);
         }
-        let link = *self.by_name.get(id.provider())?;
-        let settings = self.settings.get(id).cloned().unwrap_or_default();
         let number = leaves.lanes.len();
-        leaves.lanes.push(lane(id, link, &settings, self.needs, self.now));
+        leaves.lanes.push(lane(id, link, settings, self.needs, self.now));
         leaves.links.push(link.clone());
+        leaves.barred.push(lack);
         leaves.numbers.insert(id.clone(), number);
         Some(number)
     }

@@ -131,23 +131,25 @@ impl View {
         Ok(Self(connection))
     }
 
-    /// Calls `each` with the rows of these days, both included, of `key` or of all.
+    /// Calls `each` with the rows of these days, both included, of `key` or of all, until it says no; whether it never did.
     pub(super) fn each(
         &mut self,
         from: Day,
         to: Day,
         key: Option<&str>,
-        mut each: impl FnMut(About, Totals),
-    ) -> Result<(), JournalError> {
+        mut each: impl FnMut(About, Totals) -> bool,
+    ) -> Result<bool, JournalError> {
         let mut statement = self.0.prepare(&format!(
             "SELECT {COLUMNS} FROM spend WHERE day >= ?1 AND day <= ?2 AND (?3 IS NULL OR key = ?3)"
         ))?;
         let mut rows = statement.query(params![from.0, to.0, key])?;
         while let Some(row) = rows.next()? {
             let (about, totals) = read(row)?;
-            each(about, totals);
+            if !each(about, totals) {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -134,6 +134,27 @@ fn days_are_told_apart_and_asked_for() {
 }
 
 #[test]
+fn more_rows_than_are_wanted_are_not_given_wherever_they_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(folder.path(), Settings::default());
+    let spend = journal.spend();
+    let at_most = |most| {
+        let by_key = GroupBy { key: true, ..GroupBy::default() };
+        let rows = spend.query_at_most(Day(0), Day(u32::MAX), None, by_key, most).unwrap();
+        rows.map(|rows| rows.len())
+    };
+    for (number, name) in ["ann", "bob", "eve"].into_iter().enumerate() {
+        spend.add(&of(name, number as u64));
+    }
+    assert_eq!([at_most(2), at_most(3)], [None, Some(3)], "in memory");
+    assert!(journal.flush(LONG));
+    assert_eq!([at_most(2), at_most(3)], [None, Some(3)], "in the file");
+    // What counts is how many rows are told apart, not from how many they are made.
+    let one = spend.query_at_most(Day(0), Day(u32::MAX), None, GroupBy::default(), 1).unwrap().unwrap();
+    assert_eq!((one.len(), one[0].totals.calls), (1, 3));
+}
+
+#[test]
 fn deleting_records_does_not_touch_the_book_until_it_is_800_days_old() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, clock) = open(folder.path(), Settings::default());

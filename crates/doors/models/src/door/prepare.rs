@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, request};
-use tradewind_access::{Grant, ModelBudget};
-use tradewind_core::{Code, TargetId, Usage, Usd, parse_duration};
-use tradewind_dispatch::Open;
+use tradewind_access::{Grant, ModelBudget, OverLimit, Reservation};
+use tradewind_core::{Code, TargetId, Usd, parse_duration};
+use tradewind_dispatch::{Lane, Open};
 use tradewind_door::Refusal;
 use tradewind_policy::RouteFacts;
 use tradewind_quality::Gates;
@@ -26,6 +26,7 @@ use crate::fit::{Fits, Wish};
 use crate::headers::passed_on;
 use crate::model::Model;
 use crate::quality::Judging;
+use crate::remote::Remote;
 use crate::seal::Seal;
 use crate::snapshot::{Snapshot, resource, short};
 
@@ -41,8 +42,10 @@ const NAME_KEPT: usize = 200;
 struct Heard {
     what: What,
     model: Arc<Model>,
-    /// The model that was asked for, when a rule led from it to another.
-    led_from: Option<Arc<Model>>,
+    /// How each target can be asked.
+    fits: Fits,
+    /// The target that keeps the previous response, and its id there.
+    previous: Option<(TargetId, String)>,
     /// What the calls of the model that was asked for may cost.
     budget: Option<ModelBudget>,
     gates: Option<Arc<Gates>>,
@@ -73,19 +76,28 @@ impl Inner {
             Ok(heard) => heard,
             Err(refusal) => return Preparing::Done(Err(refusal)),
         };
-        let embedders = &self.needs.embedders;
-        let choosing = heard.model.extras.choosing.as_ref();
-        let remote =
-            choosing.zip(heard.question.as_deref()).and_then(|(choosing, text)| choosing.to_ask(text, embedders));
-        let Some(remote) = remote.cloned() else { return Preparing::Done(self.settle(incoming, heard, open)) };
+        let Some(remote) = self.to_ask(&heard) else { return Preparing::Done(self.settle(incoming, heard, open)) };
+        // Whoever would be refused in the end does not make the gateway pay for a vector before; and what this call may cost
+        // is held back while it waits, so that not a burst of them does.
+        let Ok(held) = self.hold_for_all(&heard, open) else {
+            return Preparing::Done(self.settle(incoming, heard, open));
+        };
         Preparing::Waiting(Box::pin(async move {
             let clock = &*self.needs.services.clock;
             let began = clock.now();
             let text = heard.question.as_deref().unwrap_or_default();
-            remote.learn(text, embedders, heard.patience, clock).await;
+            remote.learn(text, &self.needs.embedders, heard.patience, clock).await;
             open.waited(clock.now().since(began));
+            drop(held);
             self.settle(incoming, heard, open)
         }))
+    }
+
+    /// Whom to ask for the vector of the question: nobody where it is known, and where no target can be asked anyway.
+    fn to_ask(&self, heard: &Heard) -> Option<Arc<Remote>> {
+        let choosing = heard.model.extras.choosing.as_ref()?;
+        let remote = choosing.compared.to_ask(heard.question.as_deref()?, &self.needs.embedders)?;
+        (0..heard.model.lanes.len()).any(|leaf| heard.fits.unfit(leaf).is_none()).then(|| remote.clone())
     }
 
     /// Reads the request, and finds the model for it.
@@ -96,7 +108,7 @@ impl Inner {
         let mut choice = Choice::default();
         let mut budget = None;
         let mut gates = None;
-        let mut led_from = None;
+        let mut led_from: Option<Arc<Model>> = None;
         let (what, model) = if *operation == Operation::Passthrough {
             let path = head.uri.path();
             open.edit().model = Arc::from(path.chars().take(NAME_KEPT).collect::<String>());
@@ -137,16 +149,6 @@ impl Inner {
             }
             (What::Ask(Box::new(ask)), model)
         };
-        let question =
-            what.ask().zip(model.extras.choosing.as_ref()).and_then(|(ask, choosing)| choosing.question(ask));
-        Ok(Heard { what, model, led_from, budget, gates, choice, question, patience })
-    }
-
-    /// Decides who is asked, and holds back what that may cost.
-    fn settle(&self, incoming: &Incoming, heard: Heard, open: &mut Open) -> Result<Prepared, Refusal> {
-        let Incoming { head, operation, snapshot, arrived, .. } = incoming;
-        let Heard { what, model, led_from, budget, gates, mut choice, question, patience } = heard;
-        let grant = open.grant().clone();
         let ask = what.ask();
         let previous = ask.map_or(Ok(None), |ask| kept_by(ask, &self.needs.seal, &grant))?;
         let wish = Wish {
@@ -155,12 +157,23 @@ impl Inner {
             needs_price: (grant.needs_price() || budget.is_some()) && *operation != Operation::CountTokens,
             kept_by: previous.as_ref().map(|(target, _)| target),
             // A rule leads to another model, and not out of what the one that was asked for has to keep to.
-            require: [&model.extras, led_from.as_ref().map_or(&model.extras, |from| &from.extras)]
-                .map(|extras| extras.require.as_ref()),
+            led_from: led_from.as_ref().and_then(|from| from.extras.require.as_ref()),
         };
         let fits = Fits::new(&wish, &model.known(), *arrived);
+        let choosing = model.extras.choosing.as_ref();
+        let question = ask.zip(choosing).and_then(|(ask, choosing)| choosing.compared.question(ask));
+        Ok(Heard { what, model, fits, previous, budget, gates, choice, question, patience })
+    }
+
+    /// Decides who is asked, and holds back what that may cost.
+    fn settle(&self, incoming: &Incoming, heard: Heard, open: &mut Open) -> Result<Prepared, Refusal> {
+        let Incoming { head, snapshot, arrived, .. } = incoming;
+        let Heard { what, model, fits, previous, budget, gates, mut choice, question, patience } = heard;
+        let grant = open.grant().clone();
+        let ask = what.ask();
         let question = question.as_deref();
-        let understanding = ask.and_then(|ask| self.understand(ask, question, &model, &head.headers, &mut choice));
+        let understanding =
+            ask.and_then(|ask| self.understand(ask, question, &model, &fits, &head.headers, &mut choice));
         let record = open.edit();
         let resolved = || model.name.shared();
         record.resolved.get_or_insert_with(resolved);
@@ -220,18 +233,34 @@ impl Inner {
         snapshot.routed(to).cloned().unwrap_or(model)
     }
 
-    /// What is found out about `ask` and its `question`, where the model scores.
+    /// What is found out about `ask` and its `question`, where something is scored.
     pub(crate) fn understand(
         &self,
         ask: &Ask,
         question: Option<&str>,
         model: &Model,
+        fits: &Fits,
         headers: &HeaderMap,
         choice: &mut Choice,
     ) -> Option<Understanding> {
         let choosing = model.extras.choosing.as_ref()?;
-        let leaves = model.lanes.len();
-        Some(choosing.understand(question, ask, headers, &self.needs.embedders, leaves, choice))
+        Some(choosing.understand(question, ask, headers, &self.needs.embedders, fits, choice))
+    }
+
+    /// Holds back what the call may use at most at any target that can be asked, until it is decided which can answer.
+    fn hold_for_all(&self, heard: &Heard, open: &Open) -> Result<Reservation, OverLimit> {
+        let Heard { what, model, fits, budget, .. } = heard;
+        let (grant, record) = (open.grant(), open.look());
+        let Some(ask) = what.ask().filter(|ask| ask.operation != Operation::CountTokens) else {
+            return Ok(Reservation::default());
+        };
+        if !grant.counts_tokens() && budget.is_none() {
+            return Ok(Reservation::default());
+        }
+        let leaves = (0..model.lanes.len()).filter(|leaf| fits.unfit(*leaf).is_none());
+        let (tokens, cost) =
+            most(ask, &model.lanes, leaves, |leaf| model.counters[leaf].estimate(&ask.features).tokens);
+        grant.reserve_at(budget.as_ref(), tokens, cost, self.needs.services.clock.now(), record.at)
     }
 
     /// Holds back what the call may use at most, as far as that is known, from what the key may still use.
@@ -246,24 +275,29 @@ impl Inner {
         if ask.operation == Operation::CountTokens {
             return Ok(());
         }
-        let answers = !matches!(ask.operation, Operation::Embeddings);
-        let (mut tokens, mut cost) = (0, Usd::default());
-        for candidate in open.look().decision.eligible() {
-            let input = call.estimate(ask, candidate.leaf);
-            let lane = &call.lanes[candidate.leaf];
-            let output = if answers { ask.largest_answer.unwrap_or(lane.max_output) } else { 0 };
-            let expected = if answers { ask.largest_answer.unwrap_or(ask.expected_answer) } else { 0 };
-            tokens = tokens.max(input.saturating_add(expected));
-            if let Some(price) = lane.price {
-                let usage = Usage { input, output, estimated: true, ..Usage::default() };
-                cost = cost.max(price.cost(&usage));
-            }
-        }
+        let leaves = open.look().decision.eligible().iter().map(|candidate| candidate.leaf);
+        let (tokens, cost) = most(ask, &call.lanes, leaves, |leaf| call.estimate(ask, leaf));
         // On the day on which the call came in, as the spend book has it.
         let reserved = grant.reserve_at(budget, tokens, cost, self.needs.services.clock.now(), open.look().at);
         open.hold(reserved.map_err(|limit| over_limit(&limit))?);
         Ok(())
     }
+}
+
+/// The most that `ask` may use at any of the targets `leaves`: its tokens, and what they cost as far as prices are known.
+fn most(ask: &Ask, lanes: &[Lane], leaves: impl Iterator<Item = usize>, estimate: impl Fn(usize) -> u64) -> (u64, Usd) {
+    let answers = !matches!(ask.operation, Operation::Embeddings);
+    let (mut tokens, mut cost) = (0, Usd::default());
+    for leaf in leaves {
+        let (input, lane) = (estimate(leaf), &lanes[leaf]);
+        let output = if answers { ask.largest_answer.unwrap_or(lane.max_output) } else { 0 };
+        let expected = if answers { ask.largest_answer.unwrap_or(ask.expected_answer) } else { 0 };
+        tokens = tokens.max(input.saturating_add(expected));
+        if let Some(price) = lane.price {
+            cost = cost.max(price.most(input, output));
+        }
+    }
+    (tokens, cost)
 }
 
 /// Refuses paths that a provider may read as another one than what was allowed: with dot segments, empty segments or

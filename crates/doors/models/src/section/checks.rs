@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use tradewind_answers::LONGEST_VECTOR;
 use tradewind_core::{Code, TargetId, nearest};
 use tradewind_policy::{MOST_PROBLEMS, Problems, Root, Spanned, TimeSpan, Value};
 
@@ -16,7 +17,7 @@ use super::{BUILT_IN_RESPONDER, HedgeAfter, ModelEntry, Models, Reference, Strat
 /// The longest name of a model, in characters.
 const LONGEST_NAME: usize = 128;
 /// How many entries may stand behind each other through `use`.
-const DEEPEST_NESTING: usize = 8;
+pub(super) const DEEPEST_NESTING: usize = 8;
 /// The largest weight.
 const LARGEST_WEIGHT: u32 = 1_000_000;
 /// The largest share of extra attempts.
@@ -51,6 +52,7 @@ pub(super) fn check(models: &Models, root: &Root, problems: &mut Problems) {
     check.embedders();
     check.queries();
     check.circles();
+    check.scoring();
 }
 
 pub(super) struct Check<'a> {
@@ -104,6 +106,19 @@ impl<'a> Check<'a> {
         }
         if let Some(embedder) = settings.meaning.as_ref().and_then(|meaning| meaning.embedder.as_ref()) {
             self.embedder(embedder);
+        }
+        // Of vectors that are too long nothing would ever be kept.
+        let embedder = self.models.embedder_of_answers(entry);
+        if let Some(name) = embedder
+            && let Some(dimensions) = self.models.embedder(name).and_then(|embedder| embedder.dimensions)
+            && dimensions as usize > LONGEST_VECTOR
+        {
+            let message = format!(
+                "vectors of `{}` have {dimensions} numbers, and answers are kept by vectors of {LONGEST_VECTOR} at most",
+                name.shown()
+            );
+            let hint = "give it fewer `dimensions`, or name another one as `cache.meaning.embedder`";
+            self.problems.push(name.problem(Code::ConfigBadValue, message).with_hint(hint));
         }
     }
 

@@ -9,8 +9,8 @@ use tradewind_meaning::{MAX_TEXT_BYTES, MAX_TEXTS};
 use tradewind_policy::{MOST_QUERIES, Spanned, TimeSpan, check_routes};
 
 use super::checks::{Check, above};
-use super::scoring::{EmbedderKind, LEXICAL, ScoreMode};
-use super::{ModelEntry, Strategy, Target};
+use super::scoring::{EmbedderKind, LEXICAL, ScoreMode, UNKNOWN_REGION};
+use super::{ModelEntry, Reference, Strategy, Target};
 
 /// The most numbers of a vector that may be asked for.
 const MOST_DIMENSIONS: u32 = 16_384;
@@ -24,6 +24,7 @@ impl<'a> Check<'a> {
             self.refuse(&format!("{path}.score"), "`score` counts with the strategy `score` only", hint);
         }
         self.score(entry);
+        self.residency(entry);
         for target in &entry.targets {
             self.described(entry, target);
             self.asked_about(target);
@@ -57,7 +58,11 @@ impl<'a> Check<'a> {
         if let Err(error) = scoring.clone() {
             self.refuse(&path, error.to_string(), "the usual ones are {meaning: 0.6, load: 0.25, cost: 0.15}");
         }
-        if score.mode == ScoreMode::Softmax
+        let is_written = |key: &str| self.root.node().find(&format!("{path}.{key}")).is_some();
+        if score.mode == ScoreMode::Best && is_written("temperature") {
+            let hint = "write `mode: softmax`, or remove it";
+            self.refuse(&format!("{path}.temperature"), "`temperature` counts with the mode `softmax` only", hint);
+        } else if score.mode == ScoreMode::Softmax
             && let Some(error @ ScoringError::Temperature { .. }) =
                 scoring.and_then(|scoring| scoring.softmax(score.temperature.0)).err()
         {
@@ -68,24 +73,84 @@ impl<'a> Check<'a> {
                 self.refuse(&format!("{path}.{key}"), format!("`{key}` is a share, at most 1"), "");
             }
         }
-        if let Some(embedder) = &score.embedder {
-            self.embedder(embedder);
-        }
-        if let Some(default) = &score.default
-            && !entry.targets.iter().any(|target| target.reference.value == default.value)
+        if let Some(embedder) = &score.embedder
+            && self.embedder(embedder)
+            && !entry.targets.iter().any(Target::is_described)
+            && self.models.embedder_of_answers(entry).is_none_or(|of_answers| of_answers.path != embedder.path)
         {
-            let names: Vec<&str> = entry.targets.iter().map(|target| target.reference.value.as_str()).collect();
-            self.unknown(default, "target of this model", &names);
+            let problem = "there is nothing to compare: no target says what it is good at";
+            let problem = embedder.problem(Code::ConfigBadValue, problem);
+            self.problems.push(problem.with_hint("add `good-at` or `examples` to targets, or remove `embedder`"));
+        }
+        if let Some(default) = &score.default {
+            if !entry.targets.iter().any(|target| target.reference.value == default.value) {
+                let names: Vec<&str> = entry.targets.iter().map(|target| target.reference.value.as_str()).collect();
+                self.unknown(default, "target of this model", &names);
+            } else if score.abstain_below.0 == 0.0 && score.margin.0 == 0.0 {
+                let problem = "`default` leads when none is said to fit, and here one always is";
+                let problem = default.problem(Code::ConfigBadValue, problem);
+                self.problems.push(problem.with_hint("set `abstain-below` or `margin` as well, or remove `default`"));
+            }
         }
     }
 
-    /// That `name` is an embedder.
-    pub(super) fn embedder(&mut self, name: &Spanned<String>) {
+    /// That no question leaves the regions that a model requires only to be compared: neither with what is good at what
+    /// nor with the questions of kept answers, by the model itself or by one that its rules lead to.
+    fn residency(&mut self, entry: &'a ModelEntry) {
+        let Some(require) = entry.require.as_ref().filter(|require| !require.region.is_empty()) else { return };
+        let models = self.models;
+        let own = models.resolve(entry.name.as_str()).map(|own| (own, None));
+        let led = entry.route.iter().map(|rule| (models.resolve(&rule.reference), Some(&rule.reference)));
+        for (asked, led) in own.into_iter().chain(led.filter_map(|(asked, led)| Some((asked?, led)))) {
+            let Reference::Entry(asked) = asked else { continue };
+            for name in models.embedders_of(asked) {
+                let Some(embedder) = models.embedder(name) else { continue };
+                let there = embedder.region.as_deref();
+                if embedder.kind == EmbedderKind::Openai && !require.allows_region(there) {
+                    let message = format!(
+                        "questions to `{}` would leave its regions to be compared: the region of the embedder `{}` is {}, \
+                         and has to be {}",
+                        entry.name.shown(),
+                        name.shown(),
+                        there.unwrap_or(UNKNOWN_REGION),
+                        require.region.join(" or "),
+                    );
+                    let hint = "say at the embedder in which `region` it is, or take one that is computed here";
+                    self.problems.push(led.unwrap_or(name).problem(Code::ConfigBadValue, message).with_hint(hint));
+                }
+            }
+        }
+    }
+
+    /// That a question is compared once: of a model and those that stand behind it one scores.
+    pub(super) fn scoring(&mut self) {
+        let models = self.models;
+        for (entry, scoring) in models.entries.iter().zip(&models.scoring) {
+            let [one, other] = scoring[..] else { continue };
+            let is_reported_behind = entry.targets.iter().any(|target| {
+                let behind = models.resolve(&target.reference);
+                matches!(behind, Some(Reference::Entry(behind)) if models.scoring[behind].len() > 1)
+            });
+            if is_reported_behind {
+                continue;
+            }
+            let [one, other] = [one, other].map(|scoring| models.entries[scoring].name.shown());
+            let message = format!("`{one}` and `{other}` both score, and a call of this model would come to both");
+            let problem = entry.name.problem(Code::ConfigBadValue, message);
+            let hint = "let one of them have another strategy, or lead to it by a rule of `route`";
+            self.problems.push(problem.with_hint(hint));
+        }
+    }
+
+    /// That `name` is an embedder. False when it is not.
+    pub(super) fn embedder(&mut self, name: &Spanned<String>) -> bool {
         let known = self.models.embedders.iter().map(|entry| entry.name.value.as_str());
         let names: Vec<&str> = known.chain([LEXICAL]).collect();
-        if !names.contains(&name.value.as_str()) {
+        let is_known = names.contains(&name.value.as_str());
+        if !is_known {
             self.unknown(name, "embedder", &names);
         }
+        is_known
     }
 
     fn unknown<T: Display + AsRef<str>>(&mut self, name: &Spanned<T>, what: &str, names: &[&str]) {
@@ -159,6 +224,8 @@ impl<'a> Check<'a> {
                 ("provider", entry.provider.is_some()),
                 ("model", entry.model.is_some()),
                 ("dimensions", entry.dimensions.is_some()),
+                ("region", entry.region.is_some()),
+                ("timeout", self.root.node().find(&format!("{path}.timeout")).is_some()),
             ];
             for (key, is_given) in given {
                 if is_given && !is_remote {

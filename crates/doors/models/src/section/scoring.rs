@@ -3,7 +3,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use tradewind_policy::{Amount, Spanned, TimeSpan};
+
+use super::{Models, Reference, Strategy, checks::DEEPEST_NESTING};
 
 /// The name of the embedder that is always there.
 pub const LEXICAL: &str = "lexical";
@@ -87,6 +90,18 @@ pub struct Require {
     pub price_at_most: Option<PriceCeiling>,
 }
 
+/// What is said of where a target or an embedder is, when nothing is.
+pub(crate) const UNKNOWN_REGION: &str = "unknown";
+
+impl Require {
+    /// Whether something may be asked that is `there`. Where nothing is said of that, it may be only when every region will
+    /// do.
+    pub(crate) fn allows_region(&self, there: Option<&str>) -> bool {
+        let is_there = |region: &String| there.is_some_and(|there| region.eq_ignore_ascii_case(there));
+        self.region.is_empty() || self.region.iter().any(is_there)
+    }
+}
+
 /// The most that a target may charge, in USD per million tokens. A target without a price is over it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
@@ -117,6 +132,10 @@ pub struct EmbedderEntry {
     /// `openai`: how many numbers a vector has; as the model gives them when absent.
     #[serde(default)]
     pub dimensions: Option<u32>,
+    /// `openai`: where it is: a word as at targets. A model with `require.region` is refused when its questions would leave
+    /// those regions to be compared.
+    #[serde(default)]
+    pub region: Option<String>,
     /// `openai`: how long a call waits for it; then its question is compared by its words.
     #[serde(default = "three_hundred_millis")]
     pub timeout: TimeSpan,
@@ -135,4 +154,36 @@ pub enum EmbedderKind {
     UniversalSentenceEncoder,
     /// Any server with OpenAI's `/v1/embeddings`.
     Openai,
+}
+
+/// For each entry those that score among itself and what stands behind it, two at most. Entries that stand in a circle or
+/// too deep are refused elsewhere; here they only must not keep it from ending.
+pub(super) fn scoring(models: &Models) -> Vec<SmallVec<[usize; 2]>> {
+    let mut known = vec![None; models.entries.len()];
+    for entry in 0..models.entries.len() {
+        scoring_from(models, entry, 0, &mut known);
+    }
+    known.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+fn scoring_from(models: &Models, entry: usize, depth: usize, known: &mut [Option<SmallVec<[usize; 2]>>]) {
+    if known[entry].is_some() || depth > DEEPEST_NESTING {
+        return;
+    }
+    // For whoever comes round to it again.
+    known[entry] = Some(SmallVec::new());
+    let mut found = SmallVec::new();
+    if models.entries[entry].strategy == Strategy::Score {
+        found.push(entry);
+    }
+    for target in &models.entries[entry].targets {
+        let Some(Reference::Entry(behind)) = models.resolve(&target.reference) else { continue };
+        scoring_from(models, behind, depth + 1, known);
+        for one in known[behind].iter().flatten() {
+            if found.len() < 2 && !found.contains(one) {
+                found.push(*one);
+            }
+        }
+    }
+    known[entry] = Some(found);
 }

@@ -1,5 +1,7 @@
 //! The sections as people write them, right and wrong.
 
+mod choosing;
+
 use tradewind_core::{Price, TargetId};
 use tradewind_policy::{Problems, Root, Shared, TimeSpan, digest, schema};
 
