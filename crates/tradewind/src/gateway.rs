@@ -254,11 +254,14 @@ impl Gateway {
                 let asked = models.snapshot();
                 let Discovered { targets, .. } = discover(&asked, models.needs()).await;
                 models.set_discovered(targets);
-                {
+                let (models, document) = (models.clone(), document.clone());
+                // Not on a thread that accepts callers: it waits while another document is put in place.
+                let again = tokio::task::spawn_blocking(move || {
                     let present = document.lock();
                     // The same document again: only what was discovered is new.
                     let _ = models.reload(&present.shared, &present.models, &present.policy);
-                }
+                });
+                let _ = again.await; // it fails when the process ends
                 let _ = tokio::time::timeout(DISCOVER_EVERY, reloaded.notified()).await; // whichever comes first
             }
         });

@@ -49,6 +49,9 @@ struct Place {
     /// The key to ask with; better kept in the environment than on the command line
     #[arg(long, env = "TRADEWIND_KEY", hide_env_values = true)]
     key: Option<String>,
+    /// Who vouches for the certificate of a gateway with TLS, in PEM, in place of those whom the system knows
+    #[arg(long, value_name = "FILE", requires = "url")]
+    ca: Option<PathBuf>,
     /// The configuration file of the gateway
     #[arg(short, long, value_name = "FILE", conflicts_with = "dir")]
     file: Option<PathBuf>,

@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tradewind_core::{Clock, Moment, parse_duration};
+use tradewind_egress::Roots;
 use tradewind_runtime::SystemClock;
 use tradewind_sim::Sim;
 
@@ -93,7 +94,7 @@ impl Demo {
         }
         screen.print("");
         let mut show = Show {
-            client: Client::new(&format!("http://{}", gateway.address))?,
+            client: Client::new(&format!("http://{}", gateway.address), &Roots::none())?,
             score: Score::new(ROLES.iter().map(cast::Role::target).collect()),
             states: vec![State::default(); ROLES.len()],
             news: Vec::new(),

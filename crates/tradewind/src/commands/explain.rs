@@ -5,6 +5,8 @@ mod print;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
+
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::Value;
@@ -28,6 +30,9 @@ pub(super) struct Explain {
     /// The key to ask with; better kept in the environment than on the command line
     #[arg(long, env = "TRADEWIND_KEY", hide_env_values = true)]
     key: Option<String>,
+    /// Who vouches for the certificate of a gateway with TLS, in PEM, in place of those whom the system knows
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Print the record as JSON
     #[arg(long)]
     json: bool,
@@ -35,7 +40,8 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (status, body) = client::get(&self.url, &format!("/api/v1/decisions/{}", self.id), self.key.as_deref())?;
+        let place = client::Place { url: &self.url, key: self.key.as_deref(), ca: self.ca.as_deref() };
+        let (status, body) = client::get(place, &format!("/api/v1/decisions/{}", self.id))?;
         let stranger = || format!("what answers at {} is not Tradewind", self.url);
         let record: Value = serde_json::from_slice(&body).with_context(stranger)?;
         if let Some(message) = record["error"]["message"].as_str() {

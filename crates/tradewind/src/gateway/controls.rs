@@ -31,6 +31,7 @@ pub(super) fn controls(parts: &Parts<'_>) -> Controls {
     let (previewing, selecting, showing) = (parts.models.clone(), parts.models.clone(), parts.models.clone());
     let (budgeted, priors) = (parts.models.clone(), parts.priors.clone());
     let (watched, counted) = (parts.journal.clone(), parts.supervisor.clone());
+    let (locating, wall) = (parts.access.clone(), parts.clock.clone());
     let (access, clock, metrics) = (parts.access.clone(), parts.clock.clone(), parts.metrics.clone());
     Controls {
         clock: parts.clock.clone(),
@@ -48,7 +49,11 @@ pub(super) fn controls(parts: &Parts<'_>) -> Controls {
                 );
                 tradewind_door::Refusal::new(Code::BadField, message)
             })?;
-            previewing.preview(&asked, grant).map(|preview| preview.to_json())
+            // Where the call would come from, and not where this question does.
+            let context = locating.context(grant, &asked.header_map(), wall.wall());
+            let context = context.map_err(|bad| tradewind_door::Refusal::new(bad.code(), bad.to_string()))?;
+            let grant = grant.clone().with_context(context);
+            previewing.preview(&asked, &grant).map(|preview| preview.to_json())
         }),
         select: Box::new(move |model, target| selecting.select(model, target)),
         status: Box::new(move || {

@@ -99,13 +99,14 @@ impl Place {
             parts.push(By::Target.name());
         }
         let path = format!("/api/v1/spend?from={from}&by={}", parts.join(","));
+        let place = client::Place { url, key: self.key.as_deref(), ca: self.ca.as_deref() };
         let (status, body) = if is_journal {
-            match client::ask(url, &path, self.key.as_deref())? {
+            match client::ask(place, &path)? {
                 Asked::Answer(status, body) => (status, body),
                 Asked::Nobody(_) => return Ok(None),
             }
         } else {
-            client::get(url, &path, self.key.as_deref())?
+            client::get(place, &path)?
         };
         let stranger = || {
             let hint = if is_journal { "\n  = hint: --offline reads the journal and asks nobody" } else { "" };

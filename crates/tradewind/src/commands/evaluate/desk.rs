@@ -1,9 +1,9 @@
 //! Decides as the gateway would, in this process: the models door of the document, which nobody can reach and which
 //! reaches nobody.
 //!
-//! What the gateway leaves to chance is settled: with `score` the one with the best total is taken as chosen, without the
-//! noise and the probes that keep calls from flocking, and with strategies that draw, the draws have a fixed seed. The
-//! default where none fits, and the target that affinity leads to, are taken as they are.
+//! What the gateway leaves to chance is settled: `score` puts the best total first, without the noise and the probes that
+//! keep calls from flocking, and the draws of strategies that draw have a fixed seed. The default where none fits, and the
+//! target that affinity leads to, are taken as they are.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -14,10 +14,10 @@ use anyhow::anyhow;
 use serde_json::Value;
 use tradewind_access::{Grant, ModelBudgets};
 use tradewind_core::{Clock, DecisionIds, TargetId, Usd};
-use tradewind_decide::{Candidate, HealthSettings, Reason};
+use tradewind_decide::{Candidate, HealthSettings};
 use tradewind_dispatch::{Sampling, Services};
 use tradewind_door_models::{
-    EmbedderKind, Embedders, LEXICAL, ModelEntry, ModelsDoor, Needs, PreviewRequest, ScoreSettings, Seal, Strategy,
+    EmbedderKind, Embedders, LEXICAL, ModelsDoor, Needs, PreviewRequest, ScoreSettings, Seal, Strategy,
 };
 use tradewind_egress::{Egress, EgressSettings, Roots, Spawner};
 use tradewind_runtime::{KeyRings, Stages, SystemClock, Targets, files};
@@ -86,33 +86,25 @@ impl<'a> Desk<'a> {
         let path = None;
         let asked = PreviewRequest { dialect: item.dialect, request, path, headers: Default::default() };
         let grant = Grant::anyone().with_context(item.context.clone());
-        let preview = self.door.preview(&asked, &grant);
+        let preview = self.door.preview_settled(&asked, &grant);
         let preview = preview.map_err(|refusal| format!("it would be refused: {}", refusal.message))?;
         if let Some(meaning) = meaning(&preview) {
             let mut bases = self.bases.take();
             *bases.entry(meaning.basis).or_default() += 1;
             self.bases.set(bases);
         }
-        Ok(decided(&preview, self.entry(&preview)))
-    }
-
-    /// The model that a call came to, by a rule or by name; nothing when it is a target by itself.
-    fn entry(&self, preview: &Preview) -> Option<&ModelEntry> {
-        let rule = preview.choice.as_ref().and_then(|choice| choice.rule.as_ref());
-        self.document.models.entry(rule.map_or(self.model, |rule| &rule.to))
+        Ok(decided(&preview))
     }
 
     /// What was evaluated.
     pub(super) fn about(&self, path: &Path) -> About {
         let usual = ScoreSettings::default();
         let entry = self.document.models.entry(self.model);
-        let scores = entry.filter(|entry| entry.strategy == Strategy::Score);
+        let scores = self.document.models.scoring_entry(self.model);
         let score = scores.map(|entry| entry.score.as_ref().unwrap_or(&usual));
         let embedder = score.map(|score| score.embedder.as_ref().map_or(LEXICAL, |name| name.value.as_str()));
-        let remote = embedder.is_some_and(|name| {
-            let entry = self.document.models.embedders.iter().find(|entry| entry.name.value == name);
-            entry.is_some_and(|entry| entry.kind == EmbedderKind::Openai)
-        });
+        let embedder_entry = embedder.and_then(|name| self.document.models.embedder(name));
+        let remote = embedder_entry.is_some_and(|entry| entry.kind == EmbedderKind::Openai);
         let bases = self.bases.take();
         let counts = bases.iter().map(|(basis, count)| ((*basis).to_owned(), *count)).collect();
         self.bases.set(bases);
@@ -143,14 +135,10 @@ fn meaning(preview: &Preview) -> Option<&Meaning> {
     preview.choice.as_ref()?.meaning.as_ref()
 }
 
-/// What counts as decided. `entry` is the model that the call came to.
-fn decided(preview: &Preview, entry: Option<&ModelEntry>) -> Decided {
+/// What counts as decided.
+fn decided(preview: &Preview) -> Decided {
     let eligible = preview.decision.eligible();
-    let scores = entry.is_some_and(|entry| entry.strategy == Strategy::Score);
-    let first = eligible.first();
-    let led = first.is_some_and(|first| matches!(first.reason, Reason::DefaultNoneFits | Reason::Affinity));
-    let taken =
-        if scores && !led { best(eligible, |candidate| Some(candidate.parts.score.as_ref()?.total)) } else { first };
+    let taken = eligible.first();
     let price = |candidate: &Candidate| candidate.parts.score.as_ref().and_then(|parts| parts.price);
     let prices = || eligible.iter().filter_map(price);
     let fitting = meaning(preview).map(|meaning| {
@@ -179,14 +167,13 @@ fn priced((target, price): (TargetId, Option<Usd>)) -> Option<(TargetId, Usd)> {
     Some((target, price?))
 }
 
-/// The candidate with the most by `of`; of equals the one that is first in the file.
+/// The candidate with the most by `of`, the first of equals: of a model that stands for several targets the one that would
+/// answer.
 fn best(candidates: &[Candidate], of: impl Fn(&Candidate) -> Option<f64>) -> Option<&Candidate> {
     let mut best: Option<(f64, &Candidate)> = None;
     for candidate in candidates {
         let Some(value) = of(candidate) else { continue };
-        let is_better =
-            best.is_none_or(|(known, before)| value > known || (value == known && candidate.leaf < before.leaf));
-        if is_better {
+        if best.is_none_or(|(known, _)| value > known) {
             best = Some((value, candidate));
         }
     }
