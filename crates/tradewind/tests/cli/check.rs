@@ -218,6 +218,20 @@ fn mistakes_in_how_a_target_is_chosen() {
             &["error[TW4004]", "`strong`", "bad.yaml:8:40"],
         ),
         (
+            "a default that never leads",
+            scoring("default: hub/x", ""),
+            &["error[TW4003]: `default` leads when none is said to fit", "bad.yaml:6:", "set `abstain-below` or `margin`"],
+        ),
+        (
+            "an embedder outside of the required region",
+            scoring(
+                "embedder: far",
+                "    require: {region: [eu]}\nembedders: [{name: far, type: openai, provider: hub, model: m, region: us}]\n",
+            )
+            .replacen("hub/x", "hub/x, region: eu, good-at: [code]", 1),
+            &["error[TW4003]: questions to `", "the region of the embedder `far` is us, and has to be eu", "bad.yaml:6:"],
+        ),
+        (
             "a query without a Prometheus",
             scoring("load: 1", "").replacen("hub/x", "hub/x, prometheus: {query: up}", 1),
             &["error[TW4003]: nothing says where Prometheus is", "bad.yaml:7:40", "prometheus: {url: "],
@@ -232,7 +246,8 @@ fn mistakes_in_how_a_target_is_chosen() {
 fn an_encoder_that_is_missing_or_damaged_is_told_at_the_start() {
     let place = Place::new();
     let more = "embedders: [{name: encoder, type: universal-sentence-encoder}]\nlisten: 127.0.0.1:0\ndata-dir: data\n";
-    place.file("tradewind.yaml", &scoring("embedder: encoder", more));
+    let document = scoring("embedder: encoder", more).replacen("hub/x", "hub/x, good-at: [code]", 1);
+    place.file("tradewind.yaml", &document);
     let ended = place.tradewind(&["run"]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     for part in ["encoder", "not installed", "tradewind embedder install"] {

@@ -263,3 +263,81 @@ fn answers_are_compared_with_golden_ones() {
     let both = place.tradewind(&["evaluate", "set.jsonl", "--golden", "golden.jsonl"]);
     assert_eq!(both.code, Some(2));
 }
+
+/// That for each of `count` questions the target that stands beside it is chosen.
+fn all_are_right(document: &str, questions: &str, count: u64) {
+    let place = Place::new();
+    place.file("tradewind.yaml", document);
+    place.file("set.jsonl", questions);
+    let ended = place.tradewind(&["evaluate", "set.jsonl", "--model", "assistant", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let decided = &report["accuracy"]["by_decision"];
+    assert_eq!((decided["right"].as_u64(), decided["questions"].as_u64()), (Some(count), Some(count)), "{report:#}");
+}
+
+const PROVIDERS: &str = r#"
+data-dir: data
+providers:
+  - {name: small, dialect: openai, base-url: "http://127.0.0.1:9/v1", api-key: k}
+  - {name: large, dialect: openai, base-url: "http://127.0.0.1:9/v1", api-key: k}
+"#;
+
+#[test]
+fn a_model_behind_the_one_that_scores_stands_for_whom_it_would_ask() {
+    // The cheapest of all is in `pair`, which asks it second: as in the gateway, `pair` counts as its first.
+    let document = |score: &str| {
+        format!(
+            "{PROVIDERS}models:\n  - name: assistant\n    strategy: score\n    score: {{{score}}}\n    targets:\n      \
+             - {{use: pair, good-at: [writing and repairing source code]}}\n      \
+             - {{use: small/mid, price: {{input: 1, output: 4}}, good-at: [short questions about capitals]}}\n  \
+             - {{name: pair, targets: [{{use: large/dear, price: {{input: 9, output: 90}}}}, \
+             {{use: large/cheap, price: {{input: 0.1, output: 0.4}}}}]}}\n"
+        )
+    };
+    let by_cost = r#"{"question": "Write source code", "target": "small/mid"}
+{"question": "Which capital has Peru?", "target": "small/mid"}
+"#;
+    all_are_right(&document("meaning: 0, load: 0, cost: 1"), by_cost, 2);
+    let by_meaning = r#"{"question": "Please write and repair source code", "target": "large/dear"}
+{"question": "A short question: which capital has Peru?", "target": "small/mid"}
+"#;
+    all_are_right(&document("meaning: 0.9, load: 0, cost: 0.1"), by_meaning, 2);
+    // And where the one that scores stands behind the one that is asked for.
+    let around = document("meaning: 0.9, load: 0, cost: 0.1").replace("name: assistant", "name: inner");
+    let around = format!("{around}  - {{name: assistant, targets: [{{use: inner}}, {{use: large/last}}]}}\n");
+    all_are_right(&around, by_meaning, 2);
+}
+
+#[test]
+fn a_target_that_cannot_be_asked_is_neither_chosen_nor_what_fits() {
+    let document = format!(
+        "{PROVIDERS}models:\n  - name: assistant\n    strategy: score\n    \
+         score: {{meaning: 1, load: 0, cost: 0, abstain-below: 0.3, default: small/mini}}\n    \
+         require: {{region: [eu]}}\n    targets:\n      \
+         - {{use: large/coder, region: eu, tools: false, good-at: [writing and repairing source code]}}\n      \
+         - {{use: large/other, region: us, good-at: [writing and repairing source code in Rust]}}\n      \
+         - {{use: small/mini, region: eu, good-at: [short questions about capitals]}}\n      \
+         - {{use: small/poet, region: eu, good-at: [poems, songs, rhymes]}}\n"
+    );
+    let tools = r#""tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]"#;
+    let code = r#""messages": [{"role": "user", "content": "Please write and repair source code"}]"#;
+    let set = format!(
+        "{{\"target\": \"large/coder\", \"request\": {{{code}}}}}\n{{\"target\": null, \"request\": {{{code}, {tools}}}}}\n\
+         {{\"question\": \"Write poems, songs and rhymes\", \"target\": \"small/poet\"}}\n"
+    );
+    let place = Place::new();
+    place.file("tradewind.yaml", &document);
+    place.file("set.jsonl", &set);
+    let ended = place.tradewind(&["evaluate", "set.jsonl", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let accuracy = &report["accuracy"];
+    for (of, questions) in [("by_meaning", 3), ("top1_by_meaning", 2), ("abstained_where_none_fits", 1)] {
+        assert_eq!(
+            (&accuracy[of]["questions"], &accuracy[of]["right"]),
+            (&questions.into(), &questions.into()),
+            "{of}"
+        );
+    }
+}

@@ -12,6 +12,7 @@ mod explain;
 mod import;
 mod key;
 mod life;
+mod over_tls;
 mod packaging;
 mod program;
 mod run;

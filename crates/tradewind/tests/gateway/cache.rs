@@ -333,6 +333,87 @@ async fn a_reload_keeps_answers_unless_the_model_changes() {
     assert_eq!((cached(&answer), answer.header("x-tradewind-target")), (None, Some("up/other")));
 }
 
+/// Somebody might not answer any more, or not pass.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_that_changes_who_may_answer_or_what_passes_forgets() {
+    let sim = sim().await;
+    let yaml = document(&sim, "{exact: {}}", "");
+    let bench = Bench::start(&yaml).await;
+    for (from, to) in [
+        ("{name: led, ", "{name: led, quality: {empty: true}, "),
+        ("{name: led, ", "{name: led, require: {price-at-most: {input: 50}}, "),
+        ("models:", "models:\n  - {name: third, targets: [{use: up/small, region: us}]}"),
+        ("api-key: k", "api-key: k, headers: {x-site: two}"),
+        ("api-key: k", "api-key: k, query: {site: two}"),
+    ] {
+        bench.reload(&yaml);
+        chat(&bench, false, "").await;
+        assert_eq!(cached(&chat(&bench, false, "").await), Some("exact; age=0"), "{to}");
+        bench.reload(&yaml.replacen(from, to, 1));
+        assert_eq!(cached(&chat(&bench, false, "").await), None, "{to}");
+    }
+    // What has nothing to do with it changes nothing.
+    bench.reload(&yaml);
+    chat(&bench, false, "").await;
+    bench.reload(&yaml.replacen(
+        "models:",
+        "models:\n  - {name: third, targets: [{use: up/large}], quality: {empty: true}}",
+        1,
+    ));
+    assert_eq!(cached(&chat(&bench, false, "").await), Some("exact; age=0"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_header_that_reaches_the_provider_makes_another_call() {
+    let sim = sim().await;
+    let bench = Bench::start(&document(&sim, "{exact: {}}", "")).await;
+    for (headers, found) in [
+        ("x-user-id: alice\r\n", None),
+        ("x-user-id: bob\r\n", None),
+        ("", None),
+        ("x-user-id: alice\r\nuser-agent: other/2\r\nx-request-id: 7\r\n", Some("exact; age=0")),
+        // These stay here.
+        ("x-user-id: bob\r\ncookie: a=b\r\nx-forwarded-for: 10.0.0.1\r\n", Some("exact; age=0")),
+    ] {
+        assert_eq!(cached(&chat(&bench, false, headers).await), found, "{headers}");
+    }
+}
+
+/// An answer of the responses API repeats what was asked, also where the gateway writes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_given_what_another_call_said_of_itself() {
+    let sim = sim().await;
+    let yaml = document(&sim, "{exact: {}}", "").replacen("openai", "anthropic", 1).replacen("/v1\"", "\"", 1);
+    let bench = Bench::start(&yaml).await;
+    for field in ["user", "safety_identifier", "prompt_cache_key", "metadata"] {
+        let of = |who: &str| if field == "metadata" { json!({"who": who}) } else { json!(who) };
+        let ask = async |who: &str| {
+            let body = json!({"model": "assistant", "input": format!("about {field}"), field: of(who)});
+            bench.send(&post("/v1/responses", "", &body.to_string())).await
+        };
+        for (who, found) in [("alice", None), ("bob", None), ("alice", Some("exact; age=0"))] {
+            let answer = ask(who).await;
+            assert_eq!(cached(&answer), found, "{field} {who}");
+            assert_eq!(answer.json()[field], of(who), "{}", answer.text());
+        }
+    }
+}
+
+/// It says nothing about the message.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_names_a_message_that_the_provider_keeps_is_never_looked_up() {
+    let sim = sim().await;
+    let bench = Bench::start(&document(&sim, "{exact: {}}", "")).await;
+    for item in [r#"{"id":"msg_a"}"#, r#"{"type":"item\u005freference","id":"msg_a"}"#, r#"{"type":null,"id":"msg_a"}"#]
+    {
+        let body = format!(r#"{{"model":"assistant","input":[{item}]}}"#);
+        for _ in 0..2 {
+            let answer = bench.send(&post("/v1/responses", "", &body)).await;
+            assert_eq!(cached(&answer), None, "{item}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_that_means_the_same_is_answered_where_the_model_opts_in() {
     let sim = sim().await;

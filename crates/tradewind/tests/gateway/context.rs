@@ -4,10 +4,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::hmac::{self, HMAC_SHA256};
+use serde_json::{Value, json};
 use tradewind_core::Dialect;
 use tradewind_sim::{Sim, SimOptions};
 
-use crate::support::{Answer, Bench, error_code, question};
+use crate::support::{Answer, Bench, error_code, post, question};
 
 const SECRET: &str = "a-secret-for-signatures-of-32-bytes-or-more";
 
@@ -188,4 +189,42 @@ async fn a_rule_leads_not_out_of_what_the_model_requires() {
     let home = bench.ask(Dialect::OpenAi, "home", false).await;
     assert_eq!((home.status, sim.stats().requests), (400, 1), "{}", home.text());
     assert!(home.text().contains("its region is us, and has to be eu"), "{}", home.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preview_goes_by_the_headers_of_the_call_that_is_asked_about() {
+    let sim = sim().await;
+    let more = format!("context: {{signing-secret: {SECRET}, trust-hints: true}}\n");
+    let bench = Bench::start(&document(&sim, &more)).await;
+    let asked = async |key: &str, own: &str, headers: &str| {
+        let headers: serde_json::Map<String, Value> = headers
+            .split("\r\n")
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
+        let request = question(Dialect::OpenAi, "assistant", false);
+        let body = json!({"dialect": "openai", "request": request, "headers": headers}).to_string();
+        let own = format!("authorization: Bearer secret-of-{key}-0123456789\r\n{own}");
+        bench.send(&post("/api/v1/decide", &own, &body)).await
+    };
+    let phone = "user-agent: Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile\r\n";
+    for (key, headers, target) in [
+        ("plain", String::new(), "up/usual"),
+        ("admin", String::new(), "up/strong"),
+        ("plain", signed("role=admin", SECRET), "up/strong"),
+        ("plain", signed("region=us", SECRET), "up/american"),
+        ("plain", "x-tradewind-context: region=us\r\n".to_owned(), "up/said-american"),
+        ("plain", phone.to_owned(), "up/small"),
+    ] {
+        let decided = asked(key, "", &headers).await;
+        assert_eq!(decided.status, 200, "{}", decided.text());
+        assert_eq!(decided.json()["chosen"], target, "{key} {headers}");
+        assert_eq!(call(&bench, key, &headers).await.header("x-tradewind-target"), Some(target), "as the call itself");
+    }
+    // Where the question about it comes from is another matter.
+    assert_eq!(asked("plain", phone, "").await.json()["chosen"], "up/usual");
+    assert_eq!(asked("plain", &signed("role=admin", SECRET), "").await.json()["chosen"], "up/usual");
+    // What would be refused of a call is refused here.
+    let refused = asked("plain", "", &signed("role=admin", "another-secret-of-32-bytes-or-more-0")).await;
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (403, &json!("TW1022")), "{}", refused.text());
 }

@@ -288,3 +288,34 @@ async fn a_key_that_is_revoked_ends_its_streams() {
     assert_eq!((answer.status, code(&answer).as_deref()), (401, Some("TW1016")), "{}", answer.text());
     eventually("the provider is stopped", Duration::from_secs(5), async || sim.stats().in_flight == 0).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_most_that_is_held_back_counts_the_dearest_kind_of_each_token() {
+    let sim = Sim::start(SimOptions::named("up")).await.unwrap();
+    // 1000 tokens of answer cost 1.5 cents, and 6 where all of them are reasoning; a long question 6 cents where all of it
+    // is written to a cache.
+    for (price, long, fits) in [
+        ("{input: 3, output: 15}", false, true),
+        ("{input: 3, output: 15, reasoning: 60}", false, false),
+        ("{input: 3, output: 15, reasoning: 1}", false, true),
+        ("{input: 0.03, output: 15}", true, true),
+        ("{input: 0.03, output: 15, cache-write: 9}", true, false),
+    ] {
+        let bench = Bench::start(&format!(
+            "providers: [{{name: up, dialect: openai, base-url: \"{}/v1\", api-key: k, discover: false}}]\n\
+             models: [{{name: assistant, targets: [{{use: up/m, price: {price}}}]}}]\n\
+             keys: [{{name: a, secret: secret-of-a-0123456789, budget: {{usd: 0.03, per: day}}}}]\n",
+            sim.base_url()
+        ))
+        .await;
+        let mut body = question(Dialect::OpenAi, "assistant", false);
+        body["max_tokens"] = json!(1000);
+        if long {
+            body["messages"][0]["content"] = "wind and weather ".repeat(2500).into();
+        }
+        let before = sim.stats().requests;
+        let answer = bench.ask_with(Dialect::OpenAi, &body, "authorization: Bearer secret-of-a-0123456789\r\n").await;
+        assert_eq!(answer.status, if fits { 200 } else { 429 }, "{price}: {}", answer.text());
+        assert_eq!(sim.stats().requests - before, u64::from(fits), "{price}");
+    }
+}

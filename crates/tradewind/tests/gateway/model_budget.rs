@@ -159,3 +159,18 @@ async fn calls_without_a_key_are_settled_as_well() {
     let status = bench.send(&get("/api/v1/keys")).await;
     assert!(status.text().contains("\"models\""), "{}", status.text());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_without_a_price_is_not_asked_where_the_model_has_a_budget() {
+    let sim = sim().await;
+    let document = document(&sim, ", budget: {usd: 1, per: day}", false).replacen(&format!(", {PRICE}"), "", 1);
+    let bench = Bench::start(&document.replace(PRICE, "region: eu")).await;
+    let refused = ask(&bench, "", "dear").await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(
+        refused.text().contains("has no price, and the key or the model has a budget in money"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(ask(&bench, "", "other").await.status, 200);
+}

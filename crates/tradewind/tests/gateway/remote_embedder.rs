@@ -25,6 +25,8 @@ enum Mode {
     Short,
     /// A 500.
     Broken,
+    /// A 422, which is about the text.
+    Refusing,
     /// A 429.
     Limited,
     /// 200 with something else.
@@ -97,6 +99,7 @@ async fn serve(mut stream: TcpStream, mode: Arc<Mutex<Mode>>, asked: Asked) {
             Mode::Right => ("200 OK", vectors(&texts, 3)),
             Mode::Short => ("200 OK", vectors(&texts, 2)),
             Mode::Broken => ("500 Internal Server Error", "{}".to_owned()),
+            Mode::Refusing => ("422 Unprocessable Entity", "{}".to_owned()),
             Mode::Limited => ("429 Too Many Requests", "{}".to_owned()),
             Mode::Garbage => ("200 OK", "<html>".to_owned()),
             Mode::Huge => ("200 OK", " ".repeat(20 << 20)),
@@ -285,4 +288,149 @@ async fn an_embedder_that_is_not_there_yet_keeps_nobody_waiting() {
         let answer = ask(&bench, "How is a boat steered?").await;
         assert_eq!(answer.header("x-tradewind-target"), Some("up/sailor"));
     }
+}
+
+/// Otherwise one caller could take it from all others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_embedder_that_refuses_texts_is_asked_for_others_all_the_same() {
+    let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
+    let bench = Bench::start(&document(&sim, &embedder, ", timeout: 2s", "")).await;
+    is_ready(&bench).await;
+    embedder.be(Mode::Refusing);
+    for number in 0..6 {
+        let answer = ask(&bench, &format!("Where is boat {number}?")).await;
+        assert_eq!(basis(&bench, &answer).await, NO_VECTOR);
+    }
+    embedder.be(Mode::Right);
+    let answer = ask(&bench, "How is a boat steered?").await;
+    assert_eq!(basis(&bench, &answer).await, "words and vectors");
+    assert_eq!(answer.header("x-tradewind-target"), Some("up/sailor"));
+}
+
+/// A model that keeps answers by the vectors of questions. `asking` is added to the embedder, `more` to the provider.
+fn keeping(sim: &Sim, embedder: &Embedder, asking: &str, more: &str) -> String {
+    format!(
+        "providers:\n  - {{name: up, dialect: openai, base-url: \"{}/v1\", api-key: k, discover: false{more}}}\n  \
+         - {{name: vectors, dialect: openai, base-url: \"{}\", api-key: v, discover: false}}\n\
+         embedders: [{{name: remote, type: openai, provider: vectors, model: embed-small{asking}}}]\n\
+         models:\n  - {{name: assistant, cache: {{meaning: {{threshold: 0.9, embedder: remote}}}}, targets: [{{use: up/sailor}}]}}\n",
+        sim.base_url(),
+        embedder.url
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_are_kept_by_its_vectors() {
+    let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
+    let bench = Bench::start(&keeping(&sim, &embedder, "", "")).await;
+    let found = async |text: &str| {
+        let answer = ask(&bench, text).await;
+        answer.header("x-tradewind-cache").map(str::to_owned)
+    };
+    let near = Some("meaning; age=0; similarity=1.00".to_owned());
+    let (boat, paraphrase) = ("Which way does the boat go from here?", "Which way is the boat going from here?");
+    assert_eq!(found(boat).await, None);
+    assert_eq!(found(paraphrase).await, near);
+    assert_eq!((sim.stats().requests, embedder.requests()), (1, 2), "each question is asked once");
+    assert_eq!(found("Which way does the cake go from here?").await, None, "far by its vector");
+    assert_eq!(found("Which way does the boat not go from here?").await, None, "near, and the contrary");
+    // A reload keeps them with their vectors, unless those are others, or the provider is.
+    bench.reload(&format!("# the same\n{}", keeping(&sim, &embedder, "", "")));
+    let before = embedder.requests();
+    assert_eq!(found(paraphrase).await, near);
+    assert_eq!(embedder.requests(), before);
+    bench.reload(&keeping(&sim, &embedder, ", dimensions: 3", ""));
+    assert_eq!(found(boat).await, None);
+    assert_eq!(found(paraphrase).await, near);
+    bench.reload(&keeping(&sim, &embedder, ", dimensions: 3", ", headers: {x-site: two}"));
+    assert_eq!(found(paraphrase).await, None);
+    // Without a vector nothing is compared, and no call is lost.
+    embedder.be(Mode::Broken);
+    assert_eq!(found("Which way would the boat be going from here?").await, None);
+    bench.is_back_at_baseline(&[&sim]).await;
+}
+
+/// What the embedder does not read, or what hardly shows in a vector of so much text, could turn all of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_text_with_another_end_is_another_question() {
+    let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
+    let bench = Bench::start(&keeping(&sim, &embedder, "", "")).await;
+    for (piece, times) in [("the boat goes on over the water ", 30), ("船在水上走 boat ", 180)] {
+        let text = piece.repeat(times);
+        for end in ["please praise it", "please mock it"] {
+            let answer = ask(&bench, &format!("{text} {end}")).await;
+            assert_eq!(answer.header("x-tradewind-cache"), None, "{end}");
+        }
+    }
+    assert_eq!((sim.stats().requests, embedder.requests()), (4, 0));
+}
+
+/// A call that is refused all the same does not make the gateway pay for a vector.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_embedder_is_not_asked_for_a_call_that_is_refused() {
+    let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
+    let keys = "keys:\n  - {name: usual, secret: secret-of-usual-0123456789}\n  \
+                - {name: poor, secret: secret-of-poor-0123456789, budget: {usd: 0.001, per: day}}\n  \
+                - {name: slow, secret: secret-of-slow-0123456789, tpm: 20}\n";
+    let limited = document(&sim, &embedder, ", timeout: 2s", "")
+        .replace("{use: up/baker,", "{use: up/baker, tools: false, price: {input: 1, output: 10},")
+        .replace("{use: up/sailor,", "{use: up/sailor, tools: false, price: {input: 1, output: 10},");
+    let bench = Bench::start(&format!("{limited}{keys}")).await;
+    let ask = async |key: &str, text: &str, more: Value| {
+        let mut body = question(Dialect::OpenAi, "assistant", false);
+        body["messages"][0]["content"] = text.into();
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let headers = format!("authorization: Bearer secret-of-{key}-0123456789\r\n");
+        bench.ask_with(Dialect::OpenAi, &body, &headers).await
+    };
+    eventually("the targets have been asked for, and then a question", Duration::from_secs(10), async || {
+        ask("usual", "Is there a boat?", json!({})).await;
+        embedder.requests() > 1
+    })
+    .await;
+    let before = embedder.requests();
+    let tools = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]);
+    for (key, more, status) in [
+        ("usual", json!({"tools": tools}), 400),
+        ("poor", json!({"max_tokens": 200}), 429),
+        ("slow", json!({"max_tokens": 200}), 429),
+    ] {
+        for number in 0..3 {
+            let refused = ask(key, &format!("Where is the {key} boat {number}?"), more.clone()).await;
+            assert_eq!(refused.status, status, "{key}: {}", refused.text());
+        }
+        assert_eq!(embedder.requests(), before, "{key}");
+    }
+    // Within the budget it is asked, and nothing stays held back.
+    for number in 0..20 {
+        let answer = ask("poor", &format!("Where is boat {number}?"), json!({"max_tokens": 1})).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(embedder.requests(), before + number + 1);
+    }
+}
+
+/// The vectors of the simulated provider are near for the same text only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_gives_answers_and_vectors() {
+    let sim = sim().await;
+    let yaml = format!(
+        "providers: [{{name: up, dialect: openai, base-url: \"{}/v1\", api-key: k, discover: false}}]\n\
+         embedders: [{{name: remote, type: openai, provider: up, model: embed-small, dimensions: 64}}]\n\
+         models:\n  - {{name: assistant, cache: {{meaning: {{embedder: remote}}}}, targets: [{{use: up/small}}]}}\n",
+        sim.base_url()
+    );
+    let bench = Bench::start(&yaml).await;
+    for (text, found, asked) in [
+        ("Which way does the wind blow?", None, 2),
+        ("Which way does the wind blow?", Some("meaning; age=0; similarity=1.00"), 2),
+        ("  Which way does the wind blow? ", Some("meaning; age=0; similarity=1.00"), 2),
+        ("Which way is the wind blowing?", None, 4),
+    ] {
+        let answer = ask(&bench, text).await;
+        assert_eq!(answer.header("x-tradewind-cache"), found, "{text:?}");
+        assert_eq!(sim.stats().requests, asked, "{text:?}");
+    }
+    bench.is_back_at_baseline(&[&sim]).await;
 }

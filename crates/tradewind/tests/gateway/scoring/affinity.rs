@@ -132,3 +132,49 @@ async fn affinity_does_not_lead_to_whoever_may_not_answer() {
     let record = world.bench.record(&one).await;
     assert_eq!(candidate(&record, &home)["eligible"], json!(false), "{record}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_leaves_a_home_that_is_busy_and_comes_back() {
+    let world = world("session").await;
+    let headers = "x-tradewind-session: session-1\r\n";
+    let home = target(&world.ask_with(&body("Hello"), headers).await);
+    let busy = world.bench.target(&home);
+    // Of one call under way, the one to come included, 1.25 times a quarter is still one: an idle home takes it.
+    let held: Vec<_> = (0..4).map(|_| busy.try_enter(1).expect("there is room")).collect();
+    let mut elsewhere = HashSet::new();
+    for _ in 0..5 {
+        let answer = world.ask_with(&body("Hello"), headers).await;
+        elsewhere.insert(target(&answer));
+        let record = world.bench.record(&answer).await;
+        assert_eq!(record["candidates"][0]["reason"], "where calls of this session or prompt go", "{record}");
+        assert_eq!(candidate(&record, &home)["parts"]["in_flight"], json!(4.0), "{record}");
+    }
+    assert_eq!(elsewhere.len(), 1, "the next in line takes all of them: {elsewhere:?}");
+    assert!(!elsewhere.contains(&home));
+    drop(held);
+    assert_eq!(target(&world.ask_with(&body("Hello"), headers).await), home);
+    world.bench.is_back_at_baseline(&[&world.sim]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_stays_together_where_no_target_fits() {
+    let described = EQUAL.map(|one| one.replacen("}", ", good-at: [poems]}", 1));
+    let described: Vec<&str> = described.iter().map(String::as_str).collect();
+    let score = "meaning: 0.6, load: 0.4, cost: 0, affinity: session, abstain-below: 0.5";
+    let world = World::start(score, &described, "").await;
+    let mut homes = HashSet::new();
+    for session in 0..12 {
+        let mut who = HashSet::new();
+        for _ in 0..4 {
+            let headers = format!("x-tradewind-session: session-{session}\r\n");
+            let answer = world.ask_with(&body("qwx zzkj vvbn"), &headers).await;
+            let record = world.bench.record(&answer).await;
+            assert_eq!(record["choice"]["meaning"]["abstained"], json!(true), "{record}");
+            assert_eq!(record["candidates"][0]["reason"], "where calls of this session or prompt go", "{record}");
+            who.insert(target(&answer));
+        }
+        assert_eq!(who.len(), 1, "session {session} was at {who:?}");
+        homes.extend(who);
+    }
+    assert!(homes.len() >= 3, "{homes:?}");
+}

@@ -6,7 +6,7 @@ use tradewind_core::Dialect;
 use tradewind_sim::{Sim, SimOptions};
 
 use super::world::{body, candidate, document, with};
-use crate::support::{Bench, error_code, question};
+use crate::support::{Bench, error_code, post, question};
 
 /// What one target is said to have, what is required, a request, and the reason for which that target is not asked.
 fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
@@ -30,6 +30,7 @@ fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ),
         ("images: false", "", with(plain(), "messages", image), "takes no images"),
         ("tools: false", "", with(plain(), "tools", tools), "takes no tools"),
+        ("tools: false", "", with(plain(), "functions", json!([{"name": "f"}])), "takes no tools"),
         ("json-schema: false", "", with(plain(), "response_format", schema), "takes no JSON Schema for the answer"),
         ("region: us", "region: [eu, ch]", plain(), "its region is us, and has to be eu or ch"),
         ("max-output: 9", "region: [eu]", plain(), "its region is unknown, and has to be eu"),
@@ -74,6 +75,26 @@ async fn a_target_that_lacks_something_is_not_asked() {
         assert!(refused.text().contains(reason), "{lacks}: {}", refused.text());
         assert_eq!(sim.stats().requests, before, "{lacks}: nobody is asked");
         assert_eq!(bench.record(&refused).await["outcome"], "rejected", "{lacks}");
+    }
+}
+
+/// A request is read, and not looked through for words.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_lacks_nothing_that_is_asked_for_is_asked() {
+    let sim = Sim::start(SimOptions::named("up")).await.unwrap();
+    let target = "{use: up/plain, context: 1000, images: false, tools: false, json-schema: false}";
+    let bench = Bench::start(&document(&sim, "meaning: 1, load: 0, cost: 0", &[target], "")).await;
+    for (more, status) in [
+        (r#""tools":[ ],"functions":[]"#, 200),
+        (r#""response_format":{"type":"text","x":"json_schema"}"#, 200),
+        (r#""response_format":{"type":"json\u005fschema","json_schema":{"name":"s","schema":{}}}"#, 400),
+        // Each answer is that long, and none with another.
+        (r#""max_tokens":200,"n":8"#, 200),
+        (r#""n":8"#, 200),
+    ] {
+        let request = format!(r#"{{"model":"assistant","messages":[{{"role":"user","content":"hello"}}],{more}}}"#);
+        let answer = bench.send(&post("/v1/chat/completions", "", &request)).await;
+        assert_eq!(answer.status, status, "{more}: {}", answer.text());
     }
 }
 

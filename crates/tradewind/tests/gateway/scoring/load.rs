@@ -1,8 +1,13 @@
 //! Load: slow and busy targets get fewer calls, and softmax draws.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tradewind_core::Dialect;
 use tradewind_sim::{Delay, Sim, SimOptions};
 
@@ -96,4 +101,87 @@ async fn softmax_draws_the_better_the_likelier() {
         assert_eq!(cold.who(CODE).await, "up/coder");
         assert_eq!(cold.who(FACT).await, "up/small");
     }
+}
+
+/// A provider that says with each answer how many requests are left of a hundred: as `left` says for the model `scarce`, and
+/// all of them for others. Each answer takes a tenth of a second.
+async fn metered(listener: TcpListener, left: Arc<AtomicU32>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let left = left.clone();
+        connections.spawn(async move {
+            let mut bytes = Vec::new();
+            while matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                // The body ends with the request: nobody sends a second one before the answer.
+                if !text.trim_end().ends_with('}') {
+                    continue;
+                }
+                bytes.clear();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let left = if text.contains("scarce") { left.load(Ordering::Relaxed) } else { 100 };
+                let body = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0,
+                    "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}],
+                    "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}})
+                .to_string();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-ratelimit-limit-requests: 100\r\n\
+                     x-ratelimit-remaining-requests: {left}\r\nx-ratelimit-reset-requests: 60s\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
+                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            }
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_spare_a_target_whose_provider_says_that_little_is_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let left = Arc::new(AtomicU32::new(100));
+    let mut serving = JoinSet::new();
+    serving.spawn(metered(listener, left.clone()));
+    let bench = Bench::start(&format!(
+        "providers:\n  - {{name: up, dialect: openai, base-url: \"http://{address}/v1\", api-key: k, discover: false}}\n\
+         models:\n  - {{name: assistant, strategy: score, score: {{meaning: 0, load: 1, cost: 0}}, \
+         targets: [{{use: up/scarce}}, {{use: up/ample}}]}}\n"
+    ))
+    .await;
+    let learn = async |remaining: u32| {
+        left.store(remaining, Ordering::Relaxed);
+        for target in ["up/scarce", "up/ample"] {
+            assert_eq!(bench.ask(Dialect::OpenAi, target, false).await.status, 200);
+        }
+    };
+    let decided = async || {
+        let asked = json!({"dialect": "openai", "request": body(FACT)}).to_string();
+        let (mut ample, mut last) = (0, serde_json::Value::Null);
+        for _ in 0..60 {
+            last = bench.send(&post("/api/v1/decide", "", &asked)).await.json();
+            ample += usize::from(last["chosen"] == "up/ample");
+        }
+        (ample, last)
+    };
+    // As much is left as is enough: nobody is spared.
+    learn(25).await;
+    let (_, told) = decided().await;
+    assert!(part(&told, "up/scarce", "load") > 0.85, "{told}");
+    assert!((0.25..0.35).contains(&part(&told, "up/scarce", "quota_left")), "{told}");
+    // With a tenth it looks two and a half times as loaded, with nothing twenty times.
+    for (remaining, at_most) in [(10, 0.85), (0, 0.45)] {
+        learn(remaining).await;
+        let (ample, told) = decided().await;
+        assert!(ample >= 54, "only {ample} of 60 with {remaining} left");
+        assert!(part(&told, "up/scarce", "load") < at_most, "{told}");
+        // A little comes back with every second until all is there again.
+        let shown = part(&told, "up/scarce", "quota_left");
+        assert!((f64::from(remaining) / 100.0..f64::from(remaining) / 100.0 + 0.1).contains(&shown), "{told}");
+        assert!((50.0..=60.0).contains(&part(&told, "up/scarce", "quota_resets_s")), "{told}");
+        assert_eq!(part(&told, "up/ample", "load"), 1.0, "{told}");
+    }
+    learn(100).await;
+    let (_, told) = decided().await;
+    assert!(part(&told, "up/scarce", "load") > 0.85, "{told}");
 }

@@ -86,6 +86,33 @@ async fn where_none_fits_the_default_leads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_answer_is_not_who_fits() {
+    let score = format!("{BY_MEANING}, abstain-below: 0.3, default: up/small");
+    let poet = "{use: up/poet, good-at: [poems, songs, rhymes]}";
+    let no_tools = CODER.replacen("{use", "{tools: false, use", 1);
+    let world = World::start(&score, &[&no_tools, SMALL, poet], "").await;
+    let tools = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]);
+    let (plain, asked) = (super::world::body(CODE), super::world::with(super::world::body(CODE), "tools", tools));
+    for (request, chosen, abstained) in [(&plain, "up/coder", false), (&asked, "up/small", true)] {
+        let record = world.bench.record(&world.ask_with(request, "").await).await;
+        assert_eq!(record["chosen"], chosen, "{record}");
+        assert_eq!(record["choice"]["meaning"]["abstained"], json!(abstained), "{record}");
+        let confidence = record["choice"]["meaning"]["confidence"].as_f64().unwrap();
+        assert_eq!(confidence < 0.3, abstained, "{record}");
+        let eligible = record["candidates"].as_array().unwrap().iter().filter(|one| one["eligible"] == json!(true));
+        let shares: f64 = eligible.map(|one| one["parts"]["score"]["meaning"].as_f64().unwrap()).sum();
+        assert!((shares - 1.0).abs() < 1e-5, "those that may answer have 1 together: {record}");
+        let preview = world.preview(request, &json!({})).await;
+        assert_eq!(preview["choice"]["meaning"], record["choice"]["meaning"], "{preview}");
+    }
+    // Where nobody is left of whom anything is said, none fits.
+    let plain = "{use: up/plain}";
+    world.bench.reload(&super::world::document(&world.sim, "meaning: 1, load: 0, cost: 0", &[&no_tools, plain], ""));
+    let record = world.bench.record(&world.ask_with(&asked, "").await).await;
+    assert_eq!((&record["chosen"], &record["choice"]["meaning"]["abstained"]), (&json!("up/plain"), &json!(true)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_default_meaning_counts_nothing_where_none_fits() {
     // By meaning the coder would lead: the margin alone makes the gateway abstain.
     let world = World::start("meaning: 0.8, load: 0, cost: 0.2, margin: 1", &[CODER, SMALL], "").await;

@@ -2,8 +2,10 @@
 //! calls together, and that all of it is told.
 
 mod affinity;
+mod encoder;
 mod filters;
 mod load;
 mod meaning;
+mod nested;
 mod told;
 mod world;

@@ -32,6 +32,10 @@ fn is_told(record: &Value) {
     let unknown = &candidate(record, "up/unknown")["parts"]["score"];
     assert_eq!((&unknown["cost"], &unknown["cost_assumed"]), (&json!(0.5), &json!(true)), "{record}");
     assert!(unknown["price_usd"].is_null() && unknown["total"].is_number(), "{record}");
+    assert_eq!(unknown["meaning_assumed"], json!(true), "{record}");
+    let meaning = |name: &str| candidate(record, name)["parts"]["score"]["meaning"].as_f64().unwrap();
+    assert!((meaning("up/unknown") - 0.5).abs() < 1e-6, "the mean of the two that give 1 together: {record}");
+    assert!((meaning("up/coder") + meaning("up/small") - 1.0).abs() < 1e-6, "{record}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
