@@ -72,10 +72,10 @@ test-bench: release-bins ## the same, short and without writing results: does th
 	$(call bench,$(target)/release/tradewind,--short)
 
 .PHONY: meaning
-meaning: ## measure choosing by meaning on public questions and our own pairs; writes bench/MEANING.md
+meaning: ## measure choosing by meaning on public questions and our own pairs; fails where it is worse than it was; writes bench/MEANING.md
 	tests/peers/install.sh meaning
-	cargo build --release -p tradewind-meaning --example bfcl
-	$(python) tests/rigs/meaning.py $(target)/release/examples/bfcl
+	cargo build --release -p tradewind-meaning --example bfcl --example encode
+	PYTHONPATH=$(TRADEWIND_PEERS)/encoder-python $(python) tests/rigs/meaning.py $(target)/release/examples
 
 .PHONY: budget
 budget: ## 100,000 calls, cut off, failed over and hedged: is what is booked what providers charge?

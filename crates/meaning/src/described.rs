@@ -22,8 +22,10 @@ pub const MAX_PARAMETER_DEPTH: usize = 5;
 const MAX_CHOICES: usize = 64;
 /// Sentences of a description that become passages of their own.
 const MAX_SENTENCES: usize = 8;
-/// English words that stand for the Chinese ones of a target in a passage of their own.
+/// Words of the other language, Chinese or English, that are put into a passage of a target.
 const MAX_GLOSS_WORDS: usize = 32;
+/// Bytes of a text that stand before those words.
+const MAX_GLOSSED_BYTES: usize = 400;
 
 /// A target as the chooser sees it. Every part may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,16 +94,14 @@ impl Described {
     }
 
     /// The texts to embed, in the order in which [`Chooser::with_vectors`](crate::Chooser::with_vectors) wants their
-    /// vectors: first all that is known in one text, then sentences, texts and examples one by one, then English words
-    /// for the Chinese ones, if there are any. At least one, at most 10 + [`MAX_TEXTS`].
+    /// vectors: first all that is known in one text, then sentences, texts and examples one by one, then one for questions
+    /// in the other language: the beginning of the text, with English words for its Chinese ones behind it, or Chinese words
+    /// where there is no Chinese in it. At least one, at most 10 + [`MAX_TEXTS`].
     pub fn passages(&self) -> Vec<String> {
         let mut passages = vec![self.whole()];
         passages.extend(sentences(self.description()).take(MAX_SENTENCES).map(str::to_owned));
         passages.extend(self.texts.iter().chain(&self.examples).cloned());
-        let gloss = glossary::gloss(&passages[0], MAX_GLOSS_WORDS);
-        if !gloss.is_empty() {
-            passages.push(gloss);
-        }
+        passages.extend(bilingual(&passages[0]));
         passages
     }
 
@@ -128,6 +128,12 @@ impl Described {
         whole
     }
 
+    /// Whether there is any Chinese in it, and whether the last of its passages is one for questions in the other language.
+    pub(crate) fn languages(&self) -> (bool, bool) {
+        let whole = self.whole();
+        (glossary::is_chinese(&whole), bilingual(&whole).is_some())
+    }
+
     /// The part of the description that is read.
     pub(crate) fn description(&self) -> &str {
         first_bytes(&self.description, MAX_DESCRIPTION_BYTES)
@@ -152,6 +158,12 @@ impl Described {
         }
         Ok(())
     }
+}
+
+/// The beginning of a text with words of the other language behind it, if any are known.
+fn bilingual(text: &str) -> Option<String> {
+    let gloss = glossary::gloss(text, MAX_GLOSS_WORDS);
+    (!gloss.is_empty()).then(|| format!("{} {gloss}", first_bytes(text, MAX_GLOSSED_BYTES)))
 }
 
 /// An identifier as words, for an embedder that knows words: `getWeather_v2` is `get Weather v 2`.
@@ -267,28 +279,33 @@ mod tests {
         assert_eq!(tool.required(), 1);
         assert_eq!(tool.parameters[4].choices, ["celsius", "7"]);
         assert_eq!(tool.parameters[1].choices, ["monday"]);
-        assert_eq!(
-            tool.passages(),
-            [
-                "get Weather. Weather. For a city. city. Name of the city. days. hour. options. unit",
-                "Weather.",
-                "For a city."
-            ]
-        );
+        let whole = "get Weather. Weather. For a city. city. Name of the city. days. hour. options. unit";
+        let passages = tool.passages();
+        assert_eq!(passages[..3], [whole, "Weather.", "For a city."]);
+        let glossed = passages[3].strip_prefix(whole).unwrap();
+        assert!(passages.len() == 4 && glossed.contains("天气") && glossed.contains("城市"), "{glossed}");
+        assert_eq!(tool.languages(), (false, true));
     }
 
     #[test]
     fn free_texts_are_passages() {
         let model = Described::from_texts(vec!["short questions".into()], vec!["capital of France?".into()]);
-        assert_eq!(model.passages(), ["short questions. capital of France?", "short questions", "capital of France?"]);
+        let passages = model.passages();
+        assert_eq!(passages[..3], ["short questions. capital of France?", "short questions", "capital of France?"]);
+        assert!(passages.len() == 4 && passages[3].contains("首都"), "{passages:?}");
         assert!(!model.is_tool());
         let chinese = Described::from_texts(vec!["查天气".into()], Vec::new());
-        assert_eq!(chinese.passages(), ["查天气", "查天气", "look query weather"]);
+        assert_eq!(chinese.passages(), ["查天气", "查天气", "查天气 look query weather"]);
         let long = Described::from_texts(
             vec!["天气下雨温度航班酒店会议邮件合同发票翻译代码数据库新闻电影音乐医院汽车银行学校法律税保险照片咖啡火车护照日历提醒短信地图餐厅菜谱".into()],
             Vec::new(),
         );
-        assert_eq!(long.passages()[2].split(' ').count(), MAX_GLOSS_WORDS);
+        assert_eq!(long.passages()[2].split(' ').count(), 1 + MAX_GLOSS_WORDS);
+        assert_eq!(long.languages(), (true, true));
+        let of = |text: &str| Described::from_texts(vec![text.into()], Vec::new());
+        assert_eq!(of(&"weather ".repeat(400)).passages()[2].find('天'), Some(MAX_GLOSSED_BYTES + 1));
+        let unknown = of("xyzzy");
+        assert_eq!((unknown.passages().len(), unknown.languages()), (2, (false, false)));
         assert_eq!(Described::default().passages(), [""]);
     }
 
@@ -315,7 +332,7 @@ mod tests {
             deep = json!({"properties": {"a": deep}});
         }
         assert_eq!(Described::from_tool("x", "", &deep).parameters.len(), MAX_PARAMETER_DEPTH);
-        assert_eq!(Described::from_tool("x", &"One. ".repeat(50), &json!(null)).passages().len(), 1 + MAX_SENTENCES);
+        assert_eq!(Described::from_tool("x", &"Xyzzy. ".repeat(50), &json!(null)).passages().len(), 1 + MAX_SENTENCES);
     }
 
     #[test]

@@ -87,12 +87,13 @@ impl Index {
     }
 
     /// Adds to `scores` (one for each target) what `terms`, each once, say, as a share of what they could say at a count
-    /// of one in a document of average length: about 0 to 1, at most 1 + K1.
-    pub(crate) fn score(&self, terms: &[u64], scores: &mut [f32]) {
+    /// of one in a document of average length: about 0 to 1, at most 1 + K1. A term that no target has counts `unknown`
+    /// times what a term that is in none can say.
+    pub(crate) fn score(&self, terms: &[u64], unknown: f32, scores: &mut [f32]) {
         let mut possible = 0.0;
         for term in terms {
             let Some(term) = self.terms.get(term) else {
-                possible += self.unknown;
+                possible += self.unknown * unknown;
                 continue;
             };
             possible += term.frequency;
@@ -131,7 +132,7 @@ mod tests {
 
     fn scores(index: &Index, targets: usize, terms: &[u64]) -> Vec<f32> {
         let mut scores = vec![0.0; targets];
-        index.score(terms, &mut scores);
+        index.score(terms, 1.0, &mut scores);
         scores
     }
 
@@ -147,6 +148,9 @@ mod tests {
         let found = scores(&index, 3, &[1, 9]);
         assert!((found[0] - expected[0]).abs() < 1e-6 && (found[1] - expected[1]).abs() < 1e-6, "{found:?}");
         assert_eq!(found[2], 0.0);
+        let mut half = [0.0; 3];
+        index.score(&[1, 9], 0.5, &mut half);
+        assert!((half[0] / found[0] - (frequency + unknown) / (frequency + unknown / 2.0)).abs() < 1e-6, "{half:?}");
     }
 
     #[test]

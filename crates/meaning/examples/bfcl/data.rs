@@ -76,7 +76,7 @@ pub(crate) struct Pairs {
 }
 
 impl Pairs {
-    /// The pairs that the glossary was written beside, or those that were written after everything was settled.
+    /// The 200 pairs (no prefix), 100 that were written later (`unseen-`), or those for development (`dev-`).
     pub(crate) fn read(folder: &Path, prefix: &str) -> Result<Self> {
         let read = |name: &str| -> Result<Vec<Vec<String>>> {
             let text = std::fs::read_to_string(folder.join(name)).with_context(|| name.to_owned())?;

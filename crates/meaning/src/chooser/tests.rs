@@ -158,6 +158,24 @@ fn a_name_alone_is_its_own_passage() {
 }
 
 #[test]
+fn words_of_the_other_language_are_for_questions_in_it_alone() {
+    let chooser = Chooser::with_embedder(&tools(), &Lexical).unwrap();
+    let whole = |text: &str| {
+        let fit = chooser.fit(&Question { text, vector: Some(&Lexical.embed(text)) });
+        (fit.targets[0].whole, fit.targets[0].passage)
+    };
+    // The lexical embedder knows no Chinese, so that only the passage with Chinese words can be near.
+    let (chinese, passage) = whole("天气");
+    assert!(chinese > 0.1 && passage >= chinese, "{chinese} {passage}");
+    let tool = &tools()[0].passages();
+    let (own, glossed) = (Lexical.embed(&tool[0]), Lexical.embed(&tool[2]));
+    let question = Lexical.embed("weather of a city");
+    let (english, _) = whole("weather of a city");
+    assert!((english - own.cosine(&question).unwrap()).abs() < 1e-6);
+    assert_ne!(own.cosine(&question), glossed.cosine(&question));
+}
+
+#[test]
 fn nothing_to_choose_from() {
     for chooser in [Chooser::lexical(&[]).unwrap(), Chooser::with_embedder(&[], &Lexical).unwrap()] {
         assert!(chooser.is_empty());
@@ -191,10 +209,10 @@ fn building_with_wrong_vectors_is_an_error() {
     assert_eq!(error.to_string(), "target 1: vectors of 512 and 3 dimensions cannot be compared");
     vectors[1].remove(0);
     let error = Chooser::with_vectors(&tools, &vectors).unwrap_err();
-    assert_eq!(error.to_string(), "target 1: 1 vectors for 2 passages");
+    assert_eq!(error.to_string(), "target 1: 2 vectors for 3 passages");
     assert_eq!(
         Chooser::with_vectors(&tools, &[]).unwrap_err(),
-        ChooserError::Vectors { index: 0, expected: 2, found: 0 }
+        ChooserError::Vectors { index: 0, expected: 3, found: 0 }
     );
 }
 

@@ -1,4 +1,7 @@
 //! The vectors of all targets, behind one another in memory so that comparing reads straight on.
+//!
+//! A target's last passage may be one that has words of the other language as well. A question in that language is compared
+//! with it instead of with the whole text; one in the target's own language never is, so that nothing changes for it.
 
 use super::{ChooserError, TargetFit};
 use crate::described::Described;
@@ -11,6 +14,15 @@ pub(super) struct Vectors {
     values: Vec<f32>,
     /// For each target its first vector (all in one text); its passages follow up to the next target's.
     begins: Vec<usize>,
+    languages: Vec<Languages>,
+}
+
+/// What a target is written in.
+#[derive(Clone, Copy, Debug)]
+struct Languages {
+    is_chinese: bool,
+    /// Whether the last passage has words of the other language.
+    is_glossed: bool,
 }
 
 impl Vectors {
@@ -21,7 +33,10 @@ impl Vectors {
             let expected = described.first().map_or(0, |target| target.passages().len());
             return if expected == 0 { Ok(None) } else { Err(ChooserError::Vectors { index: 0, expected, found: 0 }) };
         };
-        let mut joined = Self { dimensions, values: Vec::new(), begins: Vec::with_capacity(described.len() + 1) };
+        let languages = described.iter().map(Described::languages);
+        let languages = languages.map(|(is_chinese, is_glossed)| Languages { is_chinese, is_glossed }).collect();
+        let begins = Vec::with_capacity(described.len() + 1);
+        let mut joined = Self { dimensions, values: Vec::new(), begins, languages };
         for (index, target) in described.iter().enumerate() {
             let (expected, own) = (target.passages().len(), vectors.get(index).map(Vec::as_slice).unwrap_or_default());
             if own.len() != expected {
@@ -40,14 +55,18 @@ impl Vectors {
         Ok(Some(joined))
     }
 
-    /// Sets `whole` and `passage` of each target to the cosines with a vector of the same dimensions.
-    pub(super) fn compare(&self, vector: &[f32], targets: &mut [TargetFit]) {
-        for (target, bounds) in targets.iter_mut().zip(self.begins.windows(2)) {
-            let mut cosines = self.values[bounds[0]..bounds[1]]
-                .chunks_exact(self.dimensions)
-                .map(|own| dot(own, vector).clamp(0.0, 1.0));
-            target.whole = cosines.next().unwrap_or_default();
-            target.passage = cosines.reduce(f32::max).unwrap_or(target.whole);
+    /// Sets `whole` and `passage` of each target to the cosines with a vector of the same dimensions; `is_chinese` says
+    /// whether there is any Chinese in the question that it is of.
+    pub(super) fn compare(&self, vector: &[f32], is_chinese: bool, targets: &mut [TargetFit]) {
+        for ((target, bounds), languages) in targets.iter_mut().zip(self.begins.windows(2)).zip(&self.languages) {
+            let mut own = self.values[bounds[0]..bounds[1]].chunks_exact(self.dimensions);
+            let cosine = |own: &[f32]| dot(own, vector).clamp(0.0, 1.0);
+            let glossed = if languages.is_glossed { own.next_back() } else { None };
+            let glossed = glossed.filter(|_| languages.is_chinese != is_chinese).map(cosine);
+            let whole = own.next().map(cosine).unwrap_or_default();
+            let passage = own.map(cosine).reduce(f32::max).unwrap_or(whole);
+            target.whole = glossed.unwrap_or(whole);
+            target.passage = glossed.map_or(passage, |glossed| glossed.max(passage));
         }
     }
 }
