@@ -143,6 +143,21 @@ codes! {
     CannotListen = "4007", 500, "the address to listen on cannot be taken";
     /// The data directory cannot be used.
     DataDir = "4008", 500, "the data directory cannot be used";
+
+    /// A proxy cannot be reached.
+    ProxyUnreachable = "5001", 503, "a proxy on the way could not be reached";
+    /// A proxy did not open the way.
+    ProxyFailed = "5002", 502, "a proxy on the way did not let the connection through";
+    /// A proxy wants a login.
+    ProxyLogin = "5003", 502, "a proxy on the way does not accept how the gateway logs in";
+    /// A type that is not built.
+    WayNotBuilt = "5004", 502, "the way out is of a type that is not built";
+    /// REJECT and its like.
+    WayRejected = "5005", 502, "the way out does not let this through";
+    /// No end.
+    WayBroken = "5006", 502, "the way out leads nowhere";
+    /// PAC.
+    WayScript = "5007", 503, "the script that picks the proxy could not be used";
 }
 
 impl fmt::Display for Code {

@@ -89,6 +89,20 @@ faults! {
     Reset = "reset", Network, Unreachable, true, true;
     /// HTTP/2: the server says that it has not touched the request.
     H2Refused = "h2_refused", Target, Unreachable, true, true;
+    /// A proxy on the way does not resolve, does not listen, does not answer or has no acceptable certificate.
+    ProxyUnreachable = "proxy_unreachable", Network, ProxyUnreachable, true, true;
+    /// A proxy on the way said that it cannot or will not connect, broke off, or said something that is no answer.
+    ProxyFailed = "proxy_failed", Network, ProxyFailed, true, true;
+    /// 407, or its like in SOCKS: a proxy on the way wants a login that the gateway does not have.
+    ProxyLogin = "proxy_login", Gateway, ProxyLogin, true, false;
+    /// The way out is of a type that is not built. Never replaced by a direct connection.
+    WayNotBuilt = "way_not_built", Gateway, WayNotBuilt, true, false;
+    /// The way out lets nothing through, or not this: `REJECT`, datagrams through an HTTP proxy.
+    WayRejected = "way_rejected", Gateway, WayRejected, true, false;
+    /// The way out has no end: a name that nothing has, a chain that leads back to itself.
+    WayBroken = "way_broken", Gateway, WayBroken, true, false;
+    /// The script that picks the proxy (PAC) cannot be had, or does not answer.
+    WayScript = "way_script", Network, WayScript, true, true;
     /// What came back is not HTTP.
     Protocol = "protocol", Target, BadAnswer, true, true;
     /// No response head in time.

@@ -86,8 +86,13 @@ fn compare_maps(old: &Node, new: &Node, path: &str, secret: bool, changes: &mut 
     let keys: BTreeSet<&str> = old_keys.keys().chain(new_keys.keys()).copied().collect();
     let dot = if path.is_empty() { "" } else { "." };
     for key in keys {
-        let secret = secret || sensitive::is_secret_key(key);
-        one(old_keys.get(key).copied(), new_keys.get(key).copied(), format!("{path}{dot}{key}"), secret, changes);
+        let (old, new) = (old_keys.get(key).copied(), new_keys.get(key).copied());
+        let path = format!("{path}{dot}{key}");
+        let is_login =
+            |node: Option<&Node>| node.and_then(Node::as_str).is_some_and(|text| sensitive::is_login(key, text));
+        let named_so = sensitive::is_secret_key(key) || sensitive::is_subscription(&path);
+        let secret = secret || named_so || is_login(old) || is_login(new);
+        one(old, new, path, secret, changes);
     }
 }
 

@@ -53,7 +53,8 @@ fn write_map(node: &Node, wanted: impl Fn(&str) -> bool, canonical: &mut String)
     for entry in entries {
         write_text(&entry.key, canonical);
         canonical.push(':');
-        if sensitive::is_secret_key(&entry.key) {
+        let is_login = entry.value.as_str().is_some_and(|text| sensitive::is_login(&entry.key, text));
+        if sensitive::is_secret_key(&entry.key) || is_login {
             write_secret(&entry.value, canonical);
         } else {
             write_value(&entry.value, canonical);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tradewind_core::Code;
 
 use crate::keys::CallerKey;
+use crate::node::Node;
 use crate::problem::Problems;
 use crate::root::Root;
 use crate::shared::Listen;
@@ -22,8 +23,26 @@ pub struct TlsFiles {
     pub key: String,
 }
 
+/// Keys that mihomo's own `tls` has: the certificate of its controller.
+const MIHOMO_KEYS: [&str; 6] =
+    ["certificate", "private-key", "client-auth-type", "client-auth-cert", "ech-key", "custom-certifactes"];
+
+/// The section, unless it is mihomo's, which means something else.
+fn section(root: &Root) -> Option<&Node> {
+    let is_other = |node: &&Node| {
+        let entries = node.entries();
+        !entries.is_empty() && entries.iter().all(|entry| MIHOMO_KEYS.contains(&&*entry.key))
+    };
+    root.section("tls").filter(|node| !is_other(node))
+}
+
 pub(crate) fn decode_tls(root: &Root, problems: &mut Problems) -> Option<TlsFiles> {
-    let node = root.section("tls")?;
+    let Some(node) = section(root) else {
+        if let Some(node) = root.section("tls") {
+            problems.note(node.place, "tls", "`tls` has no effect: the controller is spoken to without TLS");
+        }
+        return None;
+    };
     let files: Option<TlsFiles> = crate::decode::decode(node, "tls", &[], problems);
     if let Some(files) = &files {
         for (key, file) in [("cert", &files.cert), ("key", &files.key)] {
@@ -48,7 +67,7 @@ pub(crate) fn check_listen(
     behind_tls: bool,
     problems: &mut Problems,
 ) {
-    let has_tls = root.section("tls").is_some();
+    let has_tls = section(root).is_some();
     if has_tls && behind_tls {
         let message = "there is both `tls` and `behind-tls`";
         let problem = root.problem(Code::ConfigBadValue, "behind-tls", message);

@@ -27,6 +27,7 @@ mod spanned;
 mod telemetry;
 mod units;
 mod url;
+pub mod ways;
 mod yaml;
 
 pub use context::ContextSettings;
@@ -41,7 +42,7 @@ pub use keys::{
 };
 pub use limits::{Journal, Limits};
 pub use node::{Entry, Node, Place, Value};
-pub use problem::{MOST_PROBLEMS, Problem, Problems};
+pub use problem::{MOST_NOTES, MOST_PROBLEMS, Note, Problem, Problems};
 pub use prometheus::{LONGEST_QUERY, MOST_QUERIES, Prometheus, PrometheusQuery};
 pub use providers::{Auth, Http2, Operation, Provider};
 pub use root::{Root, SectionInfo};

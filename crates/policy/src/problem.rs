@@ -123,15 +123,43 @@ impl Problem {
 /// Source lines longer than this many characters are cut around the problem.
 const WIDEST_LINE: usize = 120;
 
-/// All that is wrong with one document, in the order of the file.
+/// Something that there is to say about a document that is right: a key that has no effect. It blocks nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// The line, from 1; 0 when it concerns no line.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+    /// Where it is in the document, `proxies[1].tfo`.
+    pub path: String,
+    /// What there is to say; shows no secret.
+    pub message: String,
+}
+
+impl Note {
+    /// One line for a person; `file` is the name to show.
+    #[must_use]
+    pub fn render(&self, file: &str) -> String {
+        match self.line {
+            0 => format!("{file}: {}", self.message),
+            line => format!("{file}:{line}:{}: {}", self.column, self.message),
+        }
+    }
+}
+
+/// All that is wrong with one document, in the order of the file, and what else there is to say about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
     list: Vec<Problem>,
     left_out: usize,
+    notes: Vec<Note>,
 }
 
 /// More problems than this are counted, not kept: nobody reads them, and a hostile file could bring a million.
 pub const MOST_PROBLEMS: usize = 100;
+
+/// More notes than this are left out. Each kind is there once, so no real document comes near.
+pub const MOST_NOTES: usize = 200;
 
 impl Problems {
     /// No problem.
@@ -152,6 +180,28 @@ impl Problems {
         if !self.list.iter().any(same) {
             self.list.push(problem);
         }
+    }
+
+    /// Adds something that blocks nothing. More than [`MOST_NOTES`] are left out.
+    pub fn note(&mut self, place: Place, path: impl Into<String>, message: impl Into<String>) {
+        if self.notes.len() < MOST_NOTES {
+            let Place { line, column, .. } = place;
+            self.notes.push(Note { line, column, path: path.into(), message: message.into() });
+        }
+    }
+
+    /// What blocks nothing, in the order of the file.
+    #[must_use]
+    pub fn notes(&self) -> Vec<&Note> {
+        let mut sorted: Vec<&Note> = self.notes.iter().collect();
+        sorted.sort_by_key(|note| (note.line, note.column));
+        sorted
+    }
+
+    /// Whether further problems are counted only: then nothing is to be worked out for them.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.list.len() == MOST_PROBLEMS
     }
 
     /// Whether there is none.

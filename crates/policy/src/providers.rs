@@ -4,12 +4,13 @@ mod checks;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tradewind_core::{Dialect, ProviderName, Secret};
 
-pub(crate) use self::checks::decode_providers;
+pub(crate) use self::checks::{check_ways, decode_providers};
 use crate::decode::NotBuilt;
 use crate::spanned::Spanned;
 use crate::url::BaseUrl;
@@ -64,6 +65,11 @@ pub struct Provider {
     /// A PEM file with the certificates to trust for this provider, in place of the system's.
     #[serde(default)]
     pub tls_roots: Option<String>,
+    /// The way to it: a proxy or group of this document, `DIRECT`, or `system` for the system's proxy settings. Without it
+    /// the provider is reached directly.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub via: Option<Spanned<Arc<str>>>,
 }
 
 const fn yes() -> bool {
@@ -216,7 +222,6 @@ fn percent_encode(text: &str, target: &mut String) {
 
 /// What a provider may not have yet.
 pub(crate) const NOT_BUILT: &[NotBuilt] = &[
-    NotBuilt::key("via", "the way out of a provider"),
     NotBuilt::key("network-policy", "choosing by network"),
     NotBuilt::key("api-key-file", "reading a key from a file"),
     NotBuilt::value("dialect", "gemini", "the dialect of Gemini"),

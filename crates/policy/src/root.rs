@@ -8,10 +8,11 @@ use tradewind_core::{Code, nearest};
 
 use crate::decode::{NotBuilt, decode, decode_list};
 use crate::interpolate::{Lookup, interpolate};
-use crate::node::{Entry, Node, Shortened, Value};
+use crate::node::{Entry, Node, Place, Shortened, Value};
 use crate::problem::{Problem, Problems};
 use crate::shared::SHARED_SECTIONS;
-use crate::yaml::parse_yaml;
+use crate::ways;
+use crate::yaml::parse_with_anchors;
 
 /// Top-level keys that begin so are not looked at: a place for anchors.
 pub(crate) const EXTENSION: &str = "x-";
@@ -37,41 +38,52 @@ pub struct SectionInfo {
 pub struct Root {
     node: Node,
     sections: Vec<SectionInfo>,
+    /// Top-level keys of mihomo that have no effect.
+    without_effect: Vec<Entry>,
 }
 
 impl Root {
-    /// Reads `text`, replaces its variables, and refuses top-level keys that are unknown or whose part is not built.
+    /// Reads `text`, replaces its variables, and refuses top-level keys that are unknown or whose part is not built. Known
+    /// keys of mihomo that have no effect are put aside, for [`crate::ways::Ways::decode`] to say so.
     ///
     /// `sections` are those of the doors; the shared ones are added. Keys that begin with `x-` are left out. The document is usable only if `problems` stays
     /// empty to the end; until then, decoding goes on with what could be read, to find as many problems as possible.
     pub fn parse(text: &str, lookup: Lookup<'_>, sections: &[SectionInfo], problems: &mut Problems) -> Self {
-        let sections: Vec<SectionInfo> = SHARED_SECTIONS.iter().chain(sections).copied().collect();
-        let Some(node) = parse_yaml(text, problems) else {
-            return Self { node: Node::empty_map(), sections };
-        };
+        let empty = Self::empty(sections);
+        let Some((node, anchors)) = parse_with_anchors(text, problems) else { return empty };
         if !matches!(node.value, Value::Map(_)) {
             let message = format!("a configuration is a map of sections, found {}", node.described());
             problems.push(Problem::new(Code::ConfigUnreadable, node.place, "", message));
-            return Self { node: Node::empty_map(), sections };
+            return empty;
         }
-        let mut known = Vec::new();
+        let (mut known, mut without_effect) = (Vec::new(), Vec::new());
+        let holders = AnchorHolders::of(&node, anchors);
         for entry in node.entries().iter().filter(|entry| !entry.key.starts_with(EXTENSION)) {
-            match refused(entry, &sections) {
-                Some(problem) => problems.push(problem),
-                None => known.push(Entry {
+            match kind_of(entry, &empty.sections, &holders, problems.is_full()) {
+                EntryKind::Refused(problem) => problems.push(problem),
+                EntryKind::WithoutEffect => without_effect.push(entry.clone()),
+                EntryKind::Anchors => {}
+                EntryKind::Section => known.push(Entry {
                     value: interpolate(&entry.value, &entry.key, lookup, problems),
                     key: Arc::clone(&entry.key),
                     key_place: entry.key_place,
                 }),
             }
         }
-        Self { node: Node { value: Value::Map(Arc::new(known)), ..node }, sections }
+        Self { node: Node { value: Value::Map(Arc::new(known)), ..node }, without_effect, ..empty }
     }
 
     /// The document of no file: every section has its default.
     #[must_use]
     pub fn empty(sections: &[SectionInfo]) -> Self {
-        Self { node: Node::empty_map(), sections: SHARED_SECTIONS.iter().chain(sections).copied().collect() }
+        let sections = SHARED_SECTIONS.iter().chain(ways::SECTIONS).chain(sections).copied().collect();
+        Self { node: Node::empty_map(), sections, without_effect: Vec::new() }
+    }
+
+    /// Top-level keys of mihomo that have no effect, as they stand in the file.
+    #[must_use]
+    pub fn without_effect(&self) -> &[Entry] {
+        &self.without_effect
     }
 
     /// The tree of the known sections, variables replaced.
@@ -138,27 +150,69 @@ impl Root {
     }
 }
 
-/// Why a top-level key is refused; `None` for a section that has an owner.
-fn refused(entry: &Entry, sections: &[SectionInfo]) -> Option<Problem> {
-    let key = &*entry.key;
-    if sections.iter().any(|section| section.key == key) {
-        return None;
-    }
-    let problem = |code, message| Some(Problem::new(code, entry.key_place, key, message));
-    if let Some(part) = NOT_BUILT.iter().find(|part| part.key == key) {
-        let message = format!("`{key}` ({}) is not built yet", part.what);
-        return problem(Code::ConfigNotBuilt, message)
-            .map(|problem| problem.with_hint("remove the section: nothing of it would take effect"));
-    }
-    let keys = sections.iter().map(|section| section.key);
-    let hint = match nearest(key, keys.clone().chain(NOT_BUILT.iter().map(|part| part.key))) {
-        Some(right) => format!("did you mean `{right}`?"),
-        None => format!("the sections are {}", keys.collect::<Vec<_>>().join(", ")),
-    };
-    problem(Code::ConfigUnknownKey, format!("unknown key `{}`", Shortened(key))).map(|problem| problem.with_hint(hint))
+/// What a top-level entry is.
+enum EntryKind {
+    /// A section that has an owner.
+    Section,
+    /// A known key of mihomo that has no effect.
+    WithoutEffect,
+    /// A place for anchors.
+    Anchors,
+    /// Unknown, or not built.
+    Refused(Problem),
 }
 
-/// Top-level keys of the design, and of mihomo, whose part is not built: refused by name, never ignored.
+/// `in_short`: whether no hint is wanted, since there are too many problems already.
+fn kind_of(entry: &Entry, sections: &[SectionInfo], holders: &AnchorHolders, in_short: bool) -> EntryKind {
+    let key = &*entry.key;
+    if sections.iter().any(|section| section.key == key) {
+        return EntryKind::Section;
+    }
+    if ways::is_idle(key) {
+        return EntryKind::WithoutEffect;
+    }
+    let problem = |code, message| Problem::new(code, entry.key_place, key, message);
+    if let Some(part) = NOT_BUILT.iter().find(|part| part.key == key) {
+        let message = format!("`{key}` ({}) is not built yet", part.what);
+        let hint = "remove the section: nothing of it would take effect";
+        return EntryKind::Refused(problem(Code::ConfigNotBuilt, message).with_hint(hint));
+    }
+    let keys = sections.iter().map(|section| section.key);
+    let known = keys.clone().chain(NOT_BUILT.iter().map(|part| part.key)).chain(ways::idle_names());
+    let near = if in_short { None } else { nearest(key, known) };
+    let hint = match near {
+        Some(right) => format!("did you mean `{right}`?"),
+        None if holders.holds(entry) => return EntryKind::Anchors,
+        None => format!("the sections are {}", keys.collect::<Vec<_>>().join(", ")),
+    };
+    let problem = problem(Code::ConfigUnknownKey, format!("unknown key `{}`", Shortened(key)));
+    EntryKind::Refused(problem.with_hint(hint))
+}
+
+/// Which top-level entries have anchors in them: people write `p: &p {type: http}` before what they merge it into.
+struct AnchorHolders {
+    /// The places of all anchors, in order.
+    anchors: Vec<Place>,
+    /// The places of all top-level keys, in order.
+    keys: Vec<Place>,
+}
+
+impl AnchorHolders {
+    fn of(root: &Node, anchors: Vec<Place>) -> Self {
+        let mut keys: Vec<Place> = root.entries().iter().map(|entry| entry.key_place).collect();
+        keys.sort_unstable();
+        Self { anchors, keys }
+    }
+
+    /// Whether there is an anchor between this key and the next one.
+    fn holds(&self, entry: &Entry) -> bool {
+        let first = self.anchors.partition_point(|anchor| *anchor <= entry.key_place);
+        let next = self.keys.partition_point(|key| *key <= entry.key_place);
+        self.anchors.get(first).is_some_and(|anchor| self.keys.get(next).is_none_or(|key| anchor < key))
+    }
+}
+
+/// Top-level keys whose part is not built: refused by name, never ignored.
 ///
 /// A section that a door brings wins over its line here, so that building a part does not begin with an error.
 const NOT_BUILT: &[NotBuilt] = &[
@@ -175,58 +229,4 @@ const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt::key("readiness", "readiness reports"),
     NotBuilt::key("rollout", "progressive delivery"),
     NotBuilt::key("ledger", "the ledger"),
-    NotBuilt::key("proxies", "ways out through proxies"),
-    NotBuilt::key("proxy-groups", "groups of proxies"),
-    NotBuilt::key("proxy-providers", "lists of proxies from elsewhere"),
-    NotBuilt::key("rules", "rules by destination"),
-    NotBuilt::key("sub-rules", "rules by destination"),
-    NotBuilt::key("rule-providers", "lists of rules from elsewhere"),
-    NotBuilt::key("networks", "telling networks apart"),
-    NotBuilt::key("mixed-port", "the relay door"),
-    NotBuilt::key("port", "the relay door"),
-    NotBuilt::key("socks-port", "the relay door"),
-    NotBuilt::key("redir-port", "transparent proxying"),
-    NotBuilt::key("tproxy-port", "transparent proxying"),
-    NotBuilt::key("tun", "the TUN device"),
-    NotBuilt::key("listeners", "further listeners"),
-    NotBuilt::key("tunnels", "fixed tunnels"),
-    NotBuilt::key("mode", "the mode of the relay door"),
-    NotBuilt::key("allow-lan", "the relay door for other machines"),
-    NotBuilt::key("bind-address", "the relay door for other machines"),
-    NotBuilt::key("lan-allowed-ips", "the relay door for other machines"),
-    NotBuilt::key("lan-disallowed-ips", "the relay door for other machines"),
-    NotBuilt::key("authentication", "user names at the relay door"),
-    NotBuilt::key("skip-auth-prefixes", "user names at the relay door"),
-    NotBuilt::key("external-controller", "the controller API"),
-    NotBuilt::key("external-controller-tls", "the controller API"),
-    NotBuilt::key("external-controller-unix", "the controller API"),
-    NotBuilt::key("external-controller-cors", "the controller API"),
-    NotBuilt::key("external-ui", "a dashboard of your own"),
-    NotBuilt::key("external-ui-name", "a dashboard of your own"),
-    NotBuilt::key("external-ui-url", "a dashboard of your own"),
-    NotBuilt::key("secret", "the controller API"),
-    NotBuilt::key("hosts", "names of your own"),
-    NotBuilt::key("dns", "a resolver of your own"),
-    NotBuilt::key("profile", "remembering selections"),
-    NotBuilt::key("sniffer", "sniffing of host names"),
-    NotBuilt::key("experimental", "mihomo's experimental keys"),
-    NotBuilt::key("ntp", "setting the clock"),
-    NotBuilt::key("ipv6", "mihomo's switch for IPv6"),
-    NotBuilt::key("log-level", "the log level in the file"),
-    NotBuilt::key("interface-name", "binding to an interface"),
-    NotBuilt::key("routing-mark", "marking of packets"),
-    NotBuilt::key("unified-delay", "mihomo's way of measuring"),
-    NotBuilt::key("tcp-concurrent", "mihomo's way of connecting"),
-    NotBuilt::key("keep-alive-interval", "mihomo's TCP keep-alive"),
-    NotBuilt::key("keep-alive-idle", "mihomo's TCP keep-alive"),
-    NotBuilt::key("disable-keep-alive", "mihomo's TCP keep-alive"),
-    NotBuilt::key("find-process-mode", "rules by process"),
-    NotBuilt::key("global-client-fingerprint", "imitating a browser's TLS"),
-    NotBuilt::key("geodata-mode", "rules by country"),
-    NotBuilt::key("geodata-loader", "rules by country"),
-    NotBuilt::key("geo-auto-update", "rules by country"),
-    NotBuilt::key("geo-update-interval", "rules by country"),
-    NotBuilt::key("geox-url", "rules by country"),
-    NotBuilt::key("global-ua", "mihomo's user agent"),
-    NotBuilt::key("etag-support", "mihomo's downloads"),
 ];

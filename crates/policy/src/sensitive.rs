@@ -15,10 +15,23 @@ const SECRET_ENDINGS: &[&str] = &[
     "token",
     "private-key",
     "authentication",
+    // Of proxies whose type is not built: they stand in the file all the same.
+    "uuid",
+    "psk",
+    "pre-shared-key",
+    "passphrase",
+    "auth-str",
+    "auth_str",
 ];
 
 /// Keys that end like a secret and are none.
 const NO_SECRETS: &[&str] = &["first-token"];
+
+/// What may follow `auth` and is no secret: elsewhere in lists of proxies it is what one logs in with.
+const SCHEMES: &[&str] = &["basic", "ntlm", "negotiate", "bearer", "x-api-key", "api-key", "none"];
+
+/// Sections whose URLs are secrets: who knows the address of a subscription has it.
+const LISTS: [&str; 2] = ["proxy-providers.", "rule-providers."];
 
 /// Whether the values under this key are secret. Everything under `headers` is: tokens travel there.
 pub(crate) fn is_secret_key(key: &str) -> bool {
@@ -26,12 +39,24 @@ pub(crate) fn is_secret_key(key: &str) -> bool {
         return false;
     }
     let key = key.to_ascii_lowercase();
-    key == "headers" || SECRET_ENDINGS.iter().any(|ending| key.ends_with(ending))
+    matches!(key.as_str(), "headers" | "header") || SECRET_ENDINGS.iter().any(|ending| key.ends_with(ending))
 }
 
 /// Whether a step of this path, `providers[0].api-keys[1]`, is named like a secret.
 pub(crate) fn is_secret_path(path: &str) -> bool {
-    path.split(['.', '[', ']']).any(is_secret_key)
+    path.split(['.', '[', ']']).any(is_secret_key) || is_subscription(path)
+}
+
+/// Whether this is the path of the URL of a list from elsewhere.
+pub(crate) fn is_subscription(path: &str) -> bool {
+    let of_list = LISTS.iter().any(|section| path.starts_with(section));
+    of_list && path.ends_with(".url") && !path.ends_with(".health-check.url")
+}
+
+/// Whether `text`, under the key `auth`, is what one logs in with, and not the name of a way to do so.
+pub(crate) fn is_login(key: &str, text: &str) -> bool {
+    let mut words = text.split([',', '[', ']', '{', '}', ' ', '"', '\'']).filter(|word| !word.is_empty());
+    key == "auth" && !words.next().is_none_or(|word| SCHEMES.contains(&word))
 }
 
 /// The characters of `line`, with the values of secret keys replaced by `*`; columns stay what they were.
@@ -46,7 +71,13 @@ pub(crate) fn mask_line(line: &str, path: &str, column: usize, length: usize) ->
         at = colon + 1;
         let key = key.trim_matches(['"', '\'', ' ']);
         // `headers` holds further keys on the same line or lines of its own; its values are masked one by one.
-        if is_secret_key(key) && key != "headers" {
+        if matches!(key, "headers" | "header") {
+            at = mask_values_of_map(&mut characters, at);
+            continue;
+        }
+        let is_url = key == "url" && LISTS.iter().any(|section| path.starts_with(section));
+        let is_login = is_login(key, &characters[at..].iter().collect::<String>());
+        if is_secret_key(key) || is_url || is_login {
             at = mask_value(&mut characters, at);
         }
     }
@@ -62,7 +93,7 @@ pub(crate) fn mask_line(line: &str, path: &str, column: usize, length: usize) ->
     characters
 }
 
-/// Masks the user name and password of URLs, `https://name:password@host`.
+/// Masks the user name and password of URLs, `https://name:password@host`, and their queries.
 fn mask_credentials(characters: &mut [char]) {
     for start in 0..characters.len().saturating_sub(2) {
         if characters[start..start + 3] != [':', '/', '/'] {
@@ -73,6 +104,14 @@ fn mask_credentials(characters: &mut [char]) {
         let end = characters[authority..].iter().position(ends).map_or(characters.len(), |length| authority + length);
         if let Some(at) = characters[authority..end].iter().rposition(|character| *character == '@') {
             characters[authority..authority + at].fill('*');
+        }
+        if characters.get(end) == Some(&'?') || characters.get(end) == Some(&'/') {
+            let ends =
+                |character: &char| matches!(character, '"' | '\'' | ',' | '}' | ']') || character.is_whitespace();
+            let until = characters[end..].iter().position(ends).map_or(characters.len(), |length| end + length);
+            if let Some(query) = characters[end..until].iter().position(|character| *character == '?') {
+                characters[end + query + 1..until].fill('*');
+            }
         }
     }
 }
@@ -92,6 +131,20 @@ fn next_key(characters: &[char], from: usize) -> Option<(usize, usize)> {
         }
     }
     None
+}
+
+/// Masks the values of the flow map that begins at `from`, if one does; returns where to go on.
+fn mask_values_of_map(characters: &mut [char], from: usize) -> usize {
+    let start =
+        characters[from..].iter().position(|character| !character.is_whitespace()).map(|skipped| from + skipped);
+    let Some(start) = start.filter(|start| characters[*start] == '{') else { return from };
+    let length = characters[start..].iter().position(|character| *character == '}');
+    let end = length.map_or(characters.len(), |length| start + length);
+    let mut at = start + 1;
+    while let Some((_, colon)) = next_key(&characters[..end], at) {
+        at = mask_value(&mut characters[..end], colon + 1);
+    }
+    end
 }
 
 /// Masks the scalar or flow collection that begins at `from`; returns where to go on.
@@ -167,9 +220,27 @@ mod tests {
             ("secret:", "secret:"),
             ("{name: ci, secret-sha256: ab12, rpm: 5}", "{name: ci, secret-sha256: ****, rpm: 5}"),
             ("tls: {cert: a.pem, key: b.pem}", "tls: {cert: a.pem, key: b.pem}"),
+            ("- {name: a, type: vmess, uuid: 1-2, tfo: x}", "- {name: a, type: vmess, uuid: ***, tfo: x}"),
+            ("- {name: a, auth: ntlm, password: p}", "- {name: a, auth: ntlm, password: *}"),
+            ("- {name: a, auth: [negotiate, ntlm]}", "- {name: a, auth: [negotiate, ntlm]}"),
+            ("- {name: a, auth: abc, up: 1}", "- {name: a, auth: ***, up: 1}"),
+            ("url: \"https://h/sub?token=abc\"", "url: \"https://h/sub?*********\""),
+            ("{url: https://h/sub?token=abc, type: http}", "{url: https://h/sub?*********, type: http}"),
+            ("header: {X-Token: [abc]}", "header: {X-Token: [***]}"),
+            ("{headers: {x-team: a, b: 'c d'}, tfo: x}", "{headers: {x-team: *, b: '* *'}, tfo: x}"),
         ] {
             assert_eq!(masked(line, "", 0, 0), shown);
         }
+    }
+
+    #[test]
+    fn addresses_of_subscriptions_are_masked() {
+        let line = "  p: {type: http, url: \"https://h/link/abc\", interval: x}";
+        let shown = "  p: {type: http, url: \"******************\", interval: x}";
+        assert_eq!(masked(line, "proxy-providers.p.interval", 52, 1), shown);
+        assert_eq!(masked("    url: https://h/abc", "proxy-providers.p.url", 9, 13), "    url: *************");
+        assert_eq!(masked("    url: https://h/abc", "proxies[0].url", 9, 13), "    url: https://h/abc");
+        assert!(is_secret_path("proxy-providers.p.url") && !is_secret_path("proxy-providers.p.health-check.url"));
     }
 
     #[test]

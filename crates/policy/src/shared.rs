@@ -17,10 +17,11 @@ use crate::keys::{CallerKey, decode_keys};
 use crate::limits::{Journal, Limits};
 use crate::problem::Problems;
 use crate::prometheus::{Prometheus, decode_prometheus};
-use crate::providers::{self, Provider, decode_providers};
+use crate::providers::{self, Provider, check_ways, decode_providers};
 use crate::root::{Root, SectionInfo};
 use crate::spanned::Spanned;
 use crate::telemetry::{Telemetry, decode_telemetry};
+use crate::ways::Ways;
 
 /// The shared sections of a document.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +48,8 @@ pub struct Shared {
     pub telemetry: Telemetry,
     /// Who measures targets from outside.
     pub prometheus: Option<Prometheus>,
+    /// Ways out of this network, and where callers of the relay come in.
+    pub ways: Ways,
 }
 
 impl Shared {
@@ -67,6 +70,9 @@ impl Shared {
             let message = format!("`{key}` is zero: nothing could be answered");
             problems.push(root.problem(Code::ConfigBadValue, &format!("limits.{key}"), message));
         }
+        let providers = decode_providers(root, problems);
+        let ways = Ways::decode(root, problems);
+        check_ways(&providers, &ways, root, problems);
         Self {
             listen: listen.value,
             tls,
@@ -74,11 +80,12 @@ impl Shared {
             keys,
             context: decode_context(root, problems),
             data_dir: data_dir.value,
-            providers: decode_providers(root, problems),
+            providers,
             limits,
             journal: root.value("journal", problems),
             telemetry: decode_telemetry(root, problems),
             prometheus: decode_prometheus(root, problems),
+            ways,
         }
     }
 
@@ -89,7 +96,7 @@ impl Shared {
     }
 }
 
-/// The sections that this crate owns.
+/// The sections that this crate owns, but those about ways out, which every document has as well.
 pub const SHARED_SECTIONS: &[SectionInfo] = &[
     SectionInfo {
         key: "listen",
@@ -152,6 +159,7 @@ pub const SHARED_SECTIONS: &[SectionInfo] = &[
             "stream-usage",
             "discover",
             "http2",
+            "via",
         ],
         not_built: providers::NOT_BUILT,
     },

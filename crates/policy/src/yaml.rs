@@ -26,9 +26,14 @@ pub const MOST_TEXT: usize = 16 * 1024 * 1024;
 /// Reads a document. `None` when it is not YAML or over a limit, with the reason in `problems`; duplicate keys are
 /// reported there too, but do not stop the reading. An empty document is an empty map.
 pub fn parse_yaml(text: &str, problems: &mut Problems) -> Option<Node> {
+    parse_with_anchors(text, problems).map(|(root, _)| root)
+}
+
+/// As [`parse_yaml`], with the places of all values that have an anchor, in the order of the file.
+pub(crate) fn parse_with_anchors(text: &str, problems: &mut Problems) -> Option<(Node, Vec<Place>)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match read(text, problems) {
-        Ok(root) => Some(root),
+        Ok(read) => Some(read),
         Err(problem) => {
             problems.push(problem);
             None
@@ -36,7 +41,7 @@ pub fn parse_yaml(text: &str, problems: &mut Problems) -> Option<Node> {
     }
 }
 
-fn read(text: &str, problems: &mut Problems) -> Result<Node, Problem> {
+fn read(text: &str, problems: &mut Problems) -> Result<(Node, Vec<Place>), Problem> {
     if text.len() > MOST_BYTES {
         return Err(unreadable(
             Place::default(),
@@ -60,9 +65,11 @@ fn read(text: &str, problems: &mut Problems) -> Result<Node, Problem> {
             }
         }
     }
+    let mut anchors: Vec<Place> = builder.anchors.values().map(|(node, _)| node.place).collect();
+    anchors.sort_unstable();
     Ok(match builder.root {
-        Some(root) if !root.is_null() => root,
-        _ => Node::empty_map(),
+        Some(root) if !root.is_null() => (root, anchors),
+        _ => (Node::empty_map(), anchors),
     })
 }
 

@@ -40,7 +40,7 @@ error[TW4002]: unknown key `providres`
 fn several_problems_are_shown_in_the_order_of_the_file() {
     check(
         "providers:
-  - {name: a, dialct: openai, base-url: https://a/v1, via: way-out}
+  - {name: a, dialct: openai, base-url: https://a/v1, api-key-file: a}
   - {name: b/c, dialect: gemini, base-url: https://b/v1, http2: sometimes}
 journal: {max-age: soon}
 ",
@@ -48,24 +48,24 @@ journal: {max-age: soon}
 error[TW4003]: `dialect` is missing
  --> tradewind.yaml:2:5
   |
-2 |   - {name: a, dialct: openai, base-url: https://a/v1, via: way-out}
-  |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+2 |   - {name: a, dialct: openai, base-url: https://a/v1, api-key-file: a}
+  |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   = at: providers[0]
 
 error[TW4002]: unknown key `dialct`
  --> tradewind.yaml:2:15
   |
-2 |   - {name: a, dialct: openai, base-url: https://a/v1, via: way-out}
+2 |   - {name: a, dialct: openai, base-url: https://a/v1, api-key-file: a}
   |               ^^^^^^
   = at: providers[0].dialct
   = hint: did you mean `dialect`?
 
-error[TW4005]: `via` (the way out of a provider) is not built yet
+error[TW4005]: `api-key-file` (reading a key from a file) is not built yet
  --> tradewind.yaml:2:55
   |
-2 |   - {name: a, dialct: openai, base-url: https://a/v1, via: way-out}
-  |                                                       ^^^
-  = at: providers[0].via
+2 |   - {name: a, dialct: openai, base-url: https://a/v1, api-key-file: a}
+  |                                                       ^^^^^^^^^^^^
+  = at: providers[0].api-key-file
   = hint: remove the key
 
 error[TW4005]: `dialect: gemini` (the dialect of Gemini) is not built yet
@@ -223,8 +223,9 @@ fn secrets_in_the_file_are_not_shown() {
         "providers:\n  - name: a\n    dialect: openai\n    base-url: http://a\n    api-keys:\n      - \"sk-live-9876 \"\n",
         "providers:\n  - {name: a, dialect: openai, base-url: http://a, api-key: [sk-live-9876]}",
         "providers:\n  - {name: a, dialect: openai, base-url: http://a, api-key: {sk-live-9876: 1}}",
-        "secret: sk-live-9876\n",
-        "authentication: [me:sk-live-9876]\n",
+        "secret: [sk-live-9876]\n",
+        "authentication: [sk-live-9876]\n",
+        "authentication:\n  - \"sk-live-9876\"\n",
         "api-key: sk-live-9876\n",
         "api-key: sk-live-9876: x\n",
     ] {
