@@ -7,8 +7,9 @@
 //!
 //! What is here: [`decide`] with its [`Group`]s and [`Decision`], and [`decide_call`] for groups that judge by meaning, load
 //! and cost ([`Scoring`]); [`Health`], the breaker, latency and error state of one target; [`Prior`] and [`Quota`], what
-//! others say about it; [`outliers`] of a group; [`KeyRing`], a provider's keys; [`RetryBudget`]; and reading of
-//! `Retry-After`.
+//! others say about it; [`outliers`] of a group; [`KeyRing`], a provider's keys; [`RetryBudget`]; reading of
+//! `Retry-After`; [`network`], which says which network this is and what groups
+//! make of it; and [`rules`], which say which way out a connection takes.
 
 mod affinity;
 mod breaker;
@@ -22,11 +23,13 @@ mod health;
 mod histogram;
 mod keys;
 mod latency;
+pub mod network;
 mod outliers;
 mod pick;
 mod prior;
 mod quota;
 mod retry_after;
+pub mod rules;
 mod score;
 mod scoring;
 mod settings;
