@@ -1,27 +1,26 @@
-//! Opening a connection: resolve, TCP with happy eyeballs (RFC 8305), TLS. One time limit over all three.
+//! The steps of opening a connection, each with a word for where it broke: resolve, TCP with happy eyeballs (RFC 8305), TLS.
+//! One time limit lies over all of them, see [`bounded`].
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tradewind_core::{Fault, FaultKind};
 
-use crate::Origin;
 use crate::classify::{connect_fault, tls_fault};
+use crate::dialing::{Forbid, Way, permitted};
 use crate::resolve::Resolver;
+use crate::{Destination, Host, Http2, Roots, Stream};
 
 /// RFC 8305 §5 recommends 250 ms between attempts.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
@@ -30,74 +29,120 @@ const ADDRESSES_TRIED: usize = 8;
 
 type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
-/// A connected stream.
-pub(crate) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+/// How far an opening has come: what is said when its time is over.
+pub(crate) struct Progress(Mutex<Step>);
+
+#[derive(Clone)]
+struct Step {
+    kind: FaultKind,
+    /// The proxy that it is about; the destination itself otherwise.
+    proxy: Option<Arc<str>>,
+    what: &'static str,
 }
 
-impl Stream {
-    /// Whether the server chose HTTP/2.
-    pub(crate) fn is_h2(&self) -> bool {
-        match self {
-            Self::Plain(_) => false,
-            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
-        }
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Step { kind: FaultKind::Dns, proxy: None, what: "the host name was not resolved" }))
     }
 
-    /// Moves the socket to the runtime of the present thread, under TLS as well: a second descriptor takes the place of
-    /// the first. What the runtime before knew of it may be out of date, so the socket itself is asked whether it is quiet.
-    ///
-    /// # Errors
-    /// When something has come, the end included, or the socket cannot be moved.
-    pub(crate) fn adopt(&mut self) -> io::Result<()> {
-        let socket = match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_mut().0,
-        };
-        match SockRef::from(&*socket).peek(&mut [MaybeUninit::uninit()]) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-            Ok(_) => return Err(io::ErrorKind::InvalidData.into()),
-        }
-        let same = socket.as_fd().try_clone_to_owned()?;
-        *socket = TcpStream::from_std(same.into())?;
-        Ok(())
+    /// Goes on to a step towards the destination, or, where `proxy` is given, towards or with that proxy. `kind` and `what`
+    /// are the fault's, should the time end here.
+    pub(crate) fn at(&self, kind: FaultKind, proxy: Option<&Arc<str>>, what: &'static str) {
+        *self.0.lock() = Step { kind, proxy: proxy.cloned(), what };
     }
 }
 
-/// Opens a connection to `origin` within `limit`.
-pub(crate) async fn connect(
-    origin: &Origin,
-    resolver: &Resolver,
-    tls: Option<&Arc<ClientConfig>>,
+/// Gives `opening` no longer than `limit`; what is under way then is said in the fault. `name` is the destination's.
+pub(crate) async fn bounded<T>(
     limit: Duration,
-) -> Result<Stream, Fault> {
-    let mut stage = FaultKind::Dns;
+    name: &(dyn fmt::Display + Sync),
+    progress: &Progress,
+    opening: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(limit, opening).await {
+        Ok(opened) => opened,
+        Err(_) => {
+            let Step { kind, proxy, what } = progress.0.lock().clone();
+            let within = tradewind_core::format_duration(limit);
+            let detail = match proxy {
+                None => format!("{name}: {what} within {within}"),
+                Some(proxy) => format!("{name}: {proxy}: {what} within {within}"),
+            };
+            Err(Fault::new(kind, detail).before_sending())
+        }
+    }
+}
+
+/// Opens a socket to `to`. `proxy` is the name of the proxy that is there, for messages: its names are resolved by the
+/// resolvers for servers as well, and its faults are the way's, not the destination's.
+pub(crate) async fn tcp(
+    to: &Destination,
+    resolver: &Resolver,
+    progress: &Progress,
+    proxy: Option<&Arc<str>>,
+) -> Result<TcpStream, Fault> {
+    socket(to, resolver, progress, proxy, None).await
+}
+
+/// Opens a socket to `to` without a proxy: where it is the destination itself, only if that is not forbidden.
+pub(crate) async fn direct(to: &Destination, way: Way<'_>) -> Result<TcpStream, Fault> {
+    let Way { dialing, progress, proxy, .. } = way;
+    let forbid = dialing.forbid.filter(|_| proxy.is_none());
+    socket(to, &dialing.resolver, progress, proxy, forbid).await
+}
+
+async fn socket(
+    to: &Destination,
+    resolver: &Resolver,
+    progress: &Progress,
+    proxy: Option<&Arc<str>>,
+    forbid: Option<Forbid>,
+) -> Result<TcpStream, Fault> {
+    let kind = |own: FaultKind| if proxy.is_some() { FaultKind::ProxyUnreachable } else { own };
     let opening = async {
-        let addresses = resolver.resolve(&origin.host, origin.port).await?;
-        stage = FaultKind::ConnectTimeout;
-        let tcp = connect_any(&addresses).await?;
-        let _ = tcp.set_nodelay(true); // a socket that cannot do this still works, only slower
-        let Some(tls) = tls else { return Ok(Stream::Plain(tcp)) };
-        stage = FaultKind::TlsTimeout;
-        let name = ServerName::try_from(origin.host.clone()).map_err(|_| {
-            Fault::new(FaultKind::Tls, format!("{} is not a name that TLS can verify", origin.host)).before_sending()
-        })?;
-        let stream = TlsConnector::from(tls.clone()).connect(name, tcp).await;
-        stream.map(|stream| Stream::Tls(Box::new(stream))).map_err(|error| tls_fault(&error, &origin.to_string()))
+        progress.at(kind(FaultKind::Dns), proxy, "the host name was not resolved");
+        let addresses = resolver.addresses(&to.host, to.port, proxy.is_some()).await?;
+        permitted(forbid, to, &addresses)?;
+        progress.at(kind(FaultKind::ConnectTimeout), proxy, "the connection was not accepted");
+        connect_any(&addresses).await
     };
-    // The future is dropped with its borrow of `stage` before that is read.
-    let opened = tokio::time::timeout(limit, opening).await;
-    opened.unwrap_or_else(|_| {
-        let what = match stage {
-            FaultKind::Dns => "the host name was not resolved",
-            FaultKind::TlsTimeout => "the TLS handshake did not end",
-            _ => "the connection was not accepted",
-        };
-        let detail = format!("{origin}: {what} within {}", tradewind_core::format_duration(limit));
-        Err(Fault::new(stage, detail).before_sending())
-    })
+    let stream = opening.await.map_err(|fault| on_the_way(fault, proxy))?;
+    let _ = stream.set_nodelay(true); // a socket that cannot do this still works, only slower
+    Ok(stream)
+}
+
+/// The fault of a step towards `proxy`, where there is one.
+pub(crate) fn on_the_way(fault: Fault, proxy: Option<&Arc<str>>) -> Fault {
+    match proxy {
+        None => fault,
+        Some(proxy) => Fault::new(FaultKind::ProxyUnreachable, format!("{proxy}: {}", fault.detail)).before_sending(),
+    }
+}
+
+/// Speaks TLS with `name` over `stream`; `whom` is what messages call it.
+pub(crate) async fn tls(
+    stream: Stream,
+    name: &str,
+    config: &Arc<ClientConfig>,
+    whom: &(dyn fmt::Display + Sync),
+) -> Result<Stream, Fault> {
+    let server = ServerName::try_from(name.to_owned()).map_err(|_| {
+        Fault::new(FaultKind::Tls, format!("{name} is not a name that TLS can verify")).before_sending()
+    })?;
+    let connector = TlsConnector::from(config.clone());
+    let secured = match stream {
+        Stream::Plain(socket) => connector.connect(server, socket).await.map(|stream| Stream::Tls(Box::new(stream))),
+        over => connector.connect(server, over).await.map(|stream| Stream::Other(Box::new(stream))),
+    };
+    secured.map_err(|error| tls_fault(&error, &whom.to_string()))
+}
+
+/// Speaks TLS with `host` over `stream`, as a client of HTTP/1.1 that trusts `roots`.
+///
+/// # Errors
+/// When the handshake or the certificate is not acceptable.
+pub async fn secure(stream: Stream, host: &Host, roots: &Roots) -> Result<Stream, Fault> {
+    tls(stream, &host.to_string(), &roots.client(Http2::Never), host).await
 }
 
 /// The first of `addresses` that accepts; each next one is started 250 ms after the last, or at once when all the
@@ -136,56 +181,6 @@ async fn connect_any(addresses: &[SocketAddr]) -> Result<TcpStream, Fault> {
                 last_fault = connect_fault(&error, &address.to_string());
             }
             None => {}
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

@@ -1,11 +1,15 @@
-//! TLS towards targets: certificates are always verified; there is no switch to turn that off.
+//! TLS towards targets and proxies. The certificates of targets are always verified; there is no switch to turn that off. A
+//! proxy's own is not where its `skip-cert-verify` says so, which is warned about at each start; what goes through that proxy
+//! with TLS of its own is verified all the same.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::Http2;
 
@@ -80,18 +84,81 @@ impl Roots {
     }
 
     pub(crate) fn client(&self, http2: Http2) -> Arc<ClientConfig> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("ring supports the default TLS versions")
-            .with_root_certificates(self.store().clone())
-            .with_no_client_auth();
+        let mut config = self.config(Verified::Yes);
         config.alpn_protocols = match http2 {
             Http2::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Http2::PriorKnowledge => vec![b"h2".to_vec()],
             Http2::Never => vec![b"http/1.1".to_vec()],
         };
         Arc::new(config)
+    }
+
+    /// For TLS to a proxy itself, which speaks `protocol`: a name of ALPN, or none.
+    pub(crate) fn proxy_client(&self, protocol: Option<&[u8]>, verified: Verified) -> Arc<ClientConfig> {
+        let mut config = self.config(verified);
+        config.alpn_protocols = protocol.map(<[u8]>::to_vec).into_iter().collect();
+        Arc::new(config)
+    }
+
+    /// Without ALPN.
+    pub(crate) fn config(&self, verified: Verified) -> ClientConfig {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .expect("ring supports the default TLS versions");
+        match verified {
+            Verified::Yes => builder.with_root_certificates(self.store().clone()).with_no_client_auth(),
+            Verified::No => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth()
+            }
+        }
+    }
+}
+
+/// Whether the certificate of the other side is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verified {
+    Yes,
+    /// `skip-cert-verify` of a proxy.
+    No,
+}
+
+/// Takes any certificate; that the other side has its key is checked all the same.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -118,7 +185,7 @@ mod tests {
         let egress = Egress::new(Arc::new(Still), Spawner::new(|_| {}), EgressSettings::default());
         let roots = Roots::system();
         let Source::System(store) = &roots.0 else { panic!("{roots:?}") };
-        let route = |url: &str, roots: &Roots| egress.route(Origin::parse(url).unwrap(), Http2::Auto, roots, "");
+        let route = |url: &str, roots: &Roots| egress.route(Origin::parse(url).unwrap(), Http2::Auto, roots, "", None);
         let _plain = route("http://127.0.0.1:9", &roots);
         assert!(store.get().is_none(), "no route with TLS");
         let _tls = route("https://127.0.0.1:9", &roots.clone());

@@ -40,7 +40,7 @@ fn egress() -> Arc<Egress> {
 }
 
 fn route(egress: &Arc<Egress>, url: &str) -> Arc<Route> {
-    egress.route(Origin::parse(url).unwrap(), Http2::Auto, &Roots::none(), "")
+    egress.route(Origin::parse(url).unwrap(), Http2::Auto, &Roots::none(), "", None)
 }
 
 fn chat(body: &'static str) -> impl Fn() -> Request<RequestBody> + Send + Sync {
@@ -63,7 +63,7 @@ async fn a_connection_is_used_again() {
     let egress = egress();
     let route = route(&egress, &sim.base_url());
     for _ in 0..5 {
-        let answer = route.send(&chat(BODY), PATIENCE, true).await.unwrap();
+        let answer = route.send(&chat(BODY), PATIENCE, true, 0).await.unwrap();
         assert!(text(answer).await.contains("alpha"));
     }
     assert_eq!((sim.stats().requests, sim.stats().connections), (5, 1));
@@ -74,13 +74,13 @@ async fn a_connection_is_used_again() {
 async fn a_stale_connection_is_replaced_once_and_silently() {
     let sim = Sim::start(SimOptions::named("alpha")).await.unwrap();
     let route = route(&egress(), &sim.base_url());
-    text(route.send(&chat(BODY), PATIENCE, true).await.unwrap()).await;
+    text(route.send(&chat(BODY), PATIENCE, true, 0).await.unwrap()).await;
     sim.set_fault(SimFault::StaleKeepAlive).unwrap();
     // Closed as soon as the next request arrives on a kept connection; answered on a new one.
-    let answer = route.send(&chat(BODY), PATIENCE, true).await.unwrap();
+    let answer = route.send(&chat(BODY), PATIENCE, true, 0).await.unwrap();
     assert!(text(answer).await.contains("alpha"));
     // A request with effects is not sent again, because it may have arrived.
-    let fault = route.send(&chat(BODY), PATIENCE, false).await.err().unwrap();
+    let fault = route.send(&chat(BODY), PATIENCE, false, 0).await.err().unwrap();
     assert_eq!(fault.kind, FaultKind::Reset);
 }
 
@@ -105,11 +105,11 @@ fn a_connection_of_another_worker_is_moved_to_the_one_that_takes_it() {
             std::fs::write(&file, pem).unwrap();
             Roots::from_file(&file).unwrap()
         });
-        let route = egress.route(Origin::parse(&sim.base_url()).unwrap(), http2, &roots, "");
+        let route = egress.route(Origin::parse(&sim.base_url()).unwrap(), http2, &roots, "", None);
         for worker in [0, 1, 1, 0] {
             WORKER.set(worker);
             let asking = async {
-                let answer = route.send(&chat(BODY), PATIENCE, true).await.unwrap();
+                let answer = route.send(&chat(BODY), PATIENCE, true, 0).await.unwrap();
                 text(answer).await
             };
             let answered = workers[worker].block_on(async { tokio::time::timeout(PATIENCE, asking).await });
@@ -137,7 +137,7 @@ fn bytes_that_another_worker_has_not_seen_are_no_answer() {
     for round in 0..20 {
         let worker = round % 2;
         WORKER.set(worker);
-        let asking = async { text(route.send(&chat(BODY), PATIENCE, true).await.unwrap()).await };
+        let asking = async { text(route.send(&chat(BODY), PATIENCE, true, 0).await.unwrap()).await };
         let answered = workers[worker].block_on(async { tokio::time::timeout(PATIENCE, asking).await }).unwrap();
         assert!(!answered.contains("smuggled"), "{answered}");
         let sent = |stats: &SimStats| stats.complete + stats.cancelled == round as u64 + 1;
@@ -162,7 +162,7 @@ fn a_thread_that_is_no_worker_moves_each_connection_that_it_takes() {
     let route = route(&egress, &sim.base_url());
     for (runtime, worker) in [(0, Some(0)), (1, None), (0, Some(0)), (2, None), (1, None), (1, None), (0, Some(0))] {
         WORKER.set(worker);
-        let asking = async { text(route.send(&chat(BODY), PATIENCE, true).await.unwrap()).await };
+        let asking = async { text(route.send(&chat(BODY), PATIENCE, true, 0).await.unwrap()).await };
         let answered = runtimes[runtime].block_on(async { tokio::time::timeout(PATIENCE, asking).await });
         assert!(answered.unwrap().contains("alpha"), "{runtime} {worker:?}");
         assert_eq!((sim.stats().connections, egress.idle_connections()), (1, 1));
@@ -175,7 +175,7 @@ async fn dropping_an_answer_cancels_it_upstream() {
     sim.set_fault(SimFault::Stall).unwrap();
     let egress = egress();
     let route = route(&egress, &sim.base_url());
-    let mut answer = route.send(&chat(STREAM), PATIENCE, true).await.unwrap();
+    let mut answer = route.send(&chat(STREAM), PATIENCE, true, 0).await.unwrap();
     answer.body.frame().await.unwrap().unwrap();
     assert_eq!(sim.stats().open_connections, 1);
     drop(answer);
@@ -188,9 +188,9 @@ async fn an_unread_rest_is_finished_in_the_background() {
     let sim = Sim::start(SimOptions::named("alpha")).await.unwrap();
     let egress = egress();
     let route = route(&egress, &sim.base_url());
-    let answer = route.send(&chat(BODY), PATIENCE, true).await.unwrap();
+    let answer = route.send(&chat(BODY), PATIENCE, true, 0).await.unwrap();
     answer.body.finish_in_background();
-    text(route.send(&chat(BODY), PATIENCE, true).await.unwrap()).await;
+    text(route.send(&chat(BODY), PATIENCE, true, 0).await.unwrap()).await;
     assert!(egress.idle_connections() >= 1);
 }
 
@@ -205,7 +205,7 @@ async fn each_way_of_not_connecting_has_its_name() {
         (format!("http://{UNRESOLVABLE_HOST}"), FaultKind::Dns),
     ];
     for (url, kind) in table {
-        let sent = route(&egress, &url).send(&chat(BODY), Duration::from_millis(300), true).await;
+        let sent = route(&egress, &url).send(&chat(BODY), Duration::from_millis(300), true, 0).await;
         let fault = sent.err().unwrap();
         assert_eq!((fault.kind, fault.never_sent), (kind, true), "{url}: {fault}");
     }
@@ -221,15 +221,15 @@ async fn http2_is_spoken_where_tls_agrees_on_it() {
         std::fs::write(&file, sim.ca_pem().unwrap()).unwrap();
         let roots = Roots::from_file(&file).unwrap();
         let egress = egress();
-        let trusting = egress.route(Origin::parse(&sim.base_url()).unwrap(), Http2::Auto, &roots, "sim");
+        let trusting = egress.route(Origin::parse(&sim.base_url()).unwrap(), Http2::Auto, &roots, "sim", None);
         for _ in 0..3 {
-            let answer = trusting.send(&chat(BODY), PATIENCE, true).await.unwrap();
+            let answer = trusting.send(&chat(BODY), PATIENCE, true, 0).await.unwrap();
             assert_eq!(answer.head.version == http::Version::HTTP_2, http2);
             assert!(text(answer).await.contains("alpha"));
         }
         assert_eq!(sim.stats().connections, 1);
         // Who does not know the authority does not connect.
-        let fault = route(&egress, &sim.base_url()).send(&chat(BODY), PATIENCE, true).await.err().unwrap();
+        let fault = route(&egress, &sim.base_url()).send(&chat(BODY), PATIENCE, true, 0).await.err().unwrap();
         assert_eq!((fault.kind, fault.never_sent), (FaultKind::Tls, true));
     }
 }

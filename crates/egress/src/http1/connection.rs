@@ -12,10 +12,9 @@ use http::{HeaderValue, Method, Request, response};
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::RequestBody;
-use crate::connect::Stream;
 use crate::http1::framing::Framing;
 use crate::http1::head::{Head, encode, take};
+use crate::{ProxyHeaders, RequestBody, Stream};
 
 /// The most that one read takes from a socket.
 const READ: usize = 32 * 1024;
@@ -38,9 +37,26 @@ pub(crate) enum Broken {
     BadChunk,
 }
 
+/// By what way a connection was opened, and for whom: what it may be used for again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    /// The id of the way out; 0 without one.
+    pub(crate) way: u64,
+    /// The caller that a login of the connection was made for; 0 where there is none.
+    pub(crate) owner: u64,
+}
+
+impl Tag {
+    /// Of a connection without a way out.
+    pub(crate) const DIRECT: Self = Self { way: 0, owner: 0 };
+}
+
 /// A connection to a server. Dropping it closes it.
 pub(crate) struct Connection {
     stream: Stream,
+    tag: Tag,
+    /// What is added to requests, where the connection ends at a proxy that is asked with the absolute form.
+    proxy: Option<Box<ProxyHeaders>>,
     /// What has been read and not yet been taken.
     buffer: BytesMut,
     head_limit: usize,
@@ -56,14 +72,33 @@ pub(crate) struct Received {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, head_limit: usize) -> Self {
-        Self { stream, buffer: BytesMut::new(), head_limit }
+    pub(crate) fn new(stream: Stream, head_limit: usize, tag: Tag) -> Self {
+        Self { stream, tag, proxy: None, buffer: BytesMut::new(), head_limit }
+    }
+
+    /// The same connection, which ends at a proxy: requests go out in the absolute form, with `headers`.
+    pub(crate) fn through_proxy(mut self, headers: ProxyHeaders) -> Self {
+        self.proxy = Some(Box::new(headers));
+        self
+    }
+
+    /// Whether it ends at a proxy that sees the requests.
+    pub(crate) const fn is_through_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
+    /// What it may be used for again.
+    pub(crate) const fn tag(&self) -> &Tag {
+        &self.tag
     }
 
     /// Sends `request` and waits for the head of its response. Dropping the future closes the connection.
-    pub(crate) fn exchange(self, request: &Request<RequestBody>, host: &HeaderValue) -> Exchange {
+    pub(crate) fn exchange(mut self, request: &Request<RequestBody>, host: &HeaderValue) -> Exchange {
         let body = whole(request);
-        let wire = Bytes::from(encode(request, host, body.len())).chain(body);
+        let wire = Bytes::from(encode(request, host, body.len(), self.proxy.as_deref())).chain(body);
+        if let Some(proxy) = &mut self.proxy {
+            proxy.once = None;
+        }
         let to_head = request.method() == Method::HEAD;
         Exchange { connection: Some(self), length: wire.remaining(), wire, to_head, writing: true, cause: None }
     }

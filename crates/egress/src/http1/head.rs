@@ -3,22 +3,32 @@
 use std::mem::MaybeUninit;
 
 use bytes::{BufMut, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, response};
 
-use crate::RequestBody;
 use crate::http1::connection::Broken;
 use crate::http1::framing::Framing;
+use crate::{ProxyHeaders, RequestBody};
 
 /// More headers than this in a response are refused.
 const HEADERS: usize = 128;
 
-/// Writes the head of `request` with a body of `length` bytes.
-pub(super) fn encode(request: &Request<RequestBody>, host: &HeaderValue, length: usize) -> Vec<u8> {
+/// Writes the head of `request` with a body of `length` bytes. With `proxy` it is in the absolute form (RFC 9112 §3.2.2), and
+/// says what the proxy wants to know.
+pub(super) fn encode(
+    request: &Request<RequestBody>,
+    host: &HeaderValue,
+    length: usize,
+    proxy: Option<&ProxyHeaders>,
+) -> Vec<u8> {
     let headers = request.headers();
     let mut out = Vec::with_capacity(256 + headers.len() * 48);
     out.put_slice(request.method().as_str().as_bytes());
     out.put_u8(b' ');
+    if proxy.is_some() {
+        out.put_slice(b"http://");
+        out.put_slice(host.as_bytes());
+    }
     out.put_slice(request.uri().path_and_query().map_or("/", |path| path.as_str()).as_bytes());
     out.put_slice(b" HTTP/1.1\r\n");
     let mut field = |name: &HeaderName, value: &[u8]| {
@@ -28,9 +38,17 @@ pub(super) fn encode(request: &Request<RequestBody>, host: &HeaderValue, length:
         out.put_slice(b"\r\n");
     };
     field(&HOST, host.as_bytes());
+    if let Some(value) = proxy.and_then(|proxy| proxy.once.as_ref().or(proxy.each.as_ref())) {
+        field(&PROXY_AUTHORIZATION, value.as_bytes());
+    }
     for (name, value) in headers {
-        // Framing is this connection's own business.
-        if name != CONTENT_LENGTH && name != TRANSFER_ENCODING && name != HOST && name != CONNECTION {
+        // Framing is this connection's own business, and what a proxy is told is its way's.
+        if name != CONTENT_LENGTH
+            && name != TRANSFER_ENCODING
+            && name != HOST
+            && name != CONNECTION
+            && name != PROXY_AUTHORIZATION
+        {
             field(name, value.as_bytes());
         }
     }
@@ -66,7 +84,8 @@ pub(super) fn take(buffer: &mut BytesMut, to_head: bool) -> Result<Option<Head>,
     }
 }
 
-fn parse(buffer: &mut BytesMut) -> Result<Option<response::Parts>, Broken> {
+/// Takes one head out of `buffer`, an interim one as well; `None` when it is not complete.
+pub(crate) fn parse(buffer: &mut BytesMut) -> Result<Option<response::Parts>, Broken> {
     let mut fields = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; HEADERS];
     let mut head = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut head, buffer, &mut fields);
@@ -105,7 +124,7 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<response::Parts>, Broken> {
 }
 
 /// How long the body is: RFC 9112 §6.3. What two readers could understand differently is refused, not repaired.
-fn framing(parts: &response::Parts, to_head: bool) -> Result<Framing, Broken> {
+pub(crate) fn framing(parts: &response::Parts, to_head: bool) -> Result<Framing, Broken> {
     if to_head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Ok(Framing::Length(0));
     }
@@ -134,7 +153,8 @@ fn framing(parts: &response::Parts, to_head: bool) -> Result<Framing, Broken> {
     Ok(length.map_or(Framing::UntilClose, Framing::Length))
 }
 
-fn is_kept(parts: &response::Parts) -> bool {
+/// Whether the connection stays open after the response, by its own words.
+pub(crate) fn is_kept(parts: &response::Parts) -> bool {
     let said = |token: &str| {
         let values = parts.headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
@@ -203,8 +223,26 @@ mod tests {
             .header("x-a", "b")
             .body(RequestBody::default())
             .unwrap();
-        let head = encode(&request, &HeaderValue::from_static("example.com"), 4);
+        let head = encode(&request, &HeaderValue::from_static("example.com"), 4, None);
         let text = "POST /v1/x?y=1 HTTP/1.1\r\nhost: example.com\r\nx-a: b\r\ncontent-length: 4\r\n\r\n";
         assert_eq!(String::from_utf8(head).unwrap(), text);
+    }
+
+    #[test]
+    fn a_proxy_is_asked_with_the_absolute_form_and_told_its_own_credentials_alone() {
+        let request = Request::builder()
+            .uri("/x")
+            .header("proxy-authorization", "of a caller")
+            .body(RequestBody::default())
+            .unwrap();
+        let host = HeaderValue::from_static("example.com:8080");
+        let said = |proxy: &ProxyHeaders| String::from_utf8(encode(&request, &host, 0, Some(proxy))).unwrap();
+        let plain = "GET http://example.com:8080/x HTTP/1.1\r\nhost: example.com:8080\r\n";
+        assert_eq!(said(&ProxyHeaders::default()), format!("{plain}\r\n"));
+        let (each, once) = (Some(HeaderValue::from_static("each")), Some(HeaderValue::from_static("once")));
+        let proxy = ProxyHeaders { each: each.clone(), once: None };
+        assert_eq!(said(&proxy), format!("{plain}proxy-authorization: each\r\n\r\n"));
+        let proxy = ProxyHeaders { each, once };
+        assert_eq!(said(&proxy), format!("{plain}proxy-authorization: once\r\n\r\n"));
     }
 }

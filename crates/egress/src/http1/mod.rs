@@ -10,6 +10,7 @@ mod framing;
 mod head;
 mod outline;
 
-pub(crate) use connection::{Broken, Connection, Received};
+pub(crate) use connection::{Broken, Connection, Received, Tag};
 pub(crate) use framing::Framing;
+pub(crate) use head::{framing, is_kept, parse};
 pub use outline::{ResponseOutline, outline_response};
