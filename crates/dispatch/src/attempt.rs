@@ -340,7 +340,9 @@ async fn send<P: Protocol>(this: &AttemptTerms<P>, place: &Place) -> Result<Answ
         progress.sending();
         protocol.request(place)
     };
-    let sending = lane.route.send(&build, terms.timeouts.connect, protocol.is_repeatable());
+    // Without a way out no connection belongs to a caller.
+    let owner = if lane.route.via().is_some() { protocol.owner() } else { 0 };
+    let sending = lane.route.send(&build, terms.timeouts.connect, protocol.is_repeatable(), owner);
     match terms.timeouts.headers {
         None => sending.await,
         Some(limit) => tokio::time::timeout(limit, sending).await.map_err(|_| {

@@ -71,6 +71,12 @@ pub trait Protocol: Send + Sync + 'static {
     /// runs, or asks it to store something.
     fn is_repeatable(&self) -> bool;
 
+    /// Stands for whoever calls, where a connection may belong to one caller alone (see `Route::send`); 0 for the gateway
+    /// itself, and where no caller has a key.
+    fn owner(&self) -> u64 {
+        0
+    }
+
     /// Estimated prompt tokens at the candidate `leaf`, for load and for calls whose provider does not count.
     fn estimated_input(&self, leaf: usize) -> u64;
 }

@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use tradewind_core::UnixMillis;
+
 use crate::home_dir;
 
 /// Reads a text file of at most `limit` bytes.
@@ -54,11 +56,19 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// When it cannot be written; then the old file is as it was.
 pub fn replace_private(path: &Path, text: &str) -> io::Result<()> {
+    replace_private_bytes(path, text.as_bytes())
+}
+
+/// [`replace_private`] for what is no text.
+///
+/// # Errors
+/// As [`replace_private`].
+pub fn replace_private_bytes(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = path.with_file_name(name);
     let mut file = private_file(&part)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&part, path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
@@ -104,6 +114,13 @@ pub fn make_private_dir(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+/// When a file was last changed; `None` when it is not there, or nobody can say.
+#[must_use]
+pub fn modified(path: &Path) -> Option<UnixMillis> {
+    let since = std::fs::metadata(path).ok()?.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok().map(UnixMillis)
 }
 
 /// `~` and `~/…` with the user's home directory put in; anything else unchanged.

@@ -162,6 +162,12 @@ impl Renderer {
         if let Some(choice) = &record.choice {
             self.choice(choice);
         }
+        if let Some(way) = &record.way
+            && let Ok(text) = serde_json::to_string(way)
+        {
+            self.raw(r#","way":"#);
+            self.raw(&text);
+        }
         if let Some(overhead) = record.overhead {
             self.millis(r#","overhead_ms":"#, Some(overhead));
         }

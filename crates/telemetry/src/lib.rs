@@ -26,6 +26,7 @@ mod sinks;
 mod spans;
 mod spend;
 mod trace;
+mod way;
 mod writer;
 
 pub use choice::{Choice, ComplexityParts, Kept, Led, Meaning};
@@ -43,6 +44,7 @@ pub use sinks::Sinks;
 pub use spans::{Post, Posting, SpanSender, SpanSettings, SpanStats, Spans};
 pub use spend::{Day, GroupBy, Spend, SpendRow, Totals};
 pub use trace::Trace;
+pub use way::Way;
 
 #[cfg(test)]
 #[path = "../tests/all/support.rs"]

@@ -11,6 +11,7 @@ use tradewind_decide::Decision;
 
 use crate::choice::Choice;
 use crate::trace::Trace;
+use crate::way::Way;
 
 /// How a call, or one attempt of it, ended.
 //
@@ -190,6 +191,8 @@ pub struct Record {
     pub response_id: Option<Box<str>>,
     /// How the model was chosen, where there is something to say.
     pub choice: Option<Box<Choice>>,
+    /// Which way out of the network it took, where there is something to say.
+    pub way: Option<Box<Way>>,
 }
 
 impl Record {
@@ -231,6 +234,7 @@ impl Record {
             response_model: None,
             response_id: None,
             choice: None,
+            way: None,
         }
     }
 
