@@ -18,5 +18,6 @@ pub use front::{Front, FrontLimits};
 pub use read::{BodyLimits, discard, read_body};
 pub use refusal::Refusal;
 pub use server::{ServerLimits, serve};
+pub use stall::StallGuard;
 pub use tally::{Unauthorized, Why};
 pub use tls::{Certificate, Tls, TlsError};

@@ -12,7 +12,7 @@ use tradewind_runtime::Caller;
 
 /// Wraps a connection: a write that makes no progress for `limit` fails with [`io::ErrorKind::TimedOut`],
 /// and the calls on it are told.
-pub(crate) struct StallGuard<T> {
+pub struct StallGuard<T> {
     inner: T,
     limit: Duration,
     caller: Caller,
@@ -21,7 +21,8 @@ pub(crate) struct StallGuard<T> {
 }
 
 impl<T> StallGuard<T> {
-    pub(crate) const fn new(inner: T, limit: Duration, caller: Caller) -> Self {
+    /// Guards `inner`.
+    pub const fn new(inner: T, limit: Duration, caller: Caller) -> Self {
         Self { inner, limit, caller, timer: None }
     }
 
