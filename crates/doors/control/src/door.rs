@@ -12,10 +12,12 @@ use tradewind_core::{Clock, Code};
 use tradewind_door::{BodyLimits, Door, Refusal, Request, Response, json_response, read_body, text_response};
 use tradewind_runtime::{Stage, Stages};
 use tradewind_telemetry::{Format, Journal, Spend};
+use tradewind_ways::Ways;
 
 use crate::decisions;
-use crate::query::{decisions_query, spend_query};
+use crate::query::{decisions_query, spend_query, way_out_query};
 use crate::spend;
+use crate::ways;
 
 /// A question for a preview is bounded like this.
 const BODY: BodyLimits =
@@ -24,6 +26,10 @@ const BODY: BodyLimits =
 type Previewing = dyn Fn(&[u8], &Grant) -> Result<String, Refusal> + Send + Sync;
 type Selecting = dyn Fn(&str, &str) -> bool + Send + Sync;
 type Describing = dyn Fn() -> serde_json::Value + Send + Sync;
+/// Which way a URL leaves along a way that is named, or as the document says.
+type Leaving = dyn Fn(String, Option<String>) -> Pin<Box<dyn Future<Output = Result<serde_json::Value, Refusal>> + Send>>
+    + Send
+    + Sync;
 type Measuring = dyn Fn(Format) -> String + Send + Sync;
 
 /// What the door shows and moves, handed in by the composition root.
@@ -46,6 +52,10 @@ pub struct Controls {
     pub targets: Box<Describing>,
     /// The callers' keys and what they have used, for `GET /api/v1/keys`.
     pub keys: Box<Describing>,
+    /// Ways out, for `/api/v1/proxies`, `/api/v1/network` and `/api/v1/way-out`.
+    pub ways: Ways,
+    /// Which way a URL leaves and why, for `GET /api/v1/way-out`.
+    pub way_out: Box<Leaving>,
     /// The metrics, for `GET /metrics`.
     pub metrics: Box<Measuring>,
 }
@@ -100,6 +110,28 @@ async fn answer(controls: Arc<Controls>, request: Request) -> Result<Response, R
         (&Method::GET, "/status") => shown(&grant, &controls.status),
         (&Method::GET, "/targets") => shown(&grant, &controls.targets),
         (&Method::GET, "/keys") => shown(&grant, &controls.keys),
+        (&Method::GET, "/proxies") => {
+            needs(&grant, READ)?;
+            Ok(json_response(200, ways::shown(&controls.ways).to_string()))
+        }
+        (&Method::GET, "/network/explain") => {
+            needs(&grant, READ)?;
+            Ok(json_response(200, ways::explained(&controls.ways).to_string()))
+        }
+        (&Method::GET, "/network/context") => {
+            needs(&grant, READ)?;
+            ways::context(&controls.ways, &head.method, &[])
+        }
+        (&Method::PUT | &Method::DELETE, "/network/context") => {
+            needs(&grant, WRITE)?;
+            let body = read_body(&head, body, BODY).await?;
+            ways::context(&controls.ways, &head.method, &body)
+        }
+        (&Method::GET, "/way-out") => {
+            needs(&grant, READ)?;
+            let (url, via) = way_out_query(head.uri.query().unwrap_or_default())?;
+            (controls.way_out)(url, via).await.map(|answer| json_response(200, answer.to_string()))
+        }
         (&Method::GET, "/spend") => {
             let query = spend_query(head.uri.query().unwrap_or_default(), &*controls.clock)?;
             spend::rows(controls.spend.clone(), query, own_only(&grant)).await
@@ -127,16 +159,21 @@ async fn answer(controls: Arc<Controls>, request: Request) -> Result<Response, R
                 let body = read_body(&head, body, BODY).await?;
                 return select(&controls, name, &body);
             }
+            if let Some(name) = rest.strip_prefix("/proxies/").and_then(|rest| rest.strip_suffix("/selected")) {
+                only(method, &Method::PUT, &path)?;
+                needs(&grant, WRITE)?;
+                let body = read_body(&head, body, BODY).await?;
+                return ways::select(&controls.ways, name, &body);
+            }
             match rest {
-                "/livez" | "/readyz" | "/metrics" | "/status" | "/targets" | "/keys" | "/spend" | "/decisions" => {
-                    Err(not_allowed(&path, &Method::GET))
-                }
+                "/livez" | "/readyz" | "/metrics" | "/status" | "/targets" | "/keys" | "/spend" | "/decisions"
+                | "/proxies" | "/way-out" | "/network/explain" => Err(not_allowed(&path, &Method::GET)),
                 "/decide" => Err(not_allowed(&path, &Method::POST)),
                 _ => Err(Refusal::new(
                     Code::UnknownPath,
                     format!(
                         "{path} is not served; served are GET /api/v1/status, /api/v1/targets, /api/v1/keys, \
-                         /api/v1/spend, /api/v1/decisions, /api/v1/decisions/ID, /metrics, POST /api/v1/decide and PUT /api/v1/models/NAME/selected"
+                         /api/v1/spend, /api/v1/decisions, /api/v1/decisions/ID, /api/v1/proxies, /api/v1/way-out, /api/v1/network/context, /api/v1/network/explain, /metrics, POST /api/v1/decide and PUT /api/v1/models/NAME/selected and /api/v1/proxies/NAME/selected"
                     ),
                 )),
             }

@@ -39,6 +39,24 @@ pub(crate) fn decisions_query(text: &str, clock: &dyn Clock) -> Result<Query, Re
     Ok(query)
 }
 
+/// Reads the query of `GET /api/v1/way-out`: the URL, and the way that is asked about.
+pub(crate) fn way_out_query(text: &str) -> Result<(String, Option<String>), Refusal> {
+    let (mut url, mut via) = (None, None);
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "url" => url = Some(decoded(value)),
+            "via" => via = Some(decoded(value)),
+            other => {
+                let other: String = other.chars().take(40).collect();
+                return Err(Refusal::new(Code::BadField, format!("there is no `{other}`: use url and via")));
+            }
+        }
+    }
+    let url = url.ok_or_else(|| bad("url", "is missing: /api/v1/way-out?url=https://example.com/"))?;
+    Ok((url, via))
+}
+
 /// What `GET /api/v1/spend` is asked for.
 #[derive(Debug)]
 pub(crate) struct SpendQuery {
