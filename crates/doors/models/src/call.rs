@@ -1,5 +1,6 @@
 //! One call of the door in the words of `dispatch`.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -409,6 +410,14 @@ impl Protocol for ModelCall {
             What::Ask(ask) => ask.repeatable,
             What::Unknown { method, .. } => method.is_safe(),
         }
+    }
+
+    fn owner(&self) -> u64 {
+        self.caller.as_deref().map_or(0, |name| {
+            let mut hasher = DefaultHasher::new();
+            name.hash(&mut hasher);
+            hasher.finish() | 1 // 0 stands for the gateway itself
+        })
     }
 
     fn estimated_input(&self, leaf: usize) -> u64 {

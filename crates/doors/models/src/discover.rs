@@ -69,7 +69,7 @@ async fn models_of(link: &Arc<Link>, needs: &Needs) -> Result<Vec<String>, Fault
 /// When nobody answers, or the answer is not a list of models.
 pub async fn probe(base_url: &str, needs: &Needs, patience: Duration) -> Result<Vec<String>, Fault> {
     let origin = Origin::parse(base_url).map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
-    let route = needs.egress.route(origin, Http2::Never, &Roots::none(), "");
+    let route = needs.egress.route(origin, Http2::Never, &Roots::none(), "", None);
     let build = || {
         let mut request = Request::new(RequestBody::default());
         *request.uri_mut() = http::Uri::from_static("/v1/models");
@@ -92,7 +92,7 @@ async fn list(
         id: String,
     }
     let asking = async {
-        let answer = route.send(build, patience, true).await?;
+        let answer = route.send(build, patience, true, 0).await?;
         if !answer.head.status.is_success() {
             let detail = format!("{} answered {} to GET models", route.name(), answer.head.status);
             return Err(Fault::new(FaultKind::Rejected, detail));

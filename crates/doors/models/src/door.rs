@@ -49,7 +49,7 @@ pub struct Needs {
     /// What every call needs.
     pub services: Arc<Services>,
     /// The source of decision ids.
-    pub ids: DecisionIds,
+    pub ids: Arc<DecisionIds>,
     /// Counts tokens before there is an answer.
     pub estimator: Arc<Estimator>,
     /// Compares questions.
@@ -161,6 +161,18 @@ impl ModelsDoor {
     #[must_use]
     pub fn select(&self, name: &str, target: &str) -> bool {
         self.0.snapshot.get().model(name).is_some_and(|model| model.select_target(target))
+    }
+
+    /// The member that the `select` model `name` uses.
+    #[must_use]
+    pub fn selected(&self, name: &str) -> Option<String> {
+        self.0.snapshot.get().model(name)?.selected_target().map(str::to_owned)
+    }
+
+    /// Whether the model `name` has the member `target`.
+    #[must_use]
+    pub fn has_member(&self, name: &str, target: &str) -> bool {
+        self.0.snapshot.get().model(name).is_some_and(|model| model.place_of(target).is_some())
     }
 
     /// The targets of the document with their health, as JSON.

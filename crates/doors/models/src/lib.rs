@@ -49,8 +49,9 @@ pub use preview::PreviewRequest;
 pub use seal::Seal;
 pub use section::{
     Abilities, Affinity, BUILT_IN_RESPONDER, EMBEDDERS_SECTION, EmbedderEntry, EmbedderKind, Hedge, HedgeAfter,
-    LEXICAL, LastResort, MODELS_SECTION, ModelEntry, Models, PriceCeiling, RESPONDERS_SECTION, Reference, Require,
-    Responder, ResponderRule, Retry, ScoreMode, ScoreSettings, Strategy, Target, TargetPrice, TargetSettings, Timeouts,
+    LEXICAL, LastResort, MODELS_SECTION, ModelEntry, Models, NetworkPolicy, PriceCeiling, RESPONDERS_SECTION,
+    Reference, Require, Responder, ResponderRule, Retry, ScoreMode, ScoreSettings, Strategy, Target, TargetPrice,
+    TargetSettings, Timeouts,
 };
 pub use snapshot::{Limits, Snapshot};
 pub use stream::ModelStream;

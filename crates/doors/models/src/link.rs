@@ -106,7 +106,7 @@ impl Link {
         }
         let keys = needs.key_rings.get(&name, key_values.len(), fingerprint.finish());
         let mut link = Self {
-            route: needs.egress.route(origin, http2, &roots, &roots_name),
+            route: needs.egress.route(origin, http2, &roots, &roots_name, provider.via.as_ref().map(|via| &via.value)),
             server: format!("{}:{}", provider.base_url.host(), provider.base_url.port()).into(),
             dialect: provider.dialect,
             passthrough: provider.passthrough,

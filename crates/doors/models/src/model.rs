@@ -90,15 +90,20 @@ impl Model {
 
     /// Lets a `select` group use the member `name`: a target, or another model. False when there is no such member.
     pub(crate) fn select_target(&self, name: &str) -> bool {
-        let is_it = |member: &Member| match &member.kind {
-            MemberKind::Target(leaf) => self.lanes.get(*leaf).is_some_and(|lane| lane.target.id().as_str() == name),
-            MemberKind::Group(group) => group.name.as_str() == name,
-        };
-        let place = self.group.members.iter().position(is_it).filter(|_| self.group.strategy == Strategy::Select);
+        let place = self.place_of(name).filter(|_| self.group.strategy == Strategy::Select);
         if let Some(place) = place {
             self.selected.store(place, Ordering::Relaxed);
         }
         place.is_some()
+    }
+
+    /// The place of the member `name`: a target, or another model.
+    pub(crate) fn place_of(&self, name: &str) -> Option<usize> {
+        let is_it = |member: &Member| match &member.kind {
+            MemberKind::Target(leaf) => self.lanes.get(*leaf).is_some_and(|lane| lane.target.id().as_str() == name),
+            MemberKind::Group(group) => group.name.as_str() == name,
+        };
+        self.group.members.iter().position(is_it)
     }
 
     /// The name of the member that a `select` group uses.

@@ -155,7 +155,7 @@ impl Remote {
         let asking = async {
             let answer = link
                 .route
-                .send(&build, limit, true)
+                .send(&build, limit, true, 0)
                 .await
                 .map_err(|fault| NoVectors::from(fault.detail.into_owned()))?;
             let status = answer.head.status;

@@ -6,6 +6,7 @@
 mod checks;
 mod choice;
 mod either;
+mod network_policy;
 mod scoring;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use tradewind_policy::{
 use tradewind_quality::QualitySettings;
 
 pub use self::either::HedgeAfter;
+pub use self::network_policy::NetworkPolicy;
 pub(crate) use self::scoring::UNKNOWN_REGION;
 pub use self::scoring::{
     Affinity, EmbedderEntry, EmbedderKind, LEXICAL, PriceCeiling, Require, ScoreMode, ScoreSettings,
@@ -34,10 +36,7 @@ pub const MODELS_SECTION: SectionInfo = SectionInfo {
     about: "The models that callers may ask for, and the targets behind each.",
     schema: |generator| generator.subschema_for::<Vec<ModelEntry>>(),
     governed: &["*"],
-    not_built: &[
-        NotBuilt::key("network-policy", "choosing a target by network"),
-        NotBuilt::key("via", "the way out of a target"),
-    ],
+    not_built: &[NotBuilt::key("via", "the way out of a target")],
 };
 
 /// The section `responders`.
@@ -108,6 +107,9 @@ pub struct ModelEntry {
     /// How much the calls that ask for this model may cost altogether.
     #[serde(default)]
     pub budget: Option<Budget>,
+    /// `select`: for the name of one of `networks`, or `default`, the target to select there.
+    #[serde(default)]
+    pub network_policy: Option<NetworkPolicy>,
 }
 
 /// How a target is picked.

@@ -47,6 +47,7 @@ pub(super) fn check(models: &Models, root: &Root, problems: &mut Problems) {
         check.choice(entry);
         check.quality(entry);
         check.cache(entry);
+        check.network_policy(entry);
     }
     check.responders();
     check.embedders();
