@@ -76,9 +76,9 @@ def checks(found):
         yield "calls lost by reloading under load", 0, "", found["reload"]["busy"]["failed"], -1
 
 
-def rows(found):
-    """Each budget with what was measured, and whether it holds."""
-    for what, limit, unit, value, direction in checks(found):
+def rows(found, more=()):
+    """Each budget with what was measured, and whether it holds; `more` are further checks."""
+    for what, limit, unit, value, direction in (*checks(found), *more):
         holds = value >= limit if direction > 0 else value <= limit
         digits = 0 if isinstance(value, int) or value >= 100 else 3 if unit == "ms" and value < 10 else 1 if unit else 2
         sign = "" if limit == 0 else "≥ " if direction > 0 else "≤ "

@@ -3,6 +3,7 @@
 from statistics import median
 
 import budgets
+import tunnels_report
 from budgets import added, middle, per_stream, ratio
 from loads import SUSTAINED
 
@@ -40,6 +41,7 @@ in a closed loop.
 def render(found):
     """The whole page, or what there is of it."""
     machine, versions = found["machine"], found.get("versions", {})
+    of_relay = tunnels_report.checks(found["relay"]) if "relay" in found else ()
     lines = [
         HEAD,
         f"- {found['at']}; {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB, "
@@ -51,7 +53,7 @@ def render(found):
         "",
         "## Budgets",
         "",
-        *table(["what", "budget", "measured", ""], budgets.rows(found)),
+        *table(["what", "budget", "measured", ""], budgets.rows(found, of_relay)),
         "",
         f"Tradewind is judged with keys, journal and metrics on. {budgets.TEXT}",
         "",
@@ -68,6 +70,8 @@ def render(found):
         lines += ["## Memory", "", *memory(found), ""]
     if "held" in found:
         lines += [*held(found), "", "## Start and reload", "", *start_and_reload(found), ""]
+    if "relay" in found:
+        lines += [*tunnels_report.section(found["relay"], table), ""]
     return "\n".join(lines)
 
 

@@ -1,9 +1,11 @@
-"""Measures Tradewind against the upstream called directly, nginx, Envoy, TensorZero and LiteLLM, in one run on one machine.
+"""Measures Tradewind against the upstream called directly, nginx, Envoy, TensorZero, LiteLLM and mihomo, in one run.
+
+All share one machine.
 
 Rounds alternate between the parties, so that what drifts on the machine hits all alike; every figure is the median over
 the rounds, and every ratio is taken within a round. Writes bench/RESULTS.md, and the raw numbers to bench/out.
 
-`run.py` takes about a quarter of an hour; `--short` two minutes, and writes only to bench/out. `make bench` builds what is
+`run.py` takes about twenty minutes; `--short` three, and writes only to bench/out. `make bench` builds what is
 needed.
 """
 
@@ -23,6 +25,7 @@ import parties
 import report
 import rivals
 import tradewind
+import tunnels
 from loads import Scenario
 
 SCENARIOS = [
@@ -125,6 +128,10 @@ class Measured:
         }
         found["reload"] = footprint.reload_under_load(self.folder, upstream, 2 if short else 6)
 
+    def relay(self, _):
+        """The relay beside mihomo."""
+        self.found["relay"] = tunnels.run(self.folder, self.rounds, self.seconds, self.short)
+
     def failed(self):
         """Calls that failed in the closed loops."""
         all_rounds = [
@@ -134,14 +141,21 @@ class Measured:
             for rounds in by_party.values()
             for one in rounds
         ]
-        return sum(one["failed"] for one in all_rounds)
+        tunnels = [
+            one
+            for by_way in self.found.get("relay", {}).get("loads", {}).values()
+            for by_party in by_way.values()
+            for rounds in by_party.values()
+            for one in rounds
+        ]
+        return sum(one.get("failed", 0) for one in [*all_rounds, *tunnels])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="two minutes, to see that all of it works; no RESULTS.md")
     parser.add_argument("--rounds", type=int, help="rounds of each party in each scenario (default 9)")
-    parts = ("gateways", "translation", "footprint")
+    parts = ("gateways", "translation", "footprint", "relay")
     parser.add_argument("--only", choices=parts, help="a part of it: prints what it found, no RESULTS.md")
     arguments = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -1,5 +1,5 @@
 //! A simulated model provider that speaks OpenAI's and Anthropic's dialects over hand-written HTTP, produces every fault
-//! by name at byte level, and records what it saw; and a load generator.
+//! by name at byte level, and records what it saw; and a load generator, for gateways and for proxies that pass connections on.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -45,6 +45,7 @@ mod stats;
 mod strict;
 mod text;
 mod tls;
+mod tunnels;
 
 pub use bench::BenchServer;
 pub use fault::{Injection, Needs, ParseFaultError, SeenIn, SimFault, Takes};
@@ -54,3 +55,4 @@ pub use options::{Delay, SimOptions, TlsOptions};
 pub use scripted::{Finish, ScriptedAnswer, ScriptedCall, ScriptedUsage, Thinking};
 pub use server::{Sim, SimError};
 pub use stats::{Charges, Ending, KEPT_BODY, KEPT_REQUESTS, SeenRequest, SimStats};
+pub use tunnels::{By, FarEnd, Flow, OPENING, Opens, Path, Pings, TunnelError, flow, hold, opens, pings};

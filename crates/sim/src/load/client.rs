@@ -240,7 +240,7 @@ impl Caller {
 
 /// The clock of the generator.
 #[expect(clippy::disallowed_methods, reason = "a load generator measures real time")]
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

@@ -12,6 +12,9 @@ pub use compare::{Comparison, compare_load};
 pub use drive::put_load;
 pub use report::{LoadReport, Spread};
 
+pub(crate) use client::now;
+pub(crate) use report::Times;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

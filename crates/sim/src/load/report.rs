@@ -8,21 +8,21 @@ use serde::Serialize;
 
 /// A histogram of nanoseconds with three significant digits, up to an hour.
 #[derive(Clone, Debug)]
-pub(super) struct Times(Histogram<u64>);
+pub(crate) struct Times(Histogram<u64>);
 
 /// An hour, in nanoseconds.
 const LONGEST: u64 = 3_600_000_000_000;
 
 impl Times {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are in order and the digits within 0 to 5"))
     }
 
-    pub(super) fn record(&mut self, time: Duration) {
+    pub(crate) fn record(&mut self, time: Duration) {
         self.0.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1));
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.0.add(&other.0).expect("all have the same bounds");
     }
 
@@ -31,7 +31,7 @@ impl Times {
         self.0.value_at_quantile(quantile) as f64 / 1e6
     }
 
-    fn spread(&self) -> Option<Spread> {
+    pub(crate) fn spread(&self) -> Option<Spread> {
         (!self.0.is_empty()).then(|| Spread {
             count: self.0.len(),
             mean: self.0.mean() / 1e6,

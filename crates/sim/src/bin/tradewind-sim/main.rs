@@ -1,5 +1,8 @@
-//! The simulator's command line: `serve` a simulated provider, put `load` on a gateway, list the `faults`.
+//! The simulator's command line: `serve` a simulated provider, put `load` on a gateway, list the `faults`; and `tunnels` to a
+//! `far-end` through a proxy.
 //! Only arguments and printing; the work is in the library.
+
+mod tunnels;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -29,6 +32,10 @@ enum Command {
     Load(Box<Load>),
     /// List the faults.
     Faults,
+    /// Serve as what tunnels lead to, on a free port of 127.0.0.1.
+    FarEnd,
+    /// Put a load on a proxy that passes connections on.
+    Tunnels(tunnels::Tunnels),
 }
 
 #[derive(Args)]
@@ -169,6 +176,8 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve(*arguments),
         Command::Load(arguments) => load(*arguments),
         Command::Faults => list_faults(),
+        Command::FarEnd => tunnels::far_end(),
+        Command::Tunnels(arguments) => tunnels::put(arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
