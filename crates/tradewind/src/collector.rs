@@ -53,7 +53,7 @@ impl Collector {
             endpoint.authority().map_or("", |authority| authority.as_str())
         );
         let origin = Origin::parse(&base).map_err(|error| error.to_string())?;
-        let route = egress.route(origin, Http2::Never, roots, "");
+        let route = egress.route(origin, Http2::Never, roots, "", None);
         let (jobs, mut waiting) = mpsc::channel::<Job>(1);
         supervisor.spawn(Kind::Upkeep, async move {
             while let Some(Job { request, mut answer }) = waiting.recv().await {
@@ -90,7 +90,7 @@ async fn send(route: &Arc<Route>, request: &Request<Bytes>) -> Result<Response<B
         built.headers_mut().remove(header::HOST);
         built
     };
-    let answer = route.send(&build, CONNECT, true).await.map_err(|fault| fault.detail.into_owned())?;
+    let answer = route.send(&build, CONNECT, true, 0).await.map_err(|fault| fault.detail.into_owned())?;
     let body = Limited::new(answer.body, ANSWER).collect().await.map_err(|error| error.to_string())?.to_bytes();
     Ok(Response::from_parts(answer.head, body))
 }

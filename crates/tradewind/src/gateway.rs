@@ -1,6 +1,10 @@
 //! A running gateway: its parts, wired.
 
 mod controls;
+mod dashboards;
+mod following;
+mod outward;
+mod ports;
 mod priors;
 mod spent;
 mod start_error;
@@ -30,6 +34,8 @@ use tradewind_telemetry::{Journal, Metrics, Notice, Settings, Sinks};
 use tradewind_tokens::Estimator;
 
 use self::controls::{Parts, controls, gauges};
+pub use self::dashboards::AskedDocument;
+use self::outward::{Outward, Parts as OutwardParts};
 use self::priors::Priors;
 pub use self::start_error::{KeysError, StartError};
 use crate::Document;
@@ -69,6 +75,7 @@ pub struct Gateway {
     tls: Option<Arc<Tls>>,
     exporting: Exporting,
     priors: Arc<Priors>,
+    outward: Arc<Outward>,
     document: Arc<Mutex<Document>>,
     /// Told after each reload: there may be providers that have not been asked for their models.
     reloaded: Arc<Notify>,
@@ -115,7 +122,7 @@ impl Gateway {
             shards: Shards { count: workers.count(), current: current_worker },
             ..EgressSettings::default()
         };
-        let egress = Egress::new(clock.clone(), spawner, egress_settings);
+        let egress = Egress::new(clock.clone(), spawner.clone(), egress_settings);
         let targets = Arc::new(Targets::default());
         let metrics = Arc::new(Metrics::new());
         let sinks = Arc::new(Sinks::new(journal.sender(), metrics.clone(), journal.spend(), None, None));
@@ -126,6 +133,20 @@ impl Gateway {
             sampling: Sampling::default(),
             health,
         });
+        let roots = Roots::system();
+        let ids = Arc::new(DecisionIds::after(journal.newest_id()));
+        let outward_parts = OutwardParts {
+            clock: clock.clone(),
+            egress: egress.clone(),
+            supervisor: &supervisor,
+            spawner,
+            roots: roots.clone(),
+            folder: folder.clone(),
+            base: document.base.clone(),
+            sinks: services.sinks.clone(),
+            ids: ids.clone(),
+        };
+        let outward = Arc::new(Outward::start(shared, &document.policy, outward_parts)?);
         let seal = open_seal(&folder)?;
         let budgets = Arc::new(ModelBudgets::default());
         let needs = Needs {
@@ -133,13 +154,12 @@ impl Gateway {
             targets: targets.clone(),
             key_rings: Arc::new(KeyRings::default()),
             services: services.clone(),
-            ids: DecisionIds::after(journal.newest_id()),
+            ids,
             estimator: Arc::new(Estimator::default()),
             embedders: Arc::new(Embedders::new(load_encoder(folder.clone()))),
             budgets: budgets.clone(),
             seal: Arc::new(seal),
         };
-        let roots = Roots::system();
         let (access, caller_keys) = open_access(shared, address, &folder, &journal).map_err(StartError::Keys)?;
         supervisor.spawn(Kind::Upkeep, caller_keys.keep_current());
         let tls = shared.tls.as_ref().map(read_certificate).transpose()?.map(|read| Arc::new(Tls::new(read)));
@@ -152,6 +172,7 @@ impl Gateway {
             .map_err(|error| StartError::Keys(KeysError::Spent(error)))?;
         let models =
             ModelsDoor::new(shared, &document.models, &document.policy, needs, roots).map_err(StartError::Provider)?;
+        outward.follow(&document.models, &models);
         let embedding = models.clone();
         supervisor.spawn(Kind::Upkeep, async move { embedding.keep_embedded(&|line| say::note(line)).await });
 
@@ -164,6 +185,7 @@ impl Gateway {
             access: &access,
             exporting: &exporting,
             priors: &priors,
+            outward: &outward,
         };
         let control = ControlDoor::new(controls(&parts));
         let size = |bytes: tradewind_policy::ByteSize| usize::try_from(bytes.0).unwrap_or(usize::MAX);
@@ -194,6 +216,7 @@ impl Gateway {
                 targets.forget_unused();
             }
         });
+        outward.serve(outward.open(shared)?, shared, &document.policy);
         let document = Arc::new(Mutex::new(document));
         let reloaded = Arc::new(Notify::new());
         Ok(Self {
@@ -208,6 +231,7 @@ impl Gateway {
             tls,
             exporting,
             priors,
+            outward,
             document,
             reloaded,
         })
@@ -229,10 +253,13 @@ impl Gateway {
         let shown = shown.map(|(tls, paths)| read_certificate(paths).map(|read| (tls, read))).transpose()?;
         let exports = self.exporting.prepare(&shared.telemetry).map_err(StartError::Telemetry)?;
         let asked = self.priors.plan(shared, &next.models).map_err(StartError::Prometheus)?;
+        let outward = self.outward.prepare(shared)?;
         let budgets = &self.models.needs().budgets;
         spent::restore_models(budgets, Some(&document.models), &next.models, &self.journal.spend())
             .map_err(|error| StartError::Keys(KeysError::Spent(error)))?;
         self.models.reload(shared, &next.models, &next.policy).map_err(StartError::Provider)?;
+        self.outward.put_in_place(outward, shared, &next.policy);
+        self.outward.follow(&next.models, &self.models);
         if let Some((tls, certificate)) = shown {
             tls.show(certificate);
         }
@@ -290,6 +317,24 @@ impl Gateway {
         &self.access
     }
 
+    /// Where callers of the relay come in, with what each port takes.
+    #[must_use]
+    pub fn relay_ports(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.outward.addresses()
+    }
+
+    /// Where the controller API listens.
+    #[must_use]
+    pub fn controller_address(&self) -> Option<SocketAddr> {
+        self.outward.dashboards().address()
+    }
+
+    /// Documents that are asked for through the controller API; once, for whoever puts them in place.
+    #[must_use]
+    pub fn asked_documents(&self) -> Option<tokio::sync::mpsc::Receiver<AskedDocument>> {
+        self.outward.dashboards().asked()
+    }
+
     /// The journal.
     #[must_use]
     pub fn journal(&self) -> &Arc<Journal> {
@@ -301,9 +346,10 @@ impl Gateway {
     pub async fn stop(self, drain: Duration) -> (usize, usize) {
         let dropped = self.supervisor.stop(drain, GRACE).await;
         drop(self.workers);
-        let (journal, exporting) = (self.journal, self.exporting);
+        let (journal, exporting, outward) = (self.journal, self.exporting, self.outward);
         let unwritten = tokio::task::spawn_blocking(move || {
             exporting.close();
+            outward.write_kept();
             journal.flush(LAST_WRITE);
             journal.stats().queued
         });

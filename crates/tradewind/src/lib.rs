@@ -9,10 +9,12 @@ mod embedders;
 mod exporting;
 mod gateway;
 mod prior;
+mod processes;
+mod sampling;
 mod say;
 
 pub use caller_keys::CallerKeysError;
 pub use document::{Document, Source};
 pub use embedders::{EmbedderError, installed};
-pub use gateway::{Gateway, KeysError, StartError};
+pub use gateway::{AskedDocument, Gateway, KeysError, StartError};
 pub use prior::{PriorFailure, PriorFeed, PriorPlan, PriorPoller, PriorQuery, PriorStats};

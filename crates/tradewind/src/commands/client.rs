@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request};
 use http_body_util::BodyExt;
 use tradewind_core::{Fault, FaultKind};
 use tradewind_egress::{Answer, Egress, EgressSettings, Http2, Origin, RequestBody, Roots, Route, Spawner};
@@ -32,12 +32,12 @@ impl Client {
         let egress = Egress::new(Arc::new(SystemClock::new()), spawner, EgressSettings::default());
         let origin =
             Origin::parse(url).map_err(|error| anyhow!("{error}\n  = hint: write it like http://127.0.0.1:7080"))?;
-        Ok(Self { route: egress.route(origin, Http2::Never, roots, "") })
+        Ok(Self { route: egress.route(origin, Http2::Never, roots, "", None) })
     }
 
     /// Sends a request and waits for the head of its answer; only connecting is bounded.
     pub(super) async fn send(&self, build: &(dyn Fn() -> Request<RequestBody> + Send + Sync)) -> Result<Answer, Fault> {
-        self.route.send(build, PATIENCE, true).await
+        self.route.send(build, PATIENCE, true, 0).await
     }
 }
 
@@ -68,8 +68,20 @@ pub(super) fn get(place: Place<'_>, path: &str) -> anyhow::Result<(u16, Bytes)> 
     }
 }
 
+/// Sends `body` to `path` of the gateway at `place`.
+pub(super) fn send(place: Place<'_>, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<(u16, Bytes)> {
+    match request(place, method, path, body.into())? {
+        Asked::Answer(status, body) => Ok((status, body)),
+        Asked::Nobody(why) => bail!("no gateway answers at {}: {why}\n{HINT}", place.url),
+    }
+}
+
 /// [`get`] for whoever can do without a gateway.
 pub(super) fn ask(place: Place<'_>, path: &str) -> anyhow::Result<Asked> {
+    request(place, Method::GET, path, Bytes::new())
+}
+
+fn request(place: Place<'_>, method: Method, path: &str, body: Bytes) -> anyhow::Result<Asked> {
     let Place { url, key, ca } = place;
     let roots = ca.map_or_else(|| Ok(Roots::system()), Roots::from_file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -79,7 +91,8 @@ pub(super) fn ask(place: Place<'_>, path: &str) -> anyhow::Result<Asked> {
         let bearer = key.map(|key| http::HeaderValue::try_from(format!("Bearer {}", key.trim())));
         let bearer = bearer.transpose().context("the key cannot stand in a header")?;
         let build = || {
-            let mut request = Request::new(RequestBody::default());
+            let mut request = Request::new(RequestBody::new(body.clone()));
+            *request.method_mut() = method.clone();
             *request.uri_mut() = uri.clone();
             if let Some(bearer) = &bearer {
                 request.headers_mut().insert(http::header::AUTHORIZATION, bearer.clone());

@@ -94,9 +94,9 @@ impl Evaluate {
     }
 
     fn document(&self) -> anyhow::Result<Document> {
-        match Source::choose(self.file.clone(), self.dir.clone()) {
-            Source::File(path) => Document::load(&path).map_err(|problems| anyhow!("{}", problems.trim_end())),
-            Source::BuiltIn => {
+        match Source::choose(self.file.clone(), self.dir.clone()).load() {
+            Some(document) => document.map_err(|problems| anyhow!("{}", problems.trim_end())),
+            None => {
                 bail!("there is no tradewind.yaml here\n  = hint: name the configuration with -f FILE or -d DIR")
             }
         }

@@ -11,8 +11,13 @@ mod explain;
 mod import;
 mod key;
 mod man;
+mod network;
+mod proxies;
+mod reach;
 mod run;
 mod schema;
+mod select;
+mod way_out;
 mod whose;
 
 use std::process::ExitCode;
@@ -40,6 +45,10 @@ enum Command {
     Import(import::Import),
     Key(key::Key),
     Embedder(embedder::Embedder),
+    Proxies(proxies::Proxies),
+    Select(select::Select),
+    Network(network::Network),
+    WayOut(way_out::WayOut),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
@@ -59,6 +68,10 @@ impl Cli {
             Command::Import(command) => command.run(),
             Command::Key(command) => command.run(),
             Command::Embedder(command) => command.run(),
+            Command::Proxies(command) => command.run(),
+            Command::Select(command) => command.run(),
+            Command::Network(command) => command.run(),
+            Command::WayOut(command) => command.run(),
             Command::Demo(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),

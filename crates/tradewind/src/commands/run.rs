@@ -10,8 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
 use tradewind_core::format_duration;
-use tradewind_policy::Change;
+use tradewind_policy::{Change, Note};
 use tradewind_runtime::environment;
 use tradewind_runtime::files::FileWatch;
 
@@ -19,7 +20,7 @@ use self::greet::greet;
 use self::next_start::at_next_start;
 use super::counted;
 use crate::built_in::{self, Local};
-use crate::{Document, Gateway, Source, say};
+use crate::{AskedDocument, Document, Gateway, Source, say};
 
 /// How often a gateway without a file looks for local model servers.
 const LOOK_FOR_LOCAL_EVERY: Duration = Duration::from_secs(15);
@@ -35,7 +36,7 @@ pub(super) struct Run {
     /// The configuration file
     #[arg(short, long, value_name = "FILE", conflicts_with = "dir")]
     file: Option<PathBuf>,
-    /// A directory with a config.yaml
+    /// A directory with a config.yaml, such as that of Clash or mihomo
     #[arg(short, long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Listen here when there is no file [default: 127.0.0.1:7080]
@@ -64,19 +65,19 @@ impl Run {
         let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-        let mut watch = match &source {
-            Source::File(path) => Some(FileWatch::new(path)),
-            Source::BuiltIn => None,
-        };
+        let mut watch = source.path().map(|path| FileWatch::new(&path));
         let document = read(&source, &[], &listen, &data_dir)?;
         let drain = document.shared.limits.drain.get();
         let in_tls = document.shared.tls.is_some();
         let gateway = Gateway::start(document.clone()).await.map_err(|error| anyhow!("{error}"))?;
+        say_notes(&document.notes, &source);
         greet(&gateway, &source, &document);
         gateway.keep_discovering();
 
         let gateway = Arc::new(gateway);
         let reloading = gateway.clone();
+        let mut asked_documents = gateway.asked_documents();
+        let base = document.base.clone();
         let port = gateway.address.port();
         let keep_current = async {
             let mut local: Vec<Local> = Vec::new();
@@ -85,6 +86,11 @@ impl Run {
                     let asked = tokio::select! {
                         () = watch.changed() => false,
                         _ = hangup.recv() => true,
+                        asked = next_asked(&mut asked_documents) => {
+                            let document = Document::load_instead(&asked.document, &source, &base);
+                            asked.answer(document.and_then(|document| take_instead(&reloading, document)));
+                            continue;
+                        }
                     };
                     reload(&reloading, &source, asked, in_tls);
                     continue;
@@ -98,6 +104,9 @@ impl Run {
                 tokio::select! {
                     () = tokio::time::sleep(LOOK_FOR_LOCAL_EVERY) => {}
                     _ = hangup.recv() => say::note("there is no configuration file to reload; looking for local model servers"),
+                    asked = next_asked(&mut asked_documents) => {
+                        asked.answer(Err("there is no configuration file".to_owned()));
+                    }
                 }
             }
         };
@@ -125,10 +134,28 @@ impl Run {
     }
 }
 
+/// The next document that somebody asks for through the controller API.
+async fn next_asked(documents: &mut Option<Receiver<AskedDocument>>) -> AskedDocument {
+    match documents {
+        Some(documents) => match documents.recv().await {
+            Some(asked) => asked,
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// Puts a document in place that was asked for through the controller API.
+fn take_instead(gateway: &Gateway, document: Document) -> Result<(), String> {
+    let changes = gateway.reload(document).map_err(|error| error.to_string())?;
+    say::note(format_args!("took another configuration through the controller: {}", counted(changes.len(), "change")));
+    Ok(())
+}
+
 fn read(source: &Source, local: &[Local], listen: &str, data_dir: &str) -> anyhow::Result<Document> {
-    match source {
-        Source::File(path) => Document::load(path).map_err(|problems| anyhow!("{}", problems.trim_end())),
-        Source::BuiltIn => {
+    match source.load() {
+        Some(document) => document.map_err(|problems| anyhow!("{}", problems.trim_end())),
+        None => {
             let text = built_in::document(&|name| environment(name).is_some(), local, listen, data_dir);
             Document::parse(&text).map_err(|problems| anyhow!("{}", problems.render("built in", &text).trim_end()))
         }
@@ -139,6 +166,7 @@ fn read(source: &Source, local: &[Local], listen: &str, data_dir: &str) -> anyho
 /// whoever asked. `in_tls`: whether callers are served in TLS, whose files are read again as well.
 fn reload(gateway: &Gateway, source: &Source, asked: bool, in_tls: bool) {
     let document = read(source, &[], "", "");
+    let notes = document.as_ref().map(|document| document.notes.clone()).unwrap_or_default();
     let in_tls = in_tls && document.as_ref().is_ok_and(|document| document.shared.tls.is_some());
     let Some(changes) = put_in_place(gateway, document) else { return };
     let name = source.name();
@@ -156,9 +184,18 @@ fn reload(gateway: &Gateway, source: &Source, asked: bool, in_tls: bool) {
     if changes.len() > MOST_CHANGES {
         say::note(format_args!("  and {} more", changes.len() - MOST_CHANGES));
     }
+    say_notes(&notes, source);
     let waiting = at_next_start(&changes);
     if !waiting.is_empty() {
         say::note(format_args!("  not before the next start: {}", waiting.join(", ")));
+    }
+}
+
+/// Says what there is to say about a configuration that blocks nothing.
+fn say_notes(notes: &[Note], source: &Source) {
+    let name = source.name();
+    for note in notes {
+        say::note(format_args!("  note: {}", note.render(&name)));
     }
 }
 

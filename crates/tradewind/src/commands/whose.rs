@@ -36,15 +36,18 @@ impl Whose {
     pub(super) fn find(self) -> anyhow::Result<Found> {
         let (folder, document) = match self.data_dir {
             Some(folder) => (folder, None),
-            None => match Source::choose(self.file, self.dir) {
-                Source::File(path) => {
-                    let document = Document::load(&path).map_err(|problems| {
-                        anyhow!("{problems}  = hint: --data-dir does without the configuration file")
-                    })?;
-                    (document.shared.data_dir.0.clone(), Some((document, path.display().to_string())))
+            None => {
+                let source = Source::choose(self.file, self.dir);
+                match source.load() {
+                    Some(document) => {
+                        let document = document.map_err(|problems| {
+                            anyhow!("{problems}  = hint: --data-dir does without the configuration file")
+                        })?;
+                        (document.shared.data_dir.0.clone(), Some((document, source.name())))
+                    }
+                    None => (DataDir::default().0, None),
                 }
-                Source::BuiltIn => (DataDir::default().0, None),
-            },
+            }
         };
         Ok(Found { data_dir: files::expand_home(&folder), document })
     }

@@ -11,6 +11,8 @@ use tradewind_door_models::{AnswersKept, ModelsDoor, PreviewRequest};
 use tradewind_runtime::{Kind, Supervisor};
 use tradewind_telemetry::{Journal, Metrics};
 
+use super::following::followed_name;
+use super::outward::Outward;
 use super::priors::Priors;
 use crate::exporting::Exporting;
 
@@ -24,11 +26,14 @@ pub(super) struct Parts<'a> {
     pub(super) access: &'a Arc<Access>,
     pub(super) exporting: &'a Exporting,
     pub(super) priors: &'a Arc<Priors>,
+    pub(super) outward: &'a Outward,
 }
 
 /// What the control door shows and moves.
 pub(super) fn controls(parts: &Parts<'_>) -> Controls {
     let (previewing, selecting, showing) = (parts.models.clone(), parts.models.clone(), parts.models.clone());
+    let (ways, shown, leaving) =
+        (parts.outward.ways().clone(), parts.outward.ways().clone(), parts.outward.ways().clone());
     let (budgeted, priors) = (parts.models.clone(), parts.priors.clone());
     let (watched, counted) = (parts.journal.clone(), parts.supervisor.clone());
     let (locating, wall) = (parts.access.clone(), parts.clock.clone());
@@ -41,6 +46,15 @@ pub(super) fn controls(parts: &Parts<'_>) -> Controls {
         targets: Box::new(move || showing.targets()),
         keys: Box::new(move || json!({"keys": access.shown(clock.wall()), "models": budgeted.budgets()})),
         metrics: Box::new(move |format| metrics.encode(format)),
+        ways: shown,
+        way_out: Box::new(move |url, via| {
+            let ways = leaving.clone();
+            Box::pin(async move {
+                let left = ways.leaving(&url, via.as_deref()).await;
+                left.map(|left| json!(left))
+                    .map_err(|error| tradewind_door::Refusal::new(Code::BadField, error.to_string()))
+            })
+        }),
         preview: Box::new(move |body, grant| {
             let asked: PreviewRequest = serde_json::from_slice(body).map_err(|error| {
                 let message = format!(
@@ -55,7 +69,10 @@ pub(super) fn controls(parts: &Parts<'_>) -> Controls {
             let grant = grant.clone().with_context(context);
             previewing.preview(&asked, &grant).map(|preview| preview.to_json())
         }),
-        select: Box::new(move |model, target| selecting.select(model, target)),
+        select: Box::new(move |model, target| {
+            let set = || selecting.select(model, target).then_some(()).ok_or(());
+            ways.select_model(&followed_name(model), target, set).is_ok()
+        }),
         status: Box::new(move || {
             let (stats, polled) = (watched.stats(), priors.stats());
             json!({

@@ -9,6 +9,7 @@ use tradewind_core::Code;
 use tradewind_door::TlsError;
 use tradewind_door_models::LinkError;
 use tradewind_telemetry::JournalError;
+use tradewind_ways::WaysError;
 
 use crate::caller_keys::CallerKeysError;
 
@@ -35,6 +36,8 @@ pub enum StartError {
     Prometheus(String),
     /// A provider.
     Provider(LinkError),
+    /// The ways out.
+    Ways(WaysError),
 }
 
 /// Why the callers' keys cannot be used.
@@ -97,6 +100,7 @@ impl std::fmt::Display for StartError {
             Self::Keys(error) => error.fmt(f),
             Self::Telemetry(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
             Self::Prometheus(error) => write!(f, "error[{}]: prometheus.url: {error}", Code::ConfigBadValue),
+            Self::Ways(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
             Self::Provider(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
         }
     }

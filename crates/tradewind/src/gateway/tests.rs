@@ -65,7 +65,7 @@ async fn stream(gateway: &Gateway, place: &Place, secret: &str) -> AnswerBody {
     let egress = Egress::new(Arc::new(SystemClock::new()), spawner, EgressSettings::default());
     let origin = Origin::parse(&format!("https://{}", gateway.address)).unwrap();
     let roots = Roots::from_file(&place.path("cert.pem")).unwrap();
-    let route = egress.route(origin, Http2::Never, &roots, "test");
+    let route = egress.route(origin, Http2::Never, &roots, "test", None);
     let body = r#"{"model": "up/m", "stream": true, "messages": [{"role": "user", "content": "hello"}]}"#;
     let build = || {
         let mut request = Request::new(RequestBody::new(Bytes::from_static(body.as_bytes())));
@@ -74,7 +74,7 @@ async fn stream(gateway: &Gateway, place: &Place, secret: &str) -> AnswerBody {
         request.headers_mut().insert(AUTHORIZATION, bearer(secret));
         request
     };
-    let answer = route.send(&build, Duration::from_secs(20), true).await.unwrap();
+    let answer = route.send(&build, Duration::from_secs(20), true, 0).await.unwrap();
     assert_eq!(answer.head.status, 200);
     answer.body
 }
@@ -161,7 +161,7 @@ async fn a_key_that_comes_back_has_what_it_spent_before_the_start() {
     let supervisor = Supervisor::new();
     let spawner = Spawner::new(move |task| supervisor.spawn(Kind::Upkeep, task));
     let egress = Egress::new(Arc::new(SystemClock::new()), spawner, EgressSettings::default());
-    let route = egress.route(origin, Http2::Never, &Roots::none(), "");
+    let route = egress.route(origin, Http2::Never, &Roots::none(), "", None);
     let build = || {
         let body = r#"{"model": "m", "messages": [{"role": "user", "content": "hello"}]}"#;
         let mut request = Request::new(RequestBody::new(Bytes::from_static(body.as_bytes())));
@@ -170,7 +170,7 @@ async fn a_key_that_comes_back_has_what_it_spent_before_the_start() {
         request.headers_mut().insert(AUTHORIZATION, bearer(LEAVING));
         request
     };
-    let answer = route.send(&build, Duration::from_secs(20), true).await.unwrap();
+    let answer = route.send(&build, Duration::from_secs(20), true, 0).await.unwrap();
     assert_eq!(answer.head.status, 200);
     answer.body.collect().await.unwrap();
     gateway.stop(Duration::from_secs(20)).await;

@@ -33,7 +33,7 @@ impl Source {
     pub(super) fn new(settings: &Prometheus, egress: &Arc<Egress>, roots: &Roots) -> Result<Self, String> {
         let origin = Origin::parse(settings.url.as_str()).map_err(|error| error.to_string())?;
         Ok(Self {
-            route: egress.route(origin, Http2::Never, roots, ""),
+            route: egress.route(origin, Http2::Never, roots, "", None),
             before: format!("{}/api/v1/query?query=", settings.url.path()),
             // Those who know `limit` do not send more than is needed to see that there are several.
             after: format!("&limit=2&timeout={}", prometheus_duration(settings.timeout.get())),
@@ -59,7 +59,7 @@ impl Source {
         };
         let limit = self.timeout.get();
         let asking = async {
-            let answer = self.route.send(&build, limit, true).await;
+            let answer = self.route.send(&build, limit, true, 0).await;
             let answer = answer.map_err(|fault| PriorFailure::Unreachable(fault.detail.into_owned()))?;
             let status = answer.head.status.as_u16();
             match Limited::new(answer.body, LONGEST_ANSWER).collect().await {

@@ -10,8 +10,8 @@ use tradewind_runtime::files;
 use tradewind_telemetry::{Day, GroupBy, Spend, Totals};
 
 use super::{By, Place};
+use crate::Source;
 use crate::commands::client::{self, Asked};
-use crate::{Document, Source};
 
 /// Where the gateway listens that has no configuration.
 const USUAL: &str = "http://127.0.0.1:7080";
@@ -133,11 +133,11 @@ const HINT: &str =
 
 /// Where the gateway of this configuration listens, if that can be told, and its data directory.
 fn gateway_here(file: Option<PathBuf>, dir: Option<PathBuf>) -> anyhow::Result<(Option<String>, String)> {
-    let Source::File(path) = Source::choose(file, dir) else {
+    let Some(document) = Source::choose(file, dir).load() else {
         return Ok((Some(USUAL.to_owned()), DataDir::default().0));
     };
-    let document = Document::load(&path)
-        .map_err(|problems| anyhow!("{problems}  = hint: --data-dir does without the configuration file"))?;
+    let document =
+        document.map_err(|problems| anyhow!("{problems}  = hint: --data-dir does without the configuration file"))?;
     let shared = document.shared;
     let address = shared.listen.0;
     // A port that was chosen at the start, or a certificate for another name than the address: only --url can tell.

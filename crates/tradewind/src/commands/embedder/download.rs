@@ -117,7 +117,7 @@ impl Client {
         let (user, server) =
             authority.rsplit_once('@').map_or((None, authority), |(user, server)| (Some(user), server));
         let origin = Origin::parse(&format!("{}://{server}", uri.scheme_str().unwrap_or("https")))?;
-        let route = self.egress.route(origin, Http2::Never, &self.roots, "");
+        let route = self.egress.route(origin, Http2::Never, &self.roots, "", None);
         let path = uri.path_and_query().map_or_else(|| Uri::from_static("/"), |path| Uri::from(path.clone()));
         let authorization = user.map(|user| format!("Basic {}", BASE64_STANDARD.encode(percent_decoded(user))));
         let mut authorization = authorization.map(HeaderValue::try_from).transpose()?;
@@ -137,7 +137,7 @@ impl Client {
             }
             request
         };
-        let answer = tokio::time::timeout(SILENCE, route.send(&build, CONNECT, true)).await;
+        let answer = tokio::time::timeout(SILENCE, route.send(&build, CONNECT, true, 0)).await;
         let answer = answer.map_err(|_| anyhow!("{} does not answer", host(uri)))?;
         answer.map_err(|fault| anyhow!("{}: {}", host(uri), fault.detail))
     }

@@ -63,7 +63,7 @@ impl<'a> Desk<'a> {
             targets: Arc::new(Targets::default()),
             key_rings: Arc::new(KeyRings::default()),
             services: Arc::new(services),
-            ids: DecisionIds::after(0),
+            ids: Arc::new(DecisionIds::after(0)),
             estimator: Arc::new(Estimator::default()),
             embedders: Arc::new(Embedders::new(load)),
             budgets: Arc::new(ModelBudgets::default()),

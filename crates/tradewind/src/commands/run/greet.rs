@@ -19,6 +19,12 @@ pub(super) fn greet(gateway: &Gateway, source: &Source, document: &Document) {
     line("providers", &providers(source, document));
     line("models", &models(document));
     line("callers", &callers(gateway.access(), SystemClock::new().wall()));
+    for (takes, address) in gateway.relay_ports() {
+        line("relay", &format!("{takes} on {address}"));
+    }
+    if let Some(address) = gateway.controller_address() {
+        line("controller", &format!("http://{address}"));
+    }
     line("journal", &gateway.journal_folder.display().to_string());
     if let Some(notice) = &gateway.journal_notice {
         line("note", &notice.to_string());
@@ -43,7 +49,7 @@ fn providers(source: &Source, document: &Document) -> String {
                 "none yet: set OPENAI_API_KEY or ANTHROPIC_API_KEY, or start Ollama, llama.cpp, vLLM or LM Studio;\n                 \
                  until then built-in rules answer, and say so"
             }
-            Source::File(_) => "none: the file has no `providers`",
+            Source::File(_) | Source::Directory(_) => "none: the file has no `providers`",
         };
         return none.to_owned();
     }
