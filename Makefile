@@ -30,7 +30,7 @@ build: ## build everything with optimisation
 test: peers nextest lint test-rust test-clients ## everything a change has to pass
 
 .PHONY: test-full
-test-full: test real-model budget soak test-bench ## test, the real model, 100,000 paid calls, ten minutes of soak, and the bench run short
+test-full: test test-ways real-model budget soak test-bench ## test, more ways out, the real model, 100,000 paid calls, ten minutes of soak, and the bench run short
 
 .PHONY: lint
 lint: ## formatting and lints
@@ -44,7 +44,12 @@ test-rust: nextest ## the Rust tests
 
 .PHONY: test-clients
 test-clients: peers debug-bins ## black-box tests with the official clients
-	$(call clients,not real_model)
+	$(call clients,not real_model and not full)
+
+.PHONY: test-ways
+test-ways: debug-bins ## ways out by sing-box, px and cntlm, slow callers, and zashboard in a browser
+	tests/peers/install.sh test ways
+	$(call clients,full)
 
 .PHONY: real-model
 real-model: debug-bins ## the same against a real language model; builds llama-server when it is missing
@@ -62,7 +67,7 @@ debug-bins:
 	cargo build -p tradewind -p tradewind-sim --bins
 
 .PHONY: bench
-bench: shipped release-bins ## measure against nginx, Envoy, TensorZero, LiteLLM and no gateway; writes bench/RESULTS.md
+bench: shipped release-bins ## measure against nginx, Envoy, TensorZero, LiteLLM, mihomo and no gateway; writes bench/RESULTS.md
 	tests/peers/install.sh bench
 	$(call bench,$(shipped),$(ARGS))
 
@@ -117,7 +122,7 @@ peers: ## install what the tests need
 
 .PHONY: peers-full
 peers-full: ## install what the benches and the real model need as well
-	tests/peers/install.sh test bench model
+	tests/peers/install.sh test ways bench model
 
 .PHONY: nextest
 nextest:

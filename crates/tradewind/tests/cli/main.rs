@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test lays out its own files")]
 
 mod check;
+mod clash;
 mod cost;
 mod demo;
 mod embedder;

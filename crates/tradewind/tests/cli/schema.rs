@@ -33,7 +33,9 @@ fn the_schema_refuses_what_check_refuses() {
     let good: Value = serde_json::from_str(GOOD).unwrap();
     let spoilt: &[(&str, Value)] = &[
         ("/modles", json!([])),
-        ("/proxies", json!([])),
+        ("/proxies", json!({})),
+        ("/proxy-groups", json!([{"name": "g", "type": "relay", "proxies": ["DIRECT"]}])),
+        ("/mixed-port", json!("seven")),
         ("/listen", json!(7080)),
         ("/models/0/strategi", json!("fallback")),
         ("/models/0/strategy", json!("fastest")),

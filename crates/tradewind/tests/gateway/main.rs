@@ -15,6 +15,7 @@ mod held;
 mod keys;
 mod model_budget;
 mod outside;
+mod outward;
 mod quality;
 mod rates;
 mod remote_embedder;

@@ -6,7 +6,7 @@ use crate::tree::{list, metadata, text};
 
 /// The layers, the lowest first. A crate may use crates of lower layers; those of one layer never use each other. Crates
 /// that are not made yet stand here already, so that adding one is no decision.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["tradewind-core"],
     &["tradewind-policy"],
     &["tradewind-decide"],
@@ -23,6 +23,7 @@ const LAYERS: [&[&str]; 9] = [
         "tradewind-answers",
     ],
     &["tradewind-runtime"],
+    &["tradewind-ways"],
     &["tradewind-dispatch"],
     &["tradewind-door", "tradewind-doctor", "tradewind-readiness", "tradewind-rollout"],
     &[
@@ -37,7 +38,10 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Crates beside the layers: they use `tradewind-core` only, and only these use them. Any test may use `tradewind-sim`.
-const BESIDE: [(&str, &[&str]); 2] = [("tradewind-sim", &["tradewind"]), ("tradewind-host", &["tradewind-egress"])];
+const BESIDE: [(&str, &[&str]); 2] = [
+    ("tradewind-sim", &["tradewind"]),
+    ("tradewind-host", &["tradewind-egress", "tradewind-ways", "tradewind-door-relay", "tradewind"]),
+];
 
 /// What decides without doing: no runtime, no sockets, no files of their own.
 const PURE: [&str; 5] =

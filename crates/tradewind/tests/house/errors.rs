@@ -25,7 +25,18 @@ use crate::tree::{files, has_to_be, read};
 use crate::wire::{Ask, DIALECTS, path};
 
 /// Codes whose example is written by hand: nothing that a test may do brings them about.
-const BY_HAND: [Code; 2] = [Code::RetryBudget, Code::Internal];
+/// Those of ways out are provoked, word for word, by the tests of `egress`.
+const BY_HAND: [Code; 9] = [
+    Code::RetryBudget,
+    Code::Internal,
+    Code::ProxyUnreachable,
+    Code::ProxyFailed,
+    Code::ProxyLogin,
+    Code::WayNotBuilt,
+    Code::WayRejected,
+    Code::WayBroken,
+    Code::WayScript,
+];
 /// What begins the generated part of a page.
 const EXAMPLE: &str = "## Example\n";
 
@@ -91,7 +102,7 @@ fn configuration_examples() -> Examples {
             "providers: [{name: openai, dialect: openai, base-url: https://api.openai.com/v1}]\nmodels:\n  - name: \
              assistant\n    targets: [{use: opnai/gpt-5-mini}]\n",
         ),
-        (Code::ConfigNotBuilt, "mixed-port: 7890\n"),
+        (Code::ConfigNotBuilt, "store: sqlite\n"),
         (Code::ConfigOpenListen, "listen: 0.0.0.0:7080\n"),
     ];
     let mut examples = Examples::new();

@@ -25,6 +25,7 @@ fn the_reference_of_errors_is_what_the_code_says() {
         ('2', "The gateway cannot answer now"),
         ('3', "The provider"),
         ('4', "Configuration and start"),
+        ('5', "Ways out"),
     ];
     for (digit, title) in parts {
         let _ = write!(made, "\n## {title}\n\n| code | HTTP status | what happened |\n|---|---|---|\n");
@@ -133,6 +134,9 @@ impl Reference<'_> {
         if schema["type"] == "array" {
             return self.table(&schema["items"], &format!("{path}[]"));
         }
+        if schema["additionalProperties"]["properties"].is_object() {
+            return Some((format!("{path}.NAME"), &schema["additionalProperties"]));
+        }
         schema["properties"].is_object().then(|| (path.to_owned(), schema))
     }
 
@@ -204,7 +208,11 @@ impl Reference<'_> {
             Some("integer") => "whole number".to_owned(),
             Some("boolean") => "`true` | `false`".to_owned(),
             Some("array") => format!("list of {}", self.kind(&schema["items"])),
-            Some("object") if schema["properties"].is_object() => "map".to_owned(),
+            Some("object") if schema["properties"].is_object() || schema["additionalProperties"].is_null() => {
+                "map".to_owned()
+            }
+            Some("object") if schema["additionalProperties"]["type"] == "array" => "map of lists".to_owned(),
+            Some("object") if schema["additionalProperties"]["type"] == "object" => "map of maps".to_owned(),
             Some("object") => "map of texts".to_owned(),
             other => other.unwrap_or_default().to_owned(),
         }

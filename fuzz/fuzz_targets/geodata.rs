@@ -1,0 +1,9 @@
+//! A data file about addresses or sites. What has to hold is in `checks/rules.rs`.
+
+#![no_main]
+
+#[expect(dead_code, reason = "each target has checks of its own")]
+#[path = "../checks/rules.rs"]
+mod rules;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rules::data(bytes));
