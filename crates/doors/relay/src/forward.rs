@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::header::{
     CONNECTION, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
@@ -107,6 +107,24 @@ struct Origin {
     open: Arc<Open>,
 }
 
+impl Origin {
+    /// Sends a request, in the form that this connection takes.
+    async fn send(&mut self, head: &request::Parts, body: Option<Incoming>) -> hyper::Result<Response<Incoming>> {
+        let counted = Counted { body, open: self.open.clone(), upwards: true, call: None, status: 0 };
+        let mut request = Request::new(counted);
+        *request.method_mut() = head.method.clone();
+        *request.headers_mut() = head.headers.clone();
+        *request.uri_mut() = if self.headers.is_some() { head.uri.clone() } else { origin_form(&head.uri) };
+        if let Some(headers) = &mut self.headers
+            && let Some(value) = headers.once.take().or_else(|| headers.each.clone())
+        {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, value);
+        }
+        self.open.upload(size_of_head(head.uri.path().len() + head.method.as_str().len(), request.headers()));
+        self.sender.send_request(request).await
+    }
+}
+
 impl Caller {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (to, who) = match self.admit(&request) {
@@ -182,30 +200,25 @@ impl Caller {
         {
             kept = None;
         }
-        let mut origin = match kept {
-            Some(origin) => origin,
-            None => self.open(&mut call, to, who, meta).await?,
-        };
-        let absolute = origin.headers.is_some();
         strip(&mut head.headers, upgrade.as_ref());
-        head.version = http::Version::HTTP_11;
         if let Some(authority) =
             head.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
         {
             // RFC 9112 §3.2.2: what stands in the request line counts, not what the caller put beside it.
             head.headers.insert(HOST, authority);
         }
-        if !absolute {
-            head.uri = origin_form(&head.uri);
+        // A server may close a connection at the moment at which it is used again: what can be asked twice is, on a new one.
+        let again = (kept.is_some() && head.method.is_safe() && body.is_end_stream()).then(|| meta.clone());
+        let mut origin = match kept {
+            Some(origin) => origin,
+            None => self.open(&mut call, to, who, meta).await?,
+        };
+        let body = (!body.is_end_stream()).then_some(body);
+        let mut sent = origin.send(&head, body).await;
+        if let (Err(_), Some(meta)) = (&sent, again) {
+            origin = self.open(&mut call, to, who, meta).await?;
+            sent = origin.send(&head, None).await;
         }
-        if let Some(headers) = &mut origin.headers
-            && let Some(value) = headers.once.take().or_else(|| headers.each.clone())
-        {
-            head.headers.insert(PROXY_AUTHORIZATION, value);
-        }
-        origin.open.upload(size_of_head(head.uri.path().len() + head.method.as_str().len(), &head.headers));
-        let counted = Counted { body, open: origin.open.clone(), upwards: true, call: None, status: 0 };
-        let sent = origin.sender.send_request(Request::from_parts(head, counted)).await;
         let mut answer = match sent {
             Ok(answer) => answer,
             Err(error) => {
@@ -213,6 +226,7 @@ impl Caller {
                 return Err(call.refuse(Fault::new(FaultKind::Reset, detail)));
             }
         };
+        let absolute = origin.headers.is_some();
         let open = origin.open.clone();
         if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED && absolute {
             // A caller that is asked for the credentials of the way out would go on asking a person for them.
@@ -232,7 +246,7 @@ impl Caller {
         let status = answer.status().as_u16();
         open.download(size_of_head(0, answer.headers()));
         let (head, body) = answer.into_parts();
-        let counted = Counted { body, open, upwards: false, call: Some(call), status };
+        let counted = Counted { body: Some(body), open, upwards: false, call: Some(call), status };
         Ok(Response::from_parts(head, BoxBody::new(counted)))
     }
 
@@ -348,7 +362,8 @@ fn origin_form(uri: &Uri) -> Uri {
 
 /// A body whose bytes are counted; with the record of its call, which ends with the body.
 struct Counted {
-    body: Incoming,
+    /// Nothing for a message without a body.
+    body: Option<Incoming>,
     open: Arc<Open>,
     upwards: bool,
     call: Option<Call>,
@@ -363,7 +378,8 @@ impl Body for Counted {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(context));
         let status = self.status;
         match &frame {
             Some(Ok(frame)) => {
@@ -373,7 +389,7 @@ impl Body for Counted {
                 } else {
                     self.open.download(count)
                 }
-                if self.body.is_end_stream()
+                if self.body.as_ref().is_none_or(Body::is_end_stream)
                     && let Some(mut call) = self.call.take()
                 {
                     call.answered(status, true);
@@ -389,11 +405,11 @@ impl Body for Counted {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
@@ -401,7 +417,7 @@ impl Drop for Counted {
     fn drop(&mut self) {
         // An answer without a body is not polled.
         let status = self.status;
-        if self.body.is_end_stream()
+        if self.is_end_stream()
             && let Some(mut call) = self.call.take()
         {
             call.answered(status, true);

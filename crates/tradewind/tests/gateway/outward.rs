@@ -2,11 +2,14 @@
 //! another gateway's relay here; those that people have stand in the tests with real clients.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tradewind_core::Dialect;
 use tradewind_sim::{Sim, SimOptions};
 
@@ -200,6 +203,51 @@ async fn a_relay_that_wants_a_password_gets_it_or_serves_nobody() {
     assert!(answer.is_err() || answer.unwrap().starts_with("HTTP/1.1 407"));
     drop(stream);
     assert_eq!(relaying.record().await["key"], "ann");
+}
+
+/// A server that answers the first request on each connection, and closes it when a second comes. Says how many requests it
+/// has read.
+async fn forgetful() -> (SocketAddr, Arc<AtomicUsize>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = Arc::<AtomicUsize>::default();
+    let counting = seen.clone();
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 4096];
+            for answer in [&b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"[..], b""] {
+                if stream.read(&mut head).await.unwrap_or(0) > 0 {
+                    counting.fetch_add(1, Ordering::Relaxed);
+                    stream.write_all(answer).await.unwrap();
+                }
+            }
+        }
+    });
+    (address, seen, serving)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_closes_a_connection_as_it_is_used_again_is_asked_on_another() {
+    let (server, seen, _serving) = forgetful().await;
+    let relaying = Relaying::start("rules: [\"MATCH,DIRECT\"]\n").await;
+    let asked =
+        |method: &str, more: &str| format!("{method} http://{server}/ HTTP/1.1\r\nhost: {server}\r\n{more}\r\n");
+    let mut stream = TcpStream::connect(relaying.relay).await.unwrap();
+    stream
+        .write_all(format!("{}{}", asked("GET", ""), asked("GET", "connection: close\r\n")).as_bytes())
+        .await
+        .unwrap();
+    let answers = read(&mut stream).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+    assert_eq!(seen.load(Ordering::Relaxed), 3, "the second was asked twice");
+
+    // What may have had effects is not sent twice.
+    let mut stream = TcpStream::connect(relaying.relay).await.unwrap();
+    let post = asked("POST", "content-length: 2\r\nconnection: close\r\n");
+    stream.write_all(format!("{}{post}hi", asked("GET", "")).as_bytes()).await.unwrap();
+    let answers = read(&mut stream).await;
+    assert!(answers.contains("HTTP/1.1 200 OK") && answers.contains("HTTP/1.1 502"), "{answers}");
 }
 
 /// A gateway with a model whose provider is reached through `via`.
