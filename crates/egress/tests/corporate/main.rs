@@ -10,8 +10,14 @@
 mod negotiate;
 mod ntlm;
 mod oracle;
-mod peer;
+#[path = "../processes/mod.rs"]
+mod processes;
 mod scripts;
 #[expect(dead_code, reason = "what other tests need is there as well")]
 #[path = "../ways/support/mod.rs"]
 mod support;
+
+/// Where our own programs for tests are.
+fn rigs() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/rigs")
+}

@@ -11,7 +11,7 @@ use tradewind_core::{FaultKind, Secret};
 use tradewind_egress::{Destination, HttpHop, Outbound};
 use tradewind_policy::ways::{HttpProxy, ProxyAuth, ProxyKind};
 
-use crate::peer::{Peer, debian, exchange, folder, free_port, local, run};
+use crate::processes::{Peer, debian, exchange, folder, free_port, local, run, squid};
 use crate::support::{PATIENCE, dialing, echo, http_proxy, mirror, talk, way};
 
 /// Set in the process that has the environment: the port of squid.
@@ -32,7 +32,8 @@ fn realm(folder: &Path) -> Peer {
     write(
         "kdc.conf",
         format!(
-            "[kdcdefaults]\n kdc_listen = 127.0.0.1:{port}\n kdc_tcp_listen = 127.0.0.1:{port}\n[realms]\n {REALM} = {{\n  \
+            "[kdcdefaults]\n kdc_listen = 127.0.0.1:{port}\n kdc_tcp_listen = 127.0.0.1:{port}\n[logging]\n \
+             kdc = STDERR\n[realms]\n {REALM} = {{\n  \
              database_name = {at}/db\n  key_stash_file = {at}/stash\n  acl_file = {at}/acl\n }}\n"
         ),
     );
@@ -42,8 +43,8 @@ fn realm(folder: &Path) -> Peer {
     {
         run(with_realm(&mut debian("kadmin.local"), folder).args(["-r", REALM, "-q", query]));
     }
-    let mut kdc = Peer::start(folder, "kdc.log", with_realm(&mut debian("krb5kdc"), folder).arg("-n"));
-    kdc.listens(port);
+    let kdc = Peer::start(with_realm(&mut debian("krb5kdc"), folder).arg("-n"));
+    kdc.until("commencing operation");
     kdc
 }
 
@@ -54,30 +55,18 @@ fn with_realm<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
         .env("KRB5CCNAME", format!("FILE:{}", folder.join("tickets").display()))
 }
 
-fn squid(folder: &Path) -> (Peer, u16) {
-    let (at, port) = (folder.display(), free_port());
-    // squid reads its files as another user when it is started by root.
+/// squid, which takes tickets as well.
+fn squid_of_realm(folder: &Path) -> (Peer, u16) {
+    // Its helper reads the keys as another user when root starts it.
     run(Command::new("chmod").arg("644").arg(folder.join("keytab")));
-    let made = run(Command::new("openssl").args(["passwd", "-apr1", "-salt", "saltsalt", "s3cret"]));
-    std::fs::write(folder.join("users"), format!("alice:{made}")).unwrap();
-    std::fs::write(folder.join("hosts"), "127.0.0.1 only.the.proxy.knows\n127.0.0.1 localhost\n").unwrap();
-    std::fs::write(
-        folder.join("squid.conf"),
-        format!(
-            "http_port 127.0.0.1:{port}\npid_filename none\ncache deny all\naccess_log none\ncache_log /dev/null\n\
-             hosts_file {at}/hosts\nshutdown_lifetime 0 seconds\ncoredump_dir {at}\n\
-             auth_param negotiate program /usr/lib/squid/negotiate_kerberos_auth -k {at}/keytab -s HTTP/localhost@{REALM}\n\
-             auth_param negotiate children 2\nauth_param negotiate keep_alive on\n\
-             auth_param basic program /usr/lib/squid/basic_ncsa_auth {at}/users\n\
-             acl known proxy_auth REQUIRED\nhttp_access deny !known\nhttp_access allow all\n"
-        ),
-    )
-    .unwrap();
-    let mut command = debian("squid");
-    command.args(["-N", "-n", &format!("login{port}"), "-f"]).arg(folder.join("squid.conf"));
-    let mut squid = Peer::start(folder, "squid.log", with_realm(&mut command, folder).env("KRB5RCACHENAME", "none:"));
-    squid.listens(port);
-    (squid, port)
+    let logins = format!(
+        "auth_param negotiate program /usr/lib/squid/negotiate_kerberos_auth -k {}/keytab -s HTTP/localhost@{REALM}\n\
+         auth_param negotiate children 2\nauth_param negotiate keep_alive on\n",
+        folder.display()
+    );
+    squid(folder, &logins, |command| {
+        with_realm(command, folder).env("KRB5RCACHENAME", "none:");
+    })
 }
 
 fn corp(server: &str, port: u16, auth: &[ProxyAuth], spn: Option<&str>) -> Arc<Outbound> {
@@ -100,7 +89,7 @@ fn squid_with_negotiate() {
     }
     let folder = folder();
     let _kdc = realm(folder.path());
-    let (_squid, port) = squid(folder.path());
+    let (_squid, port) = squid_of_realm(folder.path());
     let mut again = Command::new(std::env::current_exe().unwrap());
     again.args(["--exact", "negotiate::squid_with_negotiate", "--nocapture"]).env(INSIDE, port.to_string());
     let said = run(with_realm(&mut again, folder.path()));

@@ -10,7 +10,8 @@ use tradewind_core::{FaultKind, Secret};
 use tradewind_egress::{Destination, Http2, HttpHop, Origin, Outbound, RequestBody, Roots};
 use tradewind_policy::ways::{HttpProxy, ProxyAuth, ProxyKind};
 
-use crate::peer::{Peer, exchange, folder, local, rig};
+use crate::processes::{Peer, exchange, folder, installed, local};
+use crate::rigs;
 use crate::support::{PATIENCE, Server, Table, dialing, echo, egress, head, http_proxy, mirror, serve, talk, way};
 
 /// The proxy, and the folder with its users.
@@ -24,9 +25,10 @@ fn ntlm_proxy() -> Ntlm {
     let folder = folder();
     let users = folder.path().join("users");
     std::fs::write(&users, "CORP:bob:pä$$w0rd\nCORP:Jürgen:pw\n:ann@corp.example:pw\n").unwrap();
-    let mut command = rig("ntlm_proxy.py");
-    let mut proxy = Peer::start(folder.path(), "log", command.arg(&users).args(["--host", "only.corp.test=127.0.0.1"]));
-    let port = proxy.said(|log| log.lines().next().and_then(|line| line.parse().ok()));
+    let mut command = installed("python/bin/python");
+    command.arg(rigs().join("ntlm_proxy.py")).arg(&users).args(["--host", "only.corp.test=127.0.0.1"]);
+    let proxy = Peer::start(&mut command);
+    let port = proxy.said("its port", |log| log.split_once('\n')?.0.parse().ok());
     Ntlm { proxy, port, _folder: folder }
 }
 
@@ -47,14 +49,6 @@ async fn a_tunnel_is_opened_for_the_right_password_alone() {
     // A name that only the proxy knows.
     let to = Destination::new("only.corp.test", echo.address.port());
     let dialing = dialing(&[], PATIENCE);
-    for (user, password) in [("CORP\\bob", "pä$$w0rd"), ("CORP\\Jürgen", "pw"), ("ann@corp.example", "pw")] {
-        let corp = corp(ntlm.port, user, password, &[ProxyAuth::Ntlm]);
-        assert!(corp.is_login_bound());
-        let mut stream = corp.connect(&to, &dialing).await.unwrap_or_else(|fault| panic!("{user}: {fault}"));
-        talk(&mut stream).await;
-    }
-    let log = ntlm.proxy.log();
-    assert!(log.contains("accepted CORP\\bob CONNECT only.corp.test") && !log.contains("refused"), "{log}");
     for (user, password) in [("CORP\\bob", "wrong"), ("CORP\\nobody", "pw"), ("bob", "pä$$w0rd")] {
         let fault = corp(ntlm.port, user, password, &[ProxyAuth::Ntlm]).connect(&to, &dialing).await.err().unwrap();
         assert_eq!((fault.kind, fault.status, fault.never_sent), (FaultKind::ProxyLogin, Some(407), true), "{fault}");
@@ -67,8 +61,15 @@ async fn a_tunnel_is_opened_for_the_right_password_alone() {
         );
         assert!(!fault.detail.contains(password), "{fault}");
     }
-    let denied = ntlm.proxy.log().matches("refused").count();
-    assert_eq!(denied, 3, "a password that is not accepted is not sent again: {}", ntlm.proxy.log());
+    for (user, password) in [("CORP\\bob", "pä$$w0rd"), ("CORP\\Jürgen", "pw"), ("ann@corp.example", "pw")] {
+        let corp = corp(ntlm.port, user, password, &[ProxyAuth::Ntlm]);
+        assert!(corp.is_login_bound());
+        let mut stream = corp.connect(&to, &dialing).await.unwrap_or_else(|fault| panic!("{user}: {fault}"));
+        talk(&mut stream).await;
+        ntlm.proxy.until(&format!("accepted {user} CONNECT only.corp.test"));
+    }
+    let log = ntlm.proxy.until("accepted ann@corp.example CONNECT only.corp.test");
+    assert_eq!(log.matches("refused").count(), 3, "a password that is not accepted is not sent again: {log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,10 +91,9 @@ async fn plain_http_goes_over_the_connection_that_logged_in() {
         assert!(answer.starts_with("http/1.1 200"), "{answer}");
         assert!(!answer.contains("proxy-authorization"), "the proxy keeps it to itself: {answer}");
     }
-    let log = ntlm.proxy.log();
-    let accepted: Vec<&str> = log.lines().filter(|line| !line.bytes().all(|byte| byte.is_ascii_digit())).collect();
-    let urls = [format!("accepted CORP\\bob GET http://{to}/a"), format!("accepted CORP\\bob GET http://{to}/b")];
-    assert_eq!(accepted, ["connected", &urls[0], &urls[1]]);
+    let [first, last] = ["a", "b"].map(|path| format!("accepted CORP\\bob GET http://{to}/{path}"));
+    let log = ntlm.proxy.until(&last);
+    assert_eq!(log.lines().collect::<Vec<_>>(), [&ntlm.port.to_string(), "connected", &first, &last]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,16 +128,18 @@ async fn a_connection_that_logged_in_belongs_to_one_caller() {
     egress.set_chooser(Table::of([corp(ntlm.port, "CORP\\bob", "pä$$w0rd", &[ProxyAuth::Ntlm])]));
     let origin = Origin::parse(&format!("http://only.corp.test:{}", mirror.address.port())).unwrap();
     let route = egress.route(origin, Http2::Never, &Roots::none(), "", Some(&"corp".into()));
-    let connections = || ntlm.proxy.log().matches("connected").count();
-    for (owner, so_far) in [(1, 1), (1, 1), (2, 2), (1, 2), (2, 2), (3, 3)] {
+    for (calls, (owner, connections)) in (1..).zip([(1, 1), (1, 1), (2, 2), (1, 2), (2, 2), (3, 3)]) {
         let build = || Request::get("/").body(RequestBody::default()).unwrap();
         let mut answer =
             route.send(&build, PATIENCE, true, owner).await.unwrap_or_else(|fault| panic!("{owner}: {fault}"));
         assert_eq!(answer.head.status, 200);
         while answer.body.frame().await.is_some_and(|frame| frame.is_ok()) {}
-        assert_eq!(connections(), so_far, "{}", ntlm.proxy.log());
+        let log = ntlm.proxy.said("that it has accepted this call", |log| {
+            (log.matches("accepted").count() >= calls).then(|| log.to_owned())
+        });
+        assert_eq!(log.matches("connected").count(), connections, "{log}");
+        assert!(!log.contains("protest"), "{log}");
     }
-    assert!(!ntlm.proxy.log().contains("protest"), "{}", ntlm.proxy.log());
 }
 
 /// Somebody whose requests log in connections, and who closes the connection behind a HEAD.

@@ -9,7 +9,8 @@ use std::process::Stdio;
 use tradewind_egress::{Destination, Outbound, Roots};
 use tradewind_policy::ways::{PacProxy, Proxy, ProxyKind, Unreachable};
 
-use crate::peer::{folder, rigs};
+use crate::processes::folder;
+use crate::rigs;
 use crate::support::{PATIENCE, dialing};
 
 /// As people write them.

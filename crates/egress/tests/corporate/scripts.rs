@@ -10,7 +10,7 @@ use tradewind_core::{Fault, FaultKind};
 use tradewind_egress::{Chooser, Chosen, Destination, Dialing, HttpHop, Outbound, Roots};
 use tradewind_policy::ways::{PacProxy, Proxy, ProxyKind, Unreachable};
 
-use crate::peer::{folder, free_port};
+use crate::processes::{folder, free_port};
 use crate::support::{PATIENCE, Server, dialing, direct, echo, head, http_proxy, serve, splice, talk, way, with_basic};
 
 /// A proxy that keeps what it was asked, and connects to `origin` whatever it was asked for.

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
+use tokio::sync::watch;
 use tradewind_core::FaultKind;
 use tradewind_egress::{Resolver, Roots};
 use tradewind_policy::ways::{Dns, Nameserver};
@@ -69,27 +69,62 @@ impl Zone {
     }
 }
 
-/// A name server over UDP, which waits before it answers, and how often it was asked for IPv4 addresses.
-async fn server(zone: Zone, after: Duration) -> (Nameserver, Arc<AtomicUsize>) {
+/// A name server over UDP.
+struct UdpServer {
+    spec: Nameserver,
+    /// How often it was asked: twice for a name, once for each version of addresses.
+    asked: watch::Receiver<usize>,
+    answered: watch::Receiver<usize>,
+    /// Whether it answers. What it is asked before that is answered then.
+    answers: watch::Sender<bool>,
+}
+
+impl UdpServer {
+    fn asked(&self) -> usize {
+        *self.asked.borrow()
+    }
+}
+
+/// A name server that answers at once.
+async fn server(zone: Zone) -> UdpServer {
+    let server = silent_server(zone).await;
+    server.answers.send_replace(true);
+    server
+}
+
+/// A name server that does not answer until it is told to.
+async fn silent_server(zone: Zone) -> UdpServer {
     let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
-    let (address, asked) = (socket.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
-    let count = asked.clone();
+    let address = socket.local_addr().unwrap();
+    let (count_asked, asked) = watch::channel(0);
+    let (count_answered, answered) = watch::channel(0);
+    let (answers, may_answer) = watch::channel(false);
     tokio::spawn(async move {
         let mut query = [0; 1024];
         while let Ok((read, from)) = socket.recv_from(&mut query).await {
             let answer = zone.answer(&query[..read]);
-            count.fetch_add(1, Ordering::SeqCst);
-            let socket = socket.clone();
+            count_asked.send_modify(|count| *count += 1);
+            let (socket, mut may_answer, count_answered) = (socket.clone(), may_answer.clone(), count_answered.clone());
             tokio::spawn(async move {
-                tokio::time::sleep(after).await;
-                let _ = socket.send_to(&answer, from).await;
+                // It never may, when the test is over.
+                if may_answer.wait_for(|may| *may).await.is_ok() {
+                    let _ = socket.send_to(&answer, from).await;
+                    count_answered.send_modify(|count| *count += 1);
+                }
             });
         }
     });
-    (Nameserver::Udp(address.ip().to_string().into(), address.port()), asked)
+    let spec = Nameserver::Udp(address.ip().to_string().into(), address.port());
+    UdpServer { spec, asked, answered, answers }
 }
 
-/// The same over TCP.
+/// Waits until `count` is at least `wanted`.
+async fn becomes(count: &watch::Receiver<usize>, wanted: usize) {
+    let mut count = count.clone();
+    tokio::time::timeout(PATIENCE, count.wait_for(|count| *count >= wanted)).await.unwrap().unwrap();
+}
+
+/// A name server over TCP, which answers at once.
 async fn tcp_server(zone: Zone) -> Server {
     serve(move |mut socket| {
         let zone = zone.clone();
@@ -137,75 +172,113 @@ async fn answers_are_kept_for_as_long_as_the_server_says() {
     let (resolver, clock) = resolver();
     let zone =
         Zone::new(&[("a.test", &["192.0.2.1", "192.0.2.2", "2001:db8::1"], 60), ("short.test", &["192.0.2.3"], 0)]);
-    let (server, asked) = server(zone, Duration::ZERO).await;
-    resolver.set(&asking(vec![server.clone()]), &[], &Roots::none());
+    let server = server(zone).await;
+    resolver.set(&asking(vec![server.spec.clone()]), &[], &Roots::none());
     let both = found(&resolver, "a.test").await;
-    assert_eq!((both.len(), asked.load(Ordering::SeqCst)), (3, 2));
+    assert_eq!((both.len(), server.asked()), (3, 2));
     assert_ne!(both[0].contains(':'), both[1].contains(':'), "the families take turns: {both:?}");
     clock.forward(Duration::from_secs(59));
     found(&resolver, "A.Test").await;
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(server.asked(), 2);
     clock.forward(Duration::from_secs(2));
     found(&resolver, "a.test").await;
-    assert_eq!(asked.load(Ordering::SeqCst), 4);
+    assert_eq!(server.asked(), 4);
     // What may not be kept is asked for again each time.
     found(&resolver, "short.test").await;
     found(&resolver, "short.test").await;
-    assert_eq!(asked.load(Ordering::SeqCst), 8);
+    assert_eq!(server.asked(), 8);
     // That there is none is kept for a second.
     assert!(found(&resolver, "none.test").await[0].contains("does not resolve: udp://127.0.0.1:"));
-    let after = asked.load(Ordering::SeqCst);
+    let after = server.asked();
     found(&resolver, "none.test").await;
-    assert_eq!(asked.load(Ordering::SeqCst), after);
+    assert_eq!(server.asked(), after);
     clock.forward(Duration::from_secs(2));
     found(&resolver, "none.test").await;
-    assert!(asked.load(Ordering::SeqCst) > after);
+    assert!(server.asked() > after);
     // A flush forgets.
-    let after = asked.load(Ordering::SeqCst);
+    let after = server.asked();
     found(&resolver, "a.test").await;
-    assert_eq!(asked.load(Ordering::SeqCst), after);
+    assert_eq!(server.asked(), after);
     resolver.flush();
     found(&resolver, "a.test").await;
-    assert_eq!(asked.load(Ordering::SeqCst), after + 2);
+    assert_eq!(server.asked(), after + 2);
     assert!(found(&resolver, "localhost").await.contains(&"127.0.0.1".to_owned()), "of the system's file");
-    resolver.set(&Dns { ipv6: false, ..asking(vec![server]) }, &[], &Roots::none());
+    resolver.set(&Dns { ipv6: false, ..asking(vec![server.spec.clone()]) }, &[], &Roots::none());
     assert_eq!(found(&resolver, "a.test").await, ["192.0.2.1", "192.0.2.2"]);
 }
 
 #[tokio::test]
 async fn all_servers_are_asked_at_once_and_the_first_good_answer_is_taken() {
     let (resolver, _) = resolver();
-    let (empty, _) = server(Zone::default(), Duration::ZERO).await;
-    let (slow, slow_asked) = server(Zone::new(&[("a.test", &["192.0.2.1"], 60)]), Duration::from_secs(60)).await;
-    let (good, _) = server(Zone::new(&[("a.test", &["192.0.2.2"], 60)]), Duration::from_millis(50)).await;
+    let empty = silent_server(Zone::default()).await;
+    let silent = silent_server(Zone::new(&[("a.test", &["192.0.2.1"], 60)])).await;
+    let good = silent_server(Zone::new(&[("a.test", &["192.0.2.2"], 60)])).await;
     let nobody: SocketAddr = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let nobody = Nameserver::Udp(nobody.ip().to_string().into(), nobody.port());
-    resolver.set(&asking(vec![empty, slow, nobody, good]), &[], &Roots::none());
-    assert_eq!(found(&resolver, "a.test").await, ["192.0.2.2"]);
-    assert_eq!(slow_asked.load(Ordering::SeqCst), 2);
+    let all = [&empty.spec, &silent.spec, &nobody, &good.spec];
+    resolver.set(&asking(all.map(Clone::clone).into()), &[], &Roots::none());
+    let answering = async {
+        // Nobody answers before all have been asked.
+        for server in [&empty, &silent, &good] {
+            becomes(&server.asked, 2).await;
+        }
+        empty.answers.send_replace(true);
+        becomes(&empty.answered, 2).await;
+        good.answers.send_replace(true);
+    };
+    let (found, ()) = tokio::join!(found(&resolver, "a.test"), answering);
+    assert_eq!(found, ["192.0.2.2"]);
+    assert_eq!([empty.asked(), silent.asked(), good.asked()], [2, 2, 2], "none had to be asked again");
+}
+
+/// Twenty who ask for a name while somebody else does, who goes away before `server`, on which it depends, has answered. What
+/// they are told.
+async fn asked_at_once(resolver: &Resolver, server: &UdpServer) -> Vec<Vec<String>> {
+    let mut first = Box::pin(found(resolver, "a.test"));
+    tokio::select! {
+        _ = &mut first => panic!("nobody has answered"),
+        () = becomes(&server.asked, 2) => {}
+    }
+    let mut others: Vec<_> = (0..20).map(|_| Box::pin(found(resolver, "a.test"))).collect();
+    for one in &mut others {
+        // Polled once, so that it waits.
+        assert!(tokio::time::timeout(Duration::ZERO, one).await.is_err());
+    }
+    drop(first);
+    let answering = async {
+        becomes(&server.asked, 4).await;
+        server.answers.send_replace(true);
+    };
+    let waiting = async {
+        let mut told = Vec::new();
+        for one in others {
+            told.push(one.await);
+        }
+        told
+    };
+    tokio::join!(waiting, answering).0
 }
 
 #[tokio::test]
 async fn of_those_who_ask_for_the_same_name_one_asks() {
-    let (resolver, _) = resolver();
-    let (server, asked) = server(Zone::new(&[("a.test", &["192.0.2.1"], 0)]), Duration::from_millis(50)).await;
-    resolver.set(&asking(vec![server]), &[], &Roots::none());
-    // The first one, who asks for all, goes away; another one takes over.
-    {
-        let first = resolver.look_up("a.test");
-        let others: Vec<_> = (0..20).map(|_| resolver.look_up("a.test")).collect();
-        let mut first = Box::pin(first);
-        assert!(tokio::time::timeout(Duration::from_millis(10), &mut first).await.is_err());
-        let mut waiting: Vec<_> = others.into_iter().map(Box::pin).collect();
-        for one in &mut waiting {
-            assert!(tokio::time::timeout(Duration::ZERO, one).await.is_err());
-        }
-        drop(first);
-        for one in waiting {
-            assert_eq!(one.await.unwrap()[0].to_string(), "192.0.2.1");
-        }
+    let (first, _) = resolver();
+    // What may not be kept.
+    let server = silent_server(Zone::new(&[("a.test", &["192.0.2.1"], 0)])).await;
+    first.set(&asking(vec![server.spec.clone()]), &[], &Roots::none());
+    assert_eq!(asked_at_once(&first, &server).await, vec![["192.0.2.1"]; 20]);
+    assert_eq!(server.asked(), 4, "two questions, asked again by the one who took over");
+
+    // hickory lets those share a question who ask it at once. It is in no position to for the name of a server, which is looked
+    // for anew by everybody who asks that server, as long as it is not found.
+    let (second, _) = resolver();
+    let default = silent_server(Zone::default()).await;
+    let named = Nameserver::Tcp("dns.test".into(), 1);
+    let dns = Dns { default_nameservers: vec![default.spec.clone()], ..asking(vec![named]) };
+    second.set(&dns, &[], &Roots::none());
+    for told in asked_at_once(&second, &default).await {
+        assert!(told[0].contains("its name is not known to udp://127.0.0.1:"), "{told:?}");
     }
-    assert!(asked.load(Ordering::SeqCst) <= 4, "{asked:?}: two questions, asked twice");
+    assert_eq!(default.asked(), 4, "two questions, asked again by the one who took over");
 }
 
 #[tokio::test]
@@ -269,11 +342,9 @@ async fn a_server_is_asked_over_tcp_and_a_proxys_name_by_default_servers_as_well
     assert_eq!(found(&resolver, "a.test").await, ["192.0.2.1"]);
     assert!(tcp.connections() >= 1);
     // A server with a name is looked for with the default servers.
-    let (default, _) =
-        server(Zone::new(&[("dns.test", &["127.0.0.1"], 60), ("proxy.test", &["127.0.0.1"], 60)]), Duration::ZERO)
-            .await;
+    let default = server(Zone::new(&[("dns.test", &["127.0.0.1"], 60), ("proxy.test", &["127.0.0.1"], 60)])).await;
     let named = Nameserver::Tcp("dns.test".into(), tcp.address.port());
-    let dns = Dns { default_nameservers: vec![default], ..asking(vec![named]) };
+    let dns = Dns { default_nameservers: vec![default.spec.clone()], ..asking(vec![named]) };
     resolver.set(&dns, &[], &Roots::none());
     assert_eq!(found(&resolver, "a.test").await, ["192.0.2.1"]);
     assert_eq!(resolver.look_up("proxy.test").await.err().unwrap().kind, FaultKind::Dns);
