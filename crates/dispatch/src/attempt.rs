@@ -342,7 +342,9 @@ async fn send<P: Protocol>(this: &AttemptTerms<P>, place: &Place) -> Result<Answ
     };
     // Without a way out no connection belongs to a caller.
     let owner = if lane.route.via().is_some() { protocol.owner() } else { 0 };
-    let sending = lane.route.send(&build, terms.timeouts.connect, protocol.is_repeatable(), owner);
+    let taken = lane.route.choose(owner)?;
+    progress.takes(taken.name());
+    let sending = lane.route.send_along(taken, &build, terms.timeouts.connect, protocol.is_repeatable());
     match terms.timeouts.headers {
         None => sending.await,
         Some(limit) => tokio::time::timeout(limit, sending).await.map_err(|_| {

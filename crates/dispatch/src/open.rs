@@ -131,10 +131,25 @@ impl Open {
         }
     }
 
+    /// Attempt `number` has an end: nothing of it is at stake any more, and its way is known.
+    fn has_ended(&mut self, number: usize) {
+        let Some(at) = self.0.at_stake.iter().position(|stake| stake.attempt == number) else { return };
+        let ended = self.0.at_stake.remove(at);
+        self.took_way(&ended);
+    }
+
+    fn took_way(&mut self, stake: &Stake) {
+        if let Some(record) = &mut self.0.record
+            && let Some(attempt) = record.attempts.get_mut(stake.attempt)
+        {
+            attempt.way = stake.progress.way().cloned();
+        }
+    }
+
     /// Notes how attempt `number` ended, `now`.
     pub(crate) fn end_attempt(&mut self, number: usize, outcome: Outcome, fault: Option<&Fault>, now: Moment) {
         let ended = now.since(self.0.arrived);
-        self.0.at_stake.retain(|stake| stake.attempt != number);
+        self.has_ended(number);
         let Some(attempt) = self.edit().attempts.get_mut(number) else { return };
         attempt.ended = ended;
         attempt.outcome = outcome;
@@ -146,7 +161,7 @@ impl Open {
     /// Notes the first byte of the answer that the caller will see. From here on whoever passes it on accounts for it.
     pub(crate) fn first_byte(&mut self, number: usize, key: Option<usize>, status: u16, now: Moment) {
         let now = now.since(self.0.arrived);
-        self.0.at_stake.retain(|stake| stake.attempt != number);
+        self.has_ended(number);
         let overhead = now.saturating_sub(self.0.waited);
         let record = self.edit();
         record.first_byte = Some(now);
@@ -206,6 +221,7 @@ impl Open {
         let elapsed = now.since(self.0.arrived);
         // Attempts that nobody ended: their providers have the question, and charge for it and for what they said.
         for stake in std::mem::take(&mut self.0.at_stake) {
+            self.took_way(&stake);
             if self.0.record.is_some() && stake.progress.is_sent() {
                 self.account(stake.attempt, &stake.progress.used(), stake.input, stake.price.as_ref());
             }

@@ -3,8 +3,9 @@
 //! What a stream has said is looked at only when it is given up before anything of it was passed on; an answer that goes on
 //! to the caller is accounted by whoever passes it on, and costs nothing here.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use std::sync::{Arc, OnceLock};
 
 use crate::Finding;
 
@@ -13,10 +14,24 @@ use crate::Finding;
 pub(crate) struct Progress {
     sent: AtomicBool,
     begun: AtomicBool,
+    way: OnceLock<Arc<str>>,
     used: OnceLock<Box<Finding>>,
 }
 
 impl Progress {
+    /// The way out that was chosen for it, where there is one to choose. A second request of the same attempt, in the other
+    /// form, follows within milliseconds: the first one's way is what is told.
+    pub(crate) fn takes(&self, way: Option<&Arc<str>>) {
+        if let Some(way) = way {
+            let _ = self.way.set(way.clone());
+        }
+    }
+
+    /// The proxy that it went through, or was to go through.
+    pub(crate) fn way(&self) -> Option<&Arc<str>> {
+        self.way.get()
+    }
+
     /// The request is being sent: from now on it may cost money.
     pub(crate) fn sending(&self) {
         self.sent.store(true, Ordering::Relaxed);

@@ -39,7 +39,7 @@ pub use outbound::{ConnectOutline, SocksOutline, StreamOutline, outline_connect,
 pub use outbound::{Explained, HttpHop, Outbound, OutboundError, ProxyHeaders, SecretError};
 pub use pac::{PacStep, parse_answer};
 pub use resolve::Resolver;
-pub use route::{Answer, Egress, EgressSettings, RequestBody, Route, Shards};
+pub use route::{Answer, Egress, EgressSettings, RequestBody, Route, Shards, Taken};
 pub use spawn::Spawner;
 pub use stream::{Io, Stream};
 pub use tls::{Roots, RootsError};

@@ -238,6 +238,20 @@ struct Idle {
     connection: Connection,
 }
 
+/// The way that a request takes, chosen for it alone.
+pub struct Taken {
+    tag: Tag,
+    way: Option<Arc<Outbound>>,
+}
+
+impl Taken {
+    /// The name of the proxy; `None` where the route has no way out to choose.
+    #[must_use]
+    pub fn name(&self) -> Option<&Arc<str>> {
+        self.way.as_ref().map(|way| way.name())
+    }
+}
+
 /// A response whose head has come.
 pub struct Answer {
     /// Status and headers.
@@ -276,16 +290,22 @@ impl Route {
         &self.egress.spawner
     }
 
-    /// Sends a request and waits for the head of its response.
-    ///
-    /// `build` gives a request with an origin-form URI and without `Host`. It is called again when a kept connection
-    /// turns out to have been closed by the server meanwhile: one silent retry on a new connection. A request that has
-    /// effects (`repeatable` is false) is sent again only when it certainly was not sent before. `limit` bounds connecting
-    /// alone, over all proxies; the caller bounds the rest. `owner` stands for the caller: a connection that a login belongs
-    /// to is used for the same owner alone; 0 is the gateway itself. Dropping the future cancels the request.
+    /// Chooses the way of a request, at present. `owner` stands for the caller: a connection that a login belongs to is used
+    /// for the same owner alone; 0 is the gateway itself.
     ///
     /// # Errors
-    /// A [`Fault`] that says at which stage it broke; `never_sent` is set when the server cannot have seen the request.
+    /// What the [`Chooser`] says against it; nothing was sent.
+    pub fn choose(&self, owner: u64) -> Result<Taken, Fault> {
+        let Some(via) = &self.via else { return Ok(Taken { tag: Tag::DIRECT, way: None }) };
+        let way = self.egress.chooser.load().choose(via, &self.to).map_err(Fault::before_sending)?.outbound;
+        let owner = if way.is_login_bound() { owner } else { 0 };
+        Ok(Taken { tag: Tag { way: way.id(), owner }, way: Some(way) })
+    }
+
+    /// [`Self::send_along`] the way that is [chosen](Self::choose) at present.
+    ///
+    /// # Errors
+    /// As both.
     pub async fn send(
         self: &Arc<Self>,
         build: &(dyn Fn() -> Request<RequestBody> + Send + Sync),
@@ -293,14 +313,26 @@ impl Route {
         repeatable: bool,
         owner: u64,
     ) -> Result<Answer, Fault> {
-        let (tag, way) = match &self.via {
-            None => (Tag::DIRECT, None),
-            Some(via) => {
-                let way = self.egress.chooser.load().choose(via, &self.to).map_err(Fault::before_sending)?.outbound;
-                let owner = if way.is_login_bound() { owner } else { 0 };
-                (Tag { way: way.id(), owner }, Some(way))
-            }
-        };
+        self.send_along(self.choose(owner)?, build, limit, repeatable).await
+    }
+
+    /// Sends a request along a way and waits for the head of its response.
+    ///
+    /// `build` gives a request with an origin-form URI and without `Host`. It is called again when a kept connection
+    /// turns out to have been closed by the server meanwhile: one silent retry on a new connection. A request that has
+    /// effects (`repeatable` is false) is sent again only when it certainly was not sent before. `limit` bounds connecting
+    /// alone, over all proxies; the caller bounds the rest. Dropping the future cancels the request.
+    ///
+    /// # Errors
+    /// A [`Fault`] that says at which stage it broke; `never_sent` is set when the server cannot have seen the request.
+    pub async fn send_along(
+        self: &Arc<Self>,
+        taken: Taken,
+        build: &(dyn Fn() -> Request<RequestBody> + Send + Sync),
+        limit: Duration,
+        repeatable: bool,
+    ) -> Result<Answer, Fault> {
+        let Taken { tag, way } = taken;
         let request = build();
         let reused = if let Some(sender) = self.shared_h2(tag) {
             Box::pin(self.send_h2(sender, request, tag)).await

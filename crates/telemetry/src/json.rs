@@ -238,6 +238,9 @@ impl Renderer {
             if let Some(key) = attempt.key {
                 renderer.integer(r#","key":"#, key as u64);
             }
+            if let Some(way) = &attempt.way {
+                renderer.text(r#","way":"#, cut(way, MODEL_BYTES));
+            }
             renderer.raw(if attempt.hedge { r#","hedge":true"# } else { r#","hedge":false"# });
             renderer.millis(r#","started_ms":"#, Some(attempt.started));
             renderer.millis(r#","first_byte_ms":"#, attempt.first_byte);

@@ -91,6 +91,8 @@ pub struct Attempt {
     pub detail: Option<Cow<'static, str>>,
     /// The provider's host and port: `api.openai.com:443`.
     pub server: Option<Arc<str>>,
+    /// The proxy that it went through, or was to go through; `None` where there was no way out to choose.
+    pub way: Option<Arc<str>>,
     /// The tokens that this attempt used; `None` when they are known for the whole call only.
     pub usage: Option<Usage>,
     /// What this attempt cost; `None` when its target has no price, or `usage` is `None`.
@@ -113,6 +115,7 @@ impl Attempt {
             status: None,
             detail: None,
             server: None,
+            way: None,
             usage: None,
             cost: None,
         }

@@ -167,7 +167,7 @@ fn what_is_known_of_caller_and_answer_is_shown_and_nothing_else() {
     full.dropped = vec!["metadata".to_owned(); 100];
     full.trace =
         Some(Trace::from_headers(Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), None, &mut || 7));
-    full.attempts.push(Attempt { usage: full.usage, ..full.attempts[0].clone() });
+    full.attempts.push(Attempt { usage: full.usage, way: Some("corp".into()), ..full.attempts[0].clone() });
     let json: serde_json::Value = serde_json::from_str(&full.to_json()).unwrap();
     for (field, expected) in [
         ("key", "ci"),
@@ -188,6 +188,7 @@ fn what_is_known_of_caller_and_answer_is_shown_and_nothing_else() {
     assert_eq!(json["dropped"].as_array().unwrap().len(), 16);
     assert_eq!(json["attempts"][0].get("usage"), None, "it is not known of this one");
     assert_eq!(json["attempts"][1]["usage"]["input"], 12);
+    assert_eq!((json["attempts"][0].get("way"), &json["attempts"][1]["way"]), (None, &"corp".into()));
     full.resolved = Some(full.model.clone());
     full.chosen = Some(TargetId::new("anthropic/claude-sonnet-5"));
     let again: serde_json::Value = serde_json::from_str(&full.to_json()).unwrap();

@@ -280,6 +280,7 @@ async fn models_are_reached_through_proxies_and_never_directly_in_place_of_one()
         let before = records(&hop).await;
         let answer = relaying.bench.ask(Dialect::OpenAi, "assistant", false).await;
         assert_eq!(answer.status, 200, "{member}: {}", answer.text());
+        assert_eq!(relaying.bench.record(&answer).await["attempts"][0]["way"], member);
         assert_eq!(
             relaying.bench.ask(Dialect::OpenAi, "assistant", false).await.status,
             200,
@@ -294,6 +295,7 @@ async fn models_are_reached_through_proxies_and_never_directly_in_place_of_one()
         relaying.put("/api/v1/proxies/out/selected", &json!({"selected": member})).await;
         let answer = relaying.bench.ask(Dialect::OpenAi, "assistant", false).await;
         assert_eq!(error_code(&answer.json(), Dialect::OpenAi).as_deref(), Some(code), "{member}: {}", answer.text());
+        assert_eq!(relaying.bench.record(&answer).await["attempts"][0]["way"], member);
         assert!(answer.text().contains(member), "{}", answer.text());
     }
     assert_eq!(up.stats().requests, before, "the provider was reached another way");

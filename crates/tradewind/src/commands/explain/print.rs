@@ -205,10 +205,11 @@ fn attempts(record: &Value, out: &mut String) {
             Some(millis) => format!(", first byte at {}", decimal(millis)),
             None => String::new(),
         };
+        let by = attempt["way"].as_str().map(|way| format!(", via {way}")).unwrap_or_default();
         let moment = |key: &str| attempt[key].as_f64().map_or_else(|| "-".to_owned(), decimal);
         let _ = writeln!(
             out,
-            "  {:>2}  {:width$}  {:11} |{}| {} to {} ms{first_byte}{hedge}",
+            "  {:>2}  {:width$}  {:11} |{}| {} to {} ms{first_byte}{by}{hedge}",
             number + 1,
             text(attempt, "target"),
             text(attempt, "outcome"),
