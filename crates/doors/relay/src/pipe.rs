@@ -21,7 +21,8 @@ mod linux {
     use tokio::io::Interest;
     use tokio::net::TcpStream;
 
-    /// What a pipe is asked to hold, in bytes; the system may give less.
+    /// What a pipe is asked to hold, in bytes; the system may give less. So much is taken at once as well. What it counts are
+    /// pieces, each as large as a page: those of a fast connection are larger, and a pipe then takes two fills.
     const SIZE: usize = 1024 * 1024;
     /// Pipes that a thread keeps for the next tunnel.
     const KEPT: usize = 4;
@@ -101,6 +102,23 @@ mod linux {
             }
         }
 
+        /// Takes what else is there, after a fill; 0 is the end of `from`. `None` when there is nothing now, or no room.
+        ///
+        /// These two cannot be told apart. So it does not go by what the poller knows of the socket, and does not tell it
+        /// either: the poller would wait for bytes that have come already.
+        pub(crate) fn fill_again(&mut self, from: &TcpStream) -> io::Result<Option<usize>> {
+            match splice(from, None, &self.into, None, SIZE, SpliceFlags::NONBLOCK | SpliceFlags::MOVE) {
+                Ok(count) => {
+                    self.held += count;
+                    Ok(Some(count))
+                }
+                Err(error) => {
+                    let error = io::Error::from(error);
+                    if matches!(error.kind(), WouldBlock | Interrupted) { Ok(None) } else { Err(error) }
+                }
+            }
+        }
+
         /// Gives `to` what it takes of what is in the pipe.
         pub(crate) fn poll_empty(&mut self, to: &TcpStream, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
             loop {
@@ -160,6 +178,10 @@ mod other {
         }
 
         pub(crate) fn poll_fill(&mut self, _: &TcpStream, _: &mut Context<'_>) -> Poll<io::Result<Option<usize>>> {
+            match *self {}
+        }
+
+        pub(crate) fn fill_again(&mut self, _: &TcpStream) -> io::Result<Option<usize>> {
             match *self {}
         }
 

@@ -115,6 +115,8 @@ enum State {
     Open,
     Ending,
     Ended,
+    /// The reader broke after bytes that the other side is still to have.
+    Broken,
 }
 
 /// Whose fault an error is.
@@ -149,6 +151,7 @@ impl Direction {
             ready!(self.empty(writer, context))?;
             match self.state {
                 State::Ended => return Poll::Ready(Ok(())),
+                State::Broken => return Poll::Ready(Err(Broke::Reader)),
                 State::Ending => {
                     // A peer that has gone already cannot be told.
                     let _ = ready!(Pin::new(&mut *writer).poll_shutdown(context));
@@ -195,6 +198,14 @@ impl Direction {
             return Poll::Ready(Ok(()));
         };
         let filled = pipe.poll_fill(from, context);
+        if let Poll::Ready(Ok(Some(WORTH..))) = filled {
+            // What has come in the meantime goes in the same piece.
+            match pipe.fill_again(from) {
+                Ok(Some(1..) | None) => {}
+                Ok(Some(0)) => self.state = State::Ending,
+                Err(_) => self.state = State::Broken,
+            }
+        }
         match filled {
             Poll::Ready(Ok(Some(1..))) => self.pipe = Some(pipe),
             _ => pipe.give_back(),
