@@ -169,8 +169,6 @@ KNOWN = [
     Known("GET /ui/sub/?", "/.*", "folders are not listed"),
     Known("GET /ui/index.html", "/.*", "the file itself; Go's file server redirects to the folder"),
     Known("GET /ui/(sub/a.js)?", "/x-content-type-options", "a browser shall not guess what a file is"),
-    Known("GET /connections with one open", "/body/connections/0/metadata/(inboundIP|process|processPath|uid)",
-          "not kept; a process is only looked for when a rule needs it"),  # fmt: skip
     Known("GET /connections.*", "/body/memory", "ours is the present one"),
 ]  # fmt: skip
 

@@ -273,7 +273,7 @@ def test_a_list_of_proxies_in_a_file_changes(relay, origin, squid, tinyproxy, tm
     assert gateway.select("g", "own n 0").status == 200 and peer(gateway, origin) == tinyproxy.source
     # A list that cannot be read leaves what is there.
     file.write_text("proxies: [{name: broken")
-    time.sleep(1.5)
+    until(lambda: rig.http(f"{gateway.url}/api/v1/proxies").json()["providers"][0]["failed"], "the failure is told")
     assert names() == ["own n 0", "own n 1"] and peer(gateway, origin) == tinyproxy.source
 
 

@@ -6,6 +6,7 @@ A namespace needs root; it is made by `ip netns`, by sudo when we are not root.
 import json
 import os
 import subprocess
+import sys
 import time
 
 import pytest
@@ -238,3 +239,35 @@ def test_what_was_decided_outlives_the_process(machine, moving):
     again.stays("DIRECT", BOUND)
     assert again.source() == "manual"
     again.becomes("REJECT", machine.disconnect())
+
+
+def test_the_network_says_which_script(machine, moving, tmp_path):
+    """WPAD: the script of whoever is called `wpad` here, and another one after the network has changed."""
+    machine.connect(OFFICE)
+    pages = tmp_path / "pages"
+    pages.mkdir()
+
+    def says(way):
+        (pages / "wpad.dat").write_text(f'function FindProxyForURL(url, host) {{ return "{way}"; }}')
+
+    says("PROXY 10.77.1.1:3128")
+    server = [sys.executable, "-u", "-m", "http.server", "80", "--bind", "127.0.0.1", "--directory", pages]
+    # In a namespace no port is taken.
+    program = rig.Program(machine.inside(*server), tmp_path / "wpad.log", dict(os.environ))
+    try:
+        program.wait_for_line("Serving HTTP")
+        auto = {"name": "auto", "type": "pac", "url": "wpad"}
+        gateway = moving(proxies=[*CONFIG["proxies"], auto], hosts={"wpad": "127.0.0.1"}, rules=["MATCH,auto"])
+
+        def way():
+            return gateway.call("GET", "/way-out?url=https%3A%2F%2Ffar.test%2F")[1]
+
+        assert "10.77.1.1:3128" in way()["proxy"] and "WPAD" in way()["why"], way()
+        says("PROXY 192.168.177.1:8080")
+        assert "10.77.1.1:3128" in way()["proxy"], "a script is not fetched for each call"
+        since = machine.connect(HOME)
+        while "192.168.177.1:8080" not in way()["proxy"]:
+            assert time.monotonic() - since < 10, way()
+            time.sleep(0.05)
+    finally:
+        program.kill()

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
+use tradewind_core::Secret;
 use tradewind_egress::{Egress, Http2, Origin, RequestBody, Roots};
 
 /// How long one fetch may take, redirects included.
@@ -22,6 +23,18 @@ const AGENT: &str = concat!("clash.meta tradewind/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Fetcher {
     egress: Arc<Egress>,
     roots: Roots,
+}
+
+/// What is fetched, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) url: &'a str,
+    /// The way to it.
+    pub(crate) via: Option<&'a Arc<str>>,
+    /// What its server is told.
+    pub(crate) headers: &'a [(String, Secret<String>)],
+    /// The most bytes that are taken.
+    pub(crate) limit: u64,
 }
 
 /// What came.
@@ -42,38 +55,25 @@ impl Fetcher {
         Self { egress, roots }
     }
 
-    /// Fetches `url` along `via`, at most `limit` bytes.
+    /// Fetches it.
     ///
     /// # Errors
     /// What went wrong, in words.
-    pub(crate) async fn get(
-        &self,
-        url: &str,
-        via: Option<&Arc<str>>,
-        headers: &[(String, String)],
-        limit: u64,
-    ) -> Result<Fetched, String> {
-        let fetching = self.follow(url, via, headers, limit);
-        let fetched = tokio::time::timeout(PATIENCE, fetching).await;
-        fetched.unwrap_or_else(|_| Err(format!("{url} did not come within {} s", PATIENCE.as_secs())))
+    pub(crate) async fn get(&self, wanted: &Wanted<'_>) -> Result<Fetched, String> {
+        let fetched = tokio::time::timeout(PATIENCE, self.follow(wanted)).await;
+        fetched.unwrap_or_else(|_| Err(format!("{} did not come within {} s", shown(wanted.url), PATIENCE.as_secs())))
     }
 
-    async fn follow(
-        &self,
-        url: &str,
-        via: Option<&Arc<str>>,
-        headers: &[(String, String)],
-        limit: u64,
-    ) -> Result<Fetched, String> {
-        let mut url = url.to_owned();
-        let mut headers = headers;
+    async fn follow(&self, wanted: &Wanted<'_>) -> Result<Fetched, String> {
+        let mut url = wanted.url.to_owned();
+        let mut headers = wanted.headers;
         for _ in 0..=MOST_REDIRECTS {
-            match self.once(&url, via, headers, limit).await? {
+            match self.once(&Wanted { url: &url, headers, ..*wanted }).await? {
                 Once::Came(fetched) => return Ok(fetched),
                 Once::Elsewhere(next) => {
                     let (from, to) = (place(&url), place(&next));
                     if from.0 == "https" && to.0 == "http" {
-                        return Err(format!("{url} leads to {next}, which is not encrypted"));
+                        return Err(format!("{} leads to {}, which is not encrypted", shown(&url), shown(&next)));
                     }
                     // What the list's own server is told may be a secret, and is no other server's.
                     if from != to {
@@ -83,30 +83,25 @@ impl Fetcher {
                 }
             }
         }
-        Err(format!("{url}: more than {MOST_REDIRECTS} redirects"))
+        Err(format!("{}: more than {MOST_REDIRECTS} redirects", shown(&url)))
     }
 
-    async fn once(
-        &self,
-        url: &str,
-        via: Option<&Arc<str>>,
-        headers: &[(String, String)],
-        limit: u64,
-    ) -> Result<Once, String> {
-        let uri: http::Uri = url.parse().map_err(|_| format!("{url} is no URL"))?;
+    async fn once(&self, wanted: &Wanted<'_>) -> Result<Once, String> {
+        let Wanted { url, via, headers, limit } = *wanted;
+        let name = shown(url);
+        let uri: http::Uri = url.parse().map_err(|_| format!("{name} is no URL"))?;
         let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(format!("{url} is no URL of a server"));
+            return Err(format!("{name} is no URL of a server"));
         };
-        let origin = Origin::parse(&format!("{scheme}://{authority}")).map_err(|error| error.to_string())?;
+        let origin = Origin::parse(url).map_err(|_| format!("{name} is no URL of a server"))?;
         let route = self.egress.route(origin, Http2::Never, &self.roots, "", via);
         let target = uri.path_and_query().map_or("/", |path| path.as_str());
         let mut made = HeaderList::default();
-        for (name, value) in headers {
-            let name =
-                HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no name of a header"))?;
-            let value =
-                HeaderValue::from_str(value).map_err(|_| format!("the value of the header `{name}` cannot be sent"))?;
-            made.push((name, value));
+        for (key, value) in headers {
+            let key = HeaderName::from_bytes(key.as_bytes()).map_err(|_| format!("`{key}` is no name of a header"))?;
+            let value = HeaderValue::from_str(value.expose())
+                .map_err(|_| format!("the value of the header `{key}` cannot be sent"))?;
+            made.push((key, value));
         }
         let build = || {
             let mut request = Request::new(RequestBody::new(Bytes::new()));
@@ -114,12 +109,12 @@ impl Fetcher {
             *request.uri_mut() = target.parse().unwrap_or_default();
             request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
             request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-            for (name, value) in &made {
-                request.headers_mut().insert(name.clone(), value.clone());
+            for (key, value) in &made {
+                request.headers_mut().insert(key.clone(), value.clone());
             }
             request
         };
-        let answer = route.send(&build, CONNECT, true, 0).await.map_err(|fault| format!("{url}: {fault}"))?;
+        let answer = route.send(&build, CONNECT, true, 0).await.map_err(|fault| format!("{name}: {fault}"))?;
         let status = answer.head.status;
         let said =
             |name: HeaderName| answer.head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -128,14 +123,14 @@ impl Fetcher {
         {
             return elsewhere(scheme, authority.as_str(), &location)
                 .map(Once::Elsewhere)
-                .ok_or_else(|| format!("{url} leads to {location}, which is no URL"));
+                .ok_or_else(|| format!("{name} leads to what is no URL"));
         }
         if status != StatusCode::OK {
-            return Err(format!("{url} answered {status}"));
+            return Err(format!("{name} answered {status}"));
         }
         let subscription = said(HeaderName::from_static("subscription-userinfo"));
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let body = Limited::new(answer.body, limit).collect().await.map_err(|error| format!("{url}: {error}"))?;
+        let body = Limited::new(answer.body, limit).collect().await.map_err(|error| format!("{name}: {error}"))?;
         Ok(Once::Came(Fetched { body: body.to_bytes().to_vec(), subscription }))
     }
 }
@@ -154,6 +149,13 @@ fn place(url: &str) -> (&str, &str) {
     (scheme, rest.split(['/', '?', '#']).next().unwrap_or(""))
 }
 
+/// A URL as messages show it: with what stands before or behind its server, anybody may have the subscription.
+pub(crate) fn shown(url: &str) -> String {
+    let (scheme, authority) = place(url);
+    let server = authority.rsplit_once('@').map_or(authority, |(_, server)| server);
+    format!("{scheme}://{server}/…")
+}
+
 /// Where a redirect leads.
 fn elsewhere(scheme: &str, authority: &str, location: &str) -> Option<String> {
     if location.starts_with("http://") || location.starts_with("https://") {
@@ -168,6 +170,13 @@ fn elsewhere(scheme: &str, authority: &str, location: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_tells_nobody_the_way_to_a_subscription() {
+        for url in ["https://a:8/sub/secret?token=secret", "https://me:secret@a:8#secret", "https://a:8?secret"] {
+            assert_eq!(shown(url), "https://a:8/…", "{url}");
+        }
+    }
 
     #[test]
     fn redirects_lead_where_they_say() {

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_core::Moment;
 use tradewind_policy::ways::{self as policy, Balance, GroupKind};
 use tradewind_runtime::Live;
@@ -30,6 +30,8 @@ pub struct Group {
     /// What it remembers; the same over reloads.
     pub state: Arc<GroupState>,
     members: Live<Vec<Member>>,
+    has_built: AtomicBool,
+    is_direct: AtomicBool,
 }
 
 /// What a group remembers.
@@ -74,7 +76,8 @@ pub(crate) struct Asked<'a> {
 
 impl Group {
     pub(crate) fn new(spec: policy::Group, health: Arc<Health>, state: Arc<GroupState>) -> Self {
-        Self { spec, health, state, members: Live::new(Vec::new()) }
+        let (has_built, is_direct) = (AtomicBool::new(true), AtomicBool::new(true));
+        Self { spec, health, state, members: Live::new(Vec::new()), has_built, is_direct }
     }
 
     /// Its name.
@@ -105,6 +108,45 @@ impl Group {
         self.members.look().iter().any(|member| **member.name() == *name)
     }
 
+    /// Whether what it picks is built; true without members.
+    #[must_use]
+    pub fn is_built(&self) -> bool {
+        let chosen = || self.state.chosen().and_then(|name| self.member(&name));
+        match self.spec.kind {
+            GroupKind::Select => chosen().map_or_else(|| self.has_built(), |member| member.is_built()),
+            _ => self.has_built(),
+        }
+    }
+
+    /// Whether it has something built to pick by itself.
+    pub(crate) fn has_built(&self) -> bool {
+        self.has_built.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has nothing but `DIRECT` and its like.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.is_direct.load(Ordering::Relaxed)
+    }
+
+    /// Finds out what its members are, after the same of groups within; once for each group, in however many it stands.
+    pub(crate) fn settle(&self, settled: &mut FxHashSet<Arc<str>>) {
+        if !settled.insert(self.name().clone()) {
+            return;
+        }
+        let members = self.members.look();
+        for member in members.iter() {
+            if let Member::Group(inner) = member {
+                inner.settle(settled);
+            }
+        }
+        let begins_with_first = matches!(self.spec.kind, GroupKind::Select | GroupKind::Fallback);
+        let has_built = members.iter().all(Member::has_built)
+            || members.iter().any(|member| member.has_built() && !member.is_direct())
+            || (begins_with_first && members.first().is_some_and(Member::has_built));
+        self.has_built.store(has_built, Ordering::Relaxed);
+        self.is_direct.store(members.iter().all(Member::is_direct), Ordering::Relaxed);
+    }
+
     /// What it would pick now, as far as that does not depend on the call; `None` for `load-balance` and without members.
     #[must_use]
     pub fn now(&self) -> Option<Member> {
@@ -130,7 +172,7 @@ impl Group {
         let members = self.members.look();
         let chosen = self.state.chosen.lock().clone();
         let chosen = chosen.and_then(|name| members.iter().find(|member| **member.name() == *name));
-        let seen = || seen(&members, &self.spec.test_url);
+        let seen = || seen(&members, &self.spec);
         let index = match self.spec.kind {
             GroupKind::Select => return chosen.or_else(|| first_of(&members)).cloned(),
             GroupKind::UrlTest { .. } | GroupKind::Fallback
@@ -156,8 +198,11 @@ impl Group {
             }
             GroupKind::LoadBalance(Balance::StickySessions) => self.sticky(&members, &seen(), asked),
         };
-        // When nothing is built, the first is used, and fails by its own name.
-        index.map_or_else(|| members.first(), |index| members.get(index)).cloned()
+        if let Some(index) = index {
+            return members.get(index).cloned();
+        }
+        // One that is not built is used, and fails by its own name.
+        members.iter().find(|member| !member.is_built()).cloned()
     }
 
     fn sticky(&self, members: &[Member], seen: &[Seen], asked: &Asked<'_>) -> Option<usize> {
@@ -182,17 +227,17 @@ impl Group {
     }
 }
 
-/// What is known of each member. Where a proxy is not built and no other proxy is, `DIRECT` is none that could be picked: it
-/// would go in the place of what cannot.
-fn seen(members: &[Member], url: &str) -> Vec<Seen> {
-    let is_proxy = |member: &&Member| !member.is_direct();
-    let only_unbuilt = members.iter().any(|member| !member.is_built())
-        && !members.iter().filter(is_proxy).any(|member| member.is_built());
-    let seen = members.iter().map(|member| {
-        let seen = member.seen(url);
-        Seen { built: seen.built && !(only_unbuilt && member.is_direct()), ..seen }
-    });
-    seen.collect()
+/// What is known of each member. Where one is not built, `DIRECT` is none that could be picked, since it would go in the place
+/// of what cannot; unless it comes first all the same.
+fn seen(members: &[Member], group: &policy::Group) -> Vec<Seen> {
+    let mut seen: Vec<Seen> = members.iter().map(|member| member.seen(&group.test_url)).collect();
+    if let Some(unbuilt) = seen.iter().position(|seen| !seen.built) {
+        let before = if group.kind == GroupKind::Fallback { unbuilt } else { 0 };
+        for (seen, member) in seen.iter_mut().zip(members).skip(before) {
+            seen.built &= !member.is_direct();
+        }
+    }
+    seen
 }
 
 /// What a `select` group begins with: its first member. When that one is not built, the next that is, but never `DIRECT`

@@ -52,6 +52,18 @@ pub enum PutError {
     NoNetworks,
 }
 
+/// What of a document is followed.
+pub(crate) struct Document {
+    /// The networks that it tells apart.
+    pub(crate) networks: Option<Arc<[Network]>>,
+    /// Groups of proxies.
+    pub(crate) proxies: Vec<Arc<dyn Follower>>,
+    /// Groups of model targets.
+    pub(crate) models: Vec<Arc<dyn Follower>>,
+    /// Whether what is selected is remembered over a restart.
+    pub(crate) store: bool,
+}
+
 /// The driver.
 pub(crate) struct Driver {
     clock: Arc<dyn Clock>,
@@ -89,36 +101,18 @@ impl Driver {
 
     /// Begins to follow, after a start: as the records say where there are any, with the default of each policy where
     /// there are none.
-    pub(crate) fn start(
-        &self,
-        networks: Option<Arc<[Network]>>,
-        proxies: Vec<Arc<dyn Follower>>,
-        models: Vec<Arc<dyn Follower>>,
-        store: bool,
-        kept: &Kept,
-    ) {
+    pub(crate) fn start(&self, document: Document, kept: &Kept) {
         let mut state = self.state.lock();
-        state.networks = networks;
-        state.store = store;
-        state.goes_on = store && kept.has_records();
-        state.take_followers(proxies, models);
+        state.goes_on = document.store && kept.has_records();
+        state.take_document(document);
         state.admit(kept);
     }
 
     /// Goes on with another document. When a context is known, every group is set to what its policy says, whoever
     /// selected before.
-    pub(crate) fn reload(
-        &self,
-        networks: Option<Arc<[Network]>>,
-        proxies: Vec<Arc<dyn Follower>>,
-        models: Vec<Arc<dyn Follower>>,
-        store: bool,
-        kept: &Kept,
-    ) {
+    pub(crate) fn reload(&self, document: Document, kept: &Kept) {
         let mut state = self.state.lock();
-        state.networks = networks;
-        state.store = store;
-        state.take_followers(proxies, models);
+        state.take_document(document);
         state.forget_gone(kept);
         let present = state.snapshot.as_ref().map(|(snapshot, _)| snapshot.context.clone());
         if let Some(context) = present {
@@ -316,6 +310,13 @@ impl Driver {
 }
 
 impl State {
+    fn take_document(&mut self, document: Document) {
+        let Document { networks, proxies, models, store } = document;
+        self.networks = networks;
+        self.store = store;
+        self.take_followers(proxies, models);
+    }
+
     fn take_followers(&mut self, mut proxies: Vec<Arc<dyn Follower>>, models: Vec<Arc<dyn Follower>>) {
         self.proxies = proxies.len();
         proxies.extend(models);

@@ -67,12 +67,20 @@ impl Member {
         }
     }
 
-    /// Whether it is of a type that is built; a group always is.
+    /// Whether it is of a type that is built; of a group, whether what it picks is.
     #[must_use]
     pub fn is_built(&self) -> bool {
         match self {
             Self::Node(node) => node.outbound.is_built(),
-            Self::Group(_) => true,
+            Self::Group(group) => group.is_built(),
+        }
+    }
+
+    /// As [`Self::is_built`], whatever somebody has selected.
+    pub(crate) fn has_built(&self) -> bool {
+        match self {
+            Self::Node(node) => node.outbound.is_built(),
+            Self::Group(group) => group.has_built(),
         }
     }
 
@@ -99,7 +107,7 @@ impl Member {
     pub fn is_direct(&self) -> bool {
         match self {
             Self::Node(node) => node.outbound.type_name() == "Direct",
-            Self::Group(group) => group.members().iter().all(Self::is_direct),
+            Self::Group(group) => group.is_direct(),
         }
     }
 

@@ -2,23 +2,17 @@
 //!
 //! A list that cannot be read or fetched leaves the one before in place; what went wrong is told, and asked again later.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tradewind_core::UnixMillis;
-use tradewind_egress::Roots;
 use tradewind_policy::ways::{self as policy, Proxy, ProxyKind, ProxyProvider, Vehicle, parse_proxies};
-use tradewind_runtime::{Live, files};
+use tradewind_runtime::Live;
 
-use crate::fetch::{Fetched, Fetcher};
-use crate::memory::Memory;
 use crate::node::Node;
 use crate::set::{Filters, WaysError, node};
-
-/// The largest list that is read or fetched.
-pub const LARGEST_LIST: u64 = 16 * 1024 * 1024;
+use crate::source::{Came, Source, Surroundings};
 
 /// A list of proxies.
 #[derive(Debug)]
@@ -77,28 +71,14 @@ impl Subscription {
     }
 }
 
-/// What updating a list needs.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) memory: &'a Memory,
-    pub(crate) roots: &'a Roots,
-    /// What relative paths are relative to.
-    pub(crate) base: &'a Path,
-    /// Where fetched lists are kept that have no path of their own.
-    pub(crate) folder: &'a Path,
-    pub(crate) fetcher: &'a Fetcher,
-    pub(crate) now: UnixMillis,
-}
-
 impl Provider {
-    /// A list without members yet, or with those of `before`.
+    /// A list without members yet.
     ///
     /// # Errors
     /// When a filter is no pattern.
-    pub(crate) fn new(spec: ProxyProvider, before: Option<&Self>) -> Result<Self, WaysError> {
+    pub(crate) fn new(spec: ProxyProvider) -> Result<Self, WaysError> {
         let filters = Filters::new(&spec.name, &spec.filter, &spec.exclude_filter, &spec.exclude_type)?;
-        let (nodes, told) =
-            before.map(|before| (before.nodes.get().to_vec(), before.told.lock().clone())).unwrap_or_default();
-        Ok(Self { spec, filters, nodes: Live::new(nodes), told: Mutex::new(told) })
+        Ok(Self { spec, filters, nodes: Live::new(Vec::new()), told: Mutex::default() })
     }
 
     /// Its name.
@@ -119,17 +99,8 @@ impl Provider {
         self.told.lock().clone()
     }
 
-    /// The file that it is read from, or kept in.
-    pub(crate) fn file(&self, base: &Path, folder: &Path) -> Option<PathBuf> {
-        match &self.spec.vehicle {
-            Vehicle::File { path } => Some(base.join(files::expand_home(path))),
-            Vehicle::Http { path: Some(path), .. } => Some(base.join(files::expand_home(path))),
-            Vehicle::Http { url, .. } => {
-                let key = crate::pick::key_of(&[url.as_bytes()]);
-                Some(folder.join("proxies").join(format!("{key:016x}.yaml")))
-            }
-            Vehicle::InlineProxies(_) | Vehicle::InlineRules(_) => None,
-        }
+    const fn source(&self) -> Source<'_> {
+        Source { vehicle: &self.spec.vehicle, shelf: "proxies", ending: "yaml" }
     }
 
     /// Takes what is on disk, or in the document. For a start: a list that was fetched before is there at once.
@@ -137,31 +108,10 @@ impl Provider {
     /// # Errors
     /// What was wrong; a list to be fetched that was never fetched is no error.
     pub(crate) fn load(&self, around: &Surroundings<'_>) -> Result<(), String> {
-        let proxies = match &self.spec.vehicle {
-            Vehicle::InlineProxies(proxies) => proxies.clone(),
-            _ => {
-                let Some(path) = self.file(around.base, around.folder) else { return Ok(()) };
-                match files::read_text(&path, LARGEST_LIST) {
-                    Ok(text) => {
-                        let proxies = read(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-                        self.take(&proxies, around)?;
-                        // What was fetched before the start is as old as its file.
-                        if matches!(self.spec.vehicle, Vehicle::Http { .. }) {
-                            self.told.lock().updated = files::modified(&path);
-                        }
-                        return Ok(());
-                    }
-                    Err(error)
-                        if error.kind() == std::io::ErrorKind::NotFound
-                            && matches!(self.spec.vehicle, Vehicle::Http { .. }) =>
-                    {
-                        return Ok(());
-                    }
-                    Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
-                }
-            }
-        };
-        self.take(&proxies, around)
+        if let Vehicle::InlineProxies(proxies) = &self.spec.vehicle {
+            return self.take(proxies, around.now, around);
+        }
+        self.source().load(around, |came| self.read(&came, around))
     }
 
     /// Fetches the list anew, or reads its file again.
@@ -169,41 +119,25 @@ impl Provider {
     /// # Errors
     /// What went wrong; the members stay as they were.
     pub(crate) async fn update(&self, around: &Surroundings<'_>) -> Result<(), String> {
-        let updated = match &self.spec.vehicle {
-            Vehicle::Http { url, via, headers, size_limit, .. } => {
-                let limit = if *size_limit == 0 { LARGEST_LIST } else { (*size_limit).min(LARGEST_LIST) };
-                self.fetch(url, via.as_ref(), headers, limit, around).await
-            }
-            _ => self.load(around),
+        let updated = if self.source().is_fetched() {
+            self.source().update(around, |came| self.read(&came, around)).await
+        } else {
+            self.load(around)
         };
         self.told.lock().failed = updated.as_ref().err().cloned();
         updated
     }
 
-    async fn fetch(
-        &self,
-        url: &str,
-        via: Option<&Arc<str>>,
-        headers: &[(String, String)],
-        limit: u64,
-        around: &Surroundings<'_>,
-    ) -> Result<(), String> {
-        let Fetched { body, subscription } = around.fetcher.get(url, via, headers, limit).await?;
-        let text = String::from_utf8(body).map_err(|_| format!("{url}: what came is not UTF-8"))?;
-        self.take(&read(&text).map_err(|error| format!("{url}: {error}"))?, around)?;
-        self.told.lock().subscription = subscription.as_deref().and_then(Subscription::parse);
-        if let Some(path) = self.file(around.base, around.folder) {
-            let kept = path
-                .parent()
-                .map_or(Ok(()), files::make_private_dir)
-                .and_then(|()| files::replace_private(&path, &text));
-            kept.map_err(|error| format!("fetched and in use, but {} cannot be written: {error}", path.display()))?;
-        }
+    fn read(&self, came: &Came<'_>, around: &Surroundings<'_>) -> Result<(), String> {
+        let text = std::str::from_utf8(came.bytes).map_err(|_| "it is not UTF-8")?;
+        let list = parse_proxies(text).map_err(|error| error.to_string())?;
+        self.take(&list.proxies, came.at, around)?;
+        self.told.lock().subscription = came.subscription.and_then(Subscription::parse);
         Ok(())
     }
 
     /// Makes nodes of proxies, and puts them in place of those before.
-    fn take(&self, proxies: &[Proxy], around: &Surroundings<'_>) -> Result<(), String> {
+    fn take(&self, proxies: &[Proxy], at: UnixMillis, around: &Surroundings<'_>) -> Result<(), String> {
         if proxies.is_empty() {
             return Err("there is no proxy in it".to_owned());
         }
@@ -215,7 +149,7 @@ impl Provider {
             nodes.push(made.map_err(|error| error.to_string())?);
         }
         self.nodes.swap(nodes);
-        self.told.lock().updated = Some(around.now);
+        self.told.lock().updated = Some(at);
         Ok(())
     }
 
@@ -238,31 +172,16 @@ impl Provider {
         proxy
     }
 
-    /// Whether it should be read or fetched now: a file that has changed since, what was never fetched, and what was
-    /// fetched longer ago than its interval.
-    pub(crate) fn is_stale(&self, base: &Path, folder: &Path, now: UnixMillis) -> bool {
+    /// Why it should be read or fetched now, as [`Source::reason`] says.
+    pub(crate) fn reason(&self, base: &Path, folder: &Path, now: UnixMillis) -> Option<u64> {
         let updated = self.told.lock().updated;
-        match &self.spec.vehicle {
-            Vehicle::Http { interval, .. } => match updated {
-                None => true,
-                Some(at) => !interval.is_zero() && Duration::from_millis(now.0.saturating_sub(at.0)) >= *interval,
-            },
-            Vehicle::File { .. } => {
-                let changed = self.file(base, folder).and_then(|path| files::modified(&path));
-                changed.is_some_and(|changed| updated.is_none_or(|updated| changed > updated))
-            }
-            Vehicle::InlineProxies(_) | Vehicle::InlineRules(_) => false,
-        }
+        self.source().reason(updated, base, folder, now)
     }
 
     /// mihomo's word for where it comes from.
     #[must_use]
-    pub fn vehicle_name(&self) -> &'static str {
-        match self.spec.vehicle {
-            Vehicle::File { .. } => "File",
-            Vehicle::Http { .. } => "HTTP",
-            Vehicle::InlineProxies(_) | Vehicle::InlineRules(_) => "Inline",
-        }
+    pub const fn vehicle_name(&self) -> &'static str {
+        self.source().name()
     }
 
     /// How its members are tested.
@@ -270,10 +189,6 @@ impl Provider {
     pub fn health_check(&self) -> Option<&policy::HealthCheck> {
         self.spec.health_check.as_ref().filter(|check| check.enable)
     }
-}
-
-fn read(text: &str) -> Result<Vec<Proxy>, String> {
-    parse_proxies(text).map(|list| list.proxies).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -1,22 +1,21 @@
 //! The rules of the present document, alive: their lists, what they were used for, and which are switched off.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use tradewind_core::{Moment, UnixMillis};
+use tradewind_core::UnixMillis;
 use tradewind_decide::rules::{
     Geo, Lists as Compiled, Meta, Need, Process, Resolved, RuleCount, RuleCounters, RuleInfo, RuleList, RuleSet,
     Verdict,
 };
 use tradewind_egress::Resolver;
 use tradewind_policy::ways::{self as policy, RuleFormat, RuleProvider, Vehicle};
-use tradewind_runtime::{Live, files};
+use tradewind_runtime::Live;
 
-use crate::fetch::{Fetched, Fetcher};
-use crate::provider::LARGEST_LIST;
-use crate::ways::{FindProcess, Inner};
+use crate::logs::Level;
+use crate::source::{Came, Source, Surroundings};
+use crate::ways::Inner;
 
 /// The rule that decided about a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +28,20 @@ pub struct Ruling {
     pub payload: Arc<str>,
     /// The proxy or group.
     pub target: Arc<str>,
+}
+
+/// Finds the process of a call; it may block.
+pub type FindProcess = Arc<dyn Fn(&Meta) -> Option<FoundProcess> + Send + Sync>;
+
+/// A process that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundProcess {
+    /// Its executable's name.
+    pub name: Arc<str>,
+    /// Its executable's path.
+    pub path: Arc<str>,
+    /// Who runs it.
+    pub uid: u32,
 }
 
 /// The rules of a document.
@@ -149,17 +162,15 @@ impl Lists {
     pub(crate) fn load(
         spec: &policy::Ways,
         before: Option<&Self>,
-        base: &Path,
-        folder: &Path,
+        around: &Surroundings<'_>,
         geo: Geo,
-        now: UnixMillis,
         notes: &mut Vec<String>,
     ) -> Self {
         let all = spec.rule_providers.iter().map(|provider| {
             let known = before.and_then(|before| before.all.iter().find(|list| list.spec == *provider));
             known.cloned().unwrap_or_else(|| {
                 let list = List { spec: provider.clone(), state: Mutex::default() };
-                if let Err(error) = list.load(base, folder, &geo, now) {
+                if let Err(error) = list.load(around, &geo) {
                     notes.push(format!("rule-provider `{}`: {error}", provider.name));
                 }
                 Arc::new(list)
@@ -204,42 +215,24 @@ impl List {
         self.state.lock().failed.clone()
     }
 
-    fn file(&self, base: &Path, folder: &Path) -> Option<PathBuf> {
-        match &self.spec.vehicle {
-            Vehicle::File { path } | Vehicle::Http { path: Some(path), .. } => {
-                Some(base.join(files::expand_home(path)))
-            }
-            Vehicle::Http { url, .. } => {
-                let ending = if self.spec.format == RuleFormat::Mrs { "mrs" } else { "txt" };
-                Some(folder.join("rules").join(format!("{:016x}.{ending}", crate::pick::key_of(&[url.as_bytes()]))))
-            }
-            Vehicle::InlineProxies(_) | Vehicle::InlineRules(_) => None,
-        }
+    const fn source(&self) -> Source<'_> {
+        let ending = if matches!(self.spec.format, RuleFormat::Mrs) { "mrs" } else { "txt" };
+        Source { vehicle: &self.spec.vehicle, shelf: "rules", ending }
     }
 
-    fn load(&self, base: &Path, folder: &Path, geo: &Geo, now: UnixMillis) -> Result<(), String> {
+    fn load(&self, around: &Surroundings<'_>, geo: &Geo) -> Result<(), String> {
         if let Vehicle::InlineRules(lines) = &self.spec.vehicle {
             let lines = lines.iter().map(String::as_str);
             let list = RuleList::from_lines(self.spec.behavior, lines, geo).map_err(|error| error.to_string())?;
-            self.take(list, now);
+            self.take(list, around.now);
             return Ok(());
         }
-        let Some(path) = self.file(base, folder) else { return Ok(()) };
-        let is_fetched = matches!(self.spec.vehicle, Vehicle::Http { .. });
-        match files::read_bytes(&path, LARGEST_LIST) {
-            Ok(bytes) => {
-                let at = if is_fetched { files::modified(&path).unwrap_or(now) } else { now };
-                self.read(&bytes, geo, at).map_err(|error| format!("{}: {error}", path.display()))
-            }
-            Err(error) if is_fetched && error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
-        }
+        self.source().load(around, |came| self.read(&came, geo))
     }
 
-    fn read(&self, bytes: &[u8], geo: &Geo, at: UnixMillis) -> Result<(), String> {
-        let list =
-            RuleList::parse(self.spec.behavior, self.spec.format, bytes, geo).map_err(|error| error.to_string())?;
-        self.take(list, at);
+    fn read(&self, came: &Came<'_>, geo: &Geo) -> Result<(), String> {
+        let list = RuleList::parse(self.spec.behavior, self.spec.format, came.bytes, geo);
+        self.take(list.map_err(|error| error.to_string())?, came.at);
         Ok(())
     }
 
@@ -247,43 +240,19 @@ impl List {
         *self.state.lock() = ListState { compiled: Some(Arc::new(list)), updated: Some(at), failed: None };
     }
 
-    fn is_stale(&self, base: &Path, folder: &Path, now: UnixMillis) -> bool {
-        let updated = self.updated();
-        match &self.spec.vehicle {
-            Vehicle::Http { interval, .. } => match updated {
-                None => true,
-                Some(at) => !interval.is_zero() && Duration::from_millis(now.0.saturating_sub(at.0)) >= *interval,
-            },
-            Vehicle::File { .. } => {
-                let changed = self.file(base, folder).and_then(|path| files::modified(&path));
-                changed.is_some_and(|changed| updated.is_none_or(|updated| changed > updated))
-            }
-            Vehicle::InlineProxies(_) | Vehicle::InlineRules(_) => false,
-        }
+    /// Why it should be read or fetched now, as [`Source::reason`] says.
+    pub(crate) fn reason(&self, base: &Path, folder: &Path, now: UnixMillis) -> Option<u64> {
+        self.source().reason(self.updated(), base, folder, now)
     }
 
-    async fn update(
-        &self,
-        fetcher: &Fetcher,
-        base: &Path,
-        folder: &Path,
-        geo: &Geo,
-        now: UnixMillis,
-    ) -> Result<(), String> {
-        let Vehicle::Http { url, via, headers, size_limit, .. } = &self.spec.vehicle else {
-            return self.load(base, folder, geo, now);
+    async fn update(&self, around: &Surroundings<'_>, geo: &Geo) -> Result<(), String> {
+        let updated = if self.source().is_fetched() {
+            self.source().update(around, |came| self.read(&came, geo)).await
+        } else {
+            self.load(around, geo)
         };
-        let limit = if *size_limit == 0 { LARGEST_LIST } else { (*size_limit).min(LARGEST_LIST) };
-        let Fetched { body, .. } = fetcher.get(url, via.as_ref(), headers, limit).await?;
-        self.read(&body, geo, now).map_err(|error| format!("{url}: {error}"))?;
-        if let Some(path) = self.file(base, folder) {
-            let kept = path
-                .parent()
-                .map_or(Ok(()), files::make_private_dir)
-                .and_then(|()| files::replace_private_bytes(&path, &body));
-            kept.map_err(|error| format!("fetched and in use, but {} cannot be written: {error}", path.display()))?;
-        }
-        Ok(())
+        self.state.lock().failed = updated.as_ref().err().cloned();
+        updated
     }
 }
 
@@ -291,23 +260,13 @@ impl Inner {
     /// Brings one list of rules up to date.
     pub(crate) async fn update_rules(&self, list: &List) -> Result<(), String> {
         let rules = self.rules.get();
-        let (base, folder) = (&self.needs.base, &self.needs.folder);
-        let updated = list.update(&self.fetcher, base, folder, &rules.lists.geo, self.needs.clock.wall()).await;
-        list.state.lock().failed = updated.as_ref().err().cloned();
+        let updated = list.update(&self.around(), &rules.lists.geo).await;
         // The rules may have been replaced meanwhile; lists are the same in both.
         self.rules.get().refresh();
-        updated
-    }
-
-    /// Brings the lists up to date whose time has come. `due` says whether a list may be asked now, and is told how it went.
-    pub(crate) async fn update_rule_lists(&self, due: &mut (dyn FnMut(&str, Moment, Option<bool>) -> bool + Send)) {
-        let rules = self.rules.get();
-        for list in rules.lists.all() {
-            let stale = list.is_stale(&self.needs.base, &self.needs.folder, self.needs.clock.wall());
-            if stale && due(&list.spec.name, self.needs.clock.now(), None) {
-                let failed = self.update_rules(list).await.is_err();
-                due(&list.spec.name, self.needs.clock.now(), Some(failed));
-            }
+        if let Err(error) = &updated {
+            let at = self.needs.clock.wall();
+            self.logs.tell(Level::Warning, at, || format!("[Provider] {}: {error}", list.spec.name));
         }
+        updated
     }
 }

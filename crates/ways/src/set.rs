@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fancy_regex::Regex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tradewind_egress::{OutboundError, Roots};
 use tradewind_policy::ways::{self as policy, GroupKind, Members, Proxy, ProxyKind, SYSTEM, name_pattern};
 
@@ -197,6 +197,10 @@ impl WaySet {
     pub(crate) fn fill(&self) {
         for (group, filters) in self.groups.iter().zip(&self.filters) {
             group.set_members(self.members_of(&group.spec, filters));
+        }
+        let mut settled = FxHashSet::default();
+        for group in &self.groups {
+            group.settle(&mut settled);
         }
     }
 

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
-use tokio::task::JoinSet;
+use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::task::{Id, JoinSet};
 use tradewind_core::Moment;
 use tradewind_policy::ways::GroupKind;
 
@@ -14,9 +14,11 @@ use crate::logs::Level;
 use crate::node::Member;
 use crate::pick::key_of;
 use crate::probe::{Expected, Question};
+use crate::provider::Provider;
+use crate::rules::List;
 use crate::set::WaySet;
 use crate::testing::test_all;
-use crate::ways::Inner;
+use crate::ways::{Inner, Needs};
 
 /// How often it is looked at what is due.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -26,10 +28,15 @@ const GATHER: Duration = Duration::from_millis(50);
 const FIRST_RETRY: Duration = Duration::from_secs(15);
 const LAST_RETRY: Duration = Duration::from_secs(3600);
 
+/// Lists that are fetched at once; one more waits for its turn.
+const MOST_FETCHES: usize = 8;
 /// Groups and lists that are tested at once.
 const MOST_ROUNDS: usize = 16;
 /// Times that are remembered.
 const MOST_DUE: usize = 65_536;
+
+/// When what is not done again is done.
+const NEVER: Moment = Moment::from_micros(u64::MAX);
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -74,49 +81,83 @@ impl Due {
         self.0.insert(name.to_owned(), (at, FIRST_RETRY));
     }
 
+    /// Forgets all but these.
+    fn forget_others(&mut self, names: &FxHashSet<&str>) {
+        self.0.retain(|name, _| names.contains(&**name));
+    }
+
     fn retry(&mut self, name: &str, now: Moment) {
         let wait = self.0.get(name).map_or(FIRST_RETRY, |(_, wait)| *wait);
         self.0.insert(name.to_owned(), (now + wait, (wait * 2).min(LAST_RETRY)));
     }
 }
 
+/// A list, of either kind.
+enum Listed {
+    Proxies(Arc<Provider>),
+    Rules(Arc<List>),
+}
+
+impl Listed {
+    /// All lists of the present document.
+    fn all(inner: &Inner) -> Vec<Self> {
+        let (set, rules) = (inner.set.get(), inner.rules.get());
+        let proxies = set.providers.iter().cloned().map(Self::Proxies);
+        proxies.chain(rules.lists.all().iter().cloned().map(Self::Rules)).collect()
+    }
+
+    /// What it is and why it should be brought up to date, if it should: a list that has failed waits to be tried again for
+    /// the same reason, and not for another one.
+    fn key(&self, inner: &Inner) -> Option<String> {
+        let Needs { base, folder, clock, .. } = &inner.needs;
+        let (what, name, reason) = match self {
+            Self::Proxies(provider) => ("proxies", provider.name(), provider.reason(base, folder, clock.wall())),
+            Self::Rules(list) => ("rules", &list.spec.name, list.reason(base, folder, clock.wall())),
+        };
+        reason.map(|reason| format!("{what} {name} {reason:x}"))
+    }
+
+    async fn update(self, inner: Arc<Inner>) -> bool {
+        match self {
+            Self::Proxies(provider) => inner.update(&provider).await.is_ok(),
+            Self::Rules(list) => inner.update_rules(&list).await.is_ok(),
+        }
+    }
+}
+
 /// Fetches lists when their time has come, and reads files that have changed.
 async fn keep_fetched(inner: Arc<Inner>) {
     let mut due = Due::default();
+    // A server that says nothing holds up no other list.
+    let mut running: JoinSet<bool> = JoinSet::new();
+    let mut fetching: FxHashMap<Id, String> = FxHashMap::default();
+    let mut set = inner.set.get();
     loop {
-        let set = inner.set.get();
-        for provider in &set.providers {
-            let now = inner.needs.clock.now();
-            if !due.is(provider.name(), now) {
-                continue;
+        let present = inner.set.get();
+        if !Arc::ptr_eq(&present, &set) {
+            // Another document may have what was missing: nothing waits to be tried again.
+            (set, due) = (present, Due::default());
+        }
+        let all = Listed::all(&inner).into_iter();
+        let wanted: Vec<(String, Listed)> = all.filter_map(|list| Some((list.key(&inner)?, list))).collect();
+        due.forget_others(&wanted.iter().map(|(key, _)| &**key).collect());
+        for (key, list) in wanted {
+            if running.len() >= MOST_FETCHES {
+                break;
             }
-            let wanted = provider.is_stale(&inner.needs.base, &inner.needs.folder, inner.needs.clock.wall());
-            if !wanted {
-                continue;
-            }
-            match inner.update(provider).await {
-                Ok(()) => due.again(provider.name(), inner.needs.clock.now()),
-                Err(_) => due.retry(provider.name(), inner.needs.clock.now()),
+            if due.is(&key, inner.needs.clock.now()) && !fetching.values().any(|other| *other == key) {
+                let task = running.spawn(list.update(inner.clone()));
+                fetching.insert(task.id(), key);
             }
         }
-        inner
-            .update_rule_lists(&mut |name, now, failed| {
-                let key = format!("rules {name}");
-                match failed {
-                    None => due.is(&key, now),
-                    Some(true) => {
-                        due.retry(&key, now);
-                        false
-                    }
-                    Some(false) => {
-                        due.again(&key, now);
-                        false
-                    }
-                }
-            })
-            .await;
-        drop(set);
-        pause(&inner).await;
+        tokio::select! {
+            Some(ended) = running.join_next_with_id() => {
+                let (id, is_done) = ended.unwrap_or_else(|error| (error.id(), false));
+                let Some(key) = fetching.remove(&id) else { continue };
+                if is_done { due.again(&key, NEVER) } else { due.retry(&key, inner.needs.clock.now()) }
+            }
+            () = pause(&inner) => {}
+        }
     }
 }
 
@@ -136,7 +177,7 @@ async fn keep_tested(inner: Arc<Inner>) {
             if !due.is(&round.key, now) || !is_wanted(&due, &round, now) {
                 continue;
             }
-            let next = if round.interval.is_zero() { Moment::from_micros(u64::MAX) } else { now + round.interval };
+            let next = if round.interval.is_zero() { NEVER } else { now + round.interval };
             due.again(&round.key, next);
             let inner = inner.clone();
             running.spawn(async move {

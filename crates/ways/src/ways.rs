@@ -7,24 +7,25 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tradewind_core::{Clock, Fault, FaultKind};
-use tradewind_decide::network::{Context, Explanation, GetAnswer, Note, PutAnswer};
 use tradewind_decide::rules::Meta;
 use tradewind_egress::{Chooser, Chosen, Destination, Dialing, Egress, Outbound, Roots};
-use tradewind_policy::ways::{self as policy, GroupKind, Mode, SYSTEM, Transport};
+use tradewind_policy::ways::{self as policy, GroupKind, Mode, Transport};
 use tradewind_runtime::{Kind, Live, Supervisor};
 
 use crate::connections::Connections;
 use crate::fetch::Fetcher;
+use crate::following::document;
 use crate::geo::load_geo;
 use crate::group::{Asked, Group};
 use crate::kept::Kept;
 use crate::logs::{Level, Logs};
 use crate::memory::Memory;
-use crate::network::{Driver, Follower, Origin, PutError};
+use crate::network::Driver;
 use crate::node::Member;
-use crate::provider::{Provider, Surroundings};
-use crate::rules::{Lists, LiveRules, Ruling};
+use crate::provider::Provider;
+use crate::rules::{FindProcess, Lists, LiveRules, Ruling};
 use crate::set::{GLOBAL, PASS, WaySet, WaysError};
+use crate::source::Surroundings;
 use crate::upkeep;
 
 /// Groups within groups that are followed; the document is refused when there are loops, so that this is never reached.
@@ -127,9 +128,7 @@ impl Ways {
             needs,
         });
         inner.restore_selections();
-        let set = inner.set.get();
-        let networks = spec.networks.clone().map(Into::into);
-        inner.network.start(networks, followers(&inner, &set), Vec::new(), spec.store_selected, &inner.kept);
+        inner.network.start(document(&inner, Vec::new()), &inner.kept);
         let ways = Self(inner.clone());
         inner.needs.egress.resolver().set(&spec.dns, &spec.hosts, &inner.needs.roots);
         inner.needs.egress.set_chooser(Arc::new(Weak(Arc::downgrade(&inner))));
@@ -170,11 +169,9 @@ impl Ways {
         inner.needs.egress.resolver().set(&spec.dns, &spec.hosts, &inner.needs.roots);
         // A list may have come between the two.
         inner.rules.get().refresh();
-        let set = inner.set.get();
-        set.fill();
-        let networks = spec.networks.clone().map(Into::into);
-        let models = inner.network.models();
-        inner.network.reload(networks, followers(inner, &set), models, spec.store_selected, &inner.kept);
+        inner.fill();
+        let document = document(inner, inner.network.models());
+        inner.network.reload(document, &inner.kept);
         inner.memory.forget_unused();
         inner.reloaded.notify_waiters();
         notes
@@ -220,12 +217,6 @@ impl Ways {
     #[must_use]
     pub fn dialing(&self, limit: Duration) -> Dialing {
         self.0.dialing(limit)
-    }
-
-    /// The name of the network that the machine is in; nothing when none fits, or nothing is known.
-    #[must_use]
-    pub fn network_name(&self) -> Option<Arc<str>> {
-        self.0.network.name()
     }
 
     /// Whether the rules are asked.
@@ -295,12 +286,6 @@ impl Ways {
         Weak(Arc::downgrade(&self.0)).choose(name, to)
     }
 
-    /// Who selected in a group that follows the network, in words; nothing for other groups.
-    #[must_use]
-    pub fn followed(&self, group: &str) -> Option<String> {
-        self.0.network.followed(group)
-    }
-
     /// Selects `member` in a `select` group, or fixes it in a group that picks by itself, by hand.
     ///
     /// # Errors
@@ -337,91 +322,9 @@ impl Ways {
         }
     }
 
-    /// Model groups that follow the network as well, in place of those before.
-    pub fn follow_with(&self, models: Vec<Arc<dyn Follower>>) {
-        self.0.network.set_models(models, &self.0.kept);
-    }
-
-    /// A choice of `member` made by hand in a group of models, `models/NAME`: `set` makes it, and says whether it could be made.
-    ///
-    /// # Errors
-    /// What `set` says.
-    pub fn select_model<E>(&self, name: &str, member: &str, set: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
-        let inner = &self.0;
-        inner.network.manual(name, &inner.kept, set)?;
-        if inner.set.look().spec.store_selected {
-            inner.kept.select(name, Some(member));
-        }
-        Ok(())
-    }
-
-    /// A host says what the network looks like.
-    ///
-    /// # Errors
-    /// When the body is refused, or the document tells no networks apart.
-    pub fn put_context(&self, body: &[u8]) -> Result<PutAnswer, PutError> {
-        let (answer, is_another) = self.0.network.put(body, &self.0.kept)?;
-        if is_another {
-            self.network_changed();
-        }
-        Ok(answer)
-    }
-
-    /// Our own sampler says what the network looks like. Nothing while a pushed context holds.
-    pub fn put_sample(&self, context: Context, notes: Vec<Note>) -> Option<PutAnswer> {
-        self.0.network.sampled(context, notes, &self.0.kept)
-    }
-
-    /// What is known of the network.
-    #[must_use]
-    pub fn context(&self) -> GetAnswer {
-        self.0.network.get()
-    }
-
-    /// Forgets what is known of the network; the groups stay where they are.
-    pub fn delete_context(&self) {
-        self.0.network.delete();
-    }
-
-    /// Why a network fits or none does, and who says what the network looks like. `None` when nothing is known.
-    #[must_use]
-    pub fn explain_context(&self) -> Option<(Explanation, Origin)> {
-        self.0.network.explain()
-    }
-
-    /// Tells the ways that depend on it that the network is another one: scripts are read anew.
-    pub fn network_changed(&self) {
-        let set = self.0.set.get();
-        let listed = set.providers.iter().flat_map(|provider| provider.nodes().to_vec());
-        set.nodes.iter().cloned().chain(listed).for_each(|node| node.outbound.network_changed());
-        if let Some(Member::Node(system)) = set.get(SYSTEM) {
-            system.outbound.network_changed();
-        }
-        // Connections over addresses that are gone would be waited for, and names may mean other places here.
-        self.0.needs.egress.close_idle(None);
-        self.0.needs.egress.resolver().flush();
-    }
-
-    /// Whether the gateway is to look at the network itself: there are networks to tell apart, and nobody has switched it off.
-    #[must_use]
-    pub fn wants_samples(&self) -> bool {
-        self.has_networks() && self.0.set.look().spec.sample_network
-    }
-
-    /// Whether the document tells networks apart.
-    #[must_use]
-    pub fn has_networks(&self) -> bool {
-        self.0.network.has_networks()
-    }
-
     /// Waits until another document is put in place.
     pub async fn reloaded(&self) {
         self.0.reloaded.notified().await;
-    }
-
-    /// Waits until a pushed context has gone: our own sampler's turn.
-    pub async fn context_freed(&self) {
-        self.0.network.freed().await;
     }
 
     /// Writes what is remembered, when the process ends. Blocks for as long as the disk takes.
@@ -435,20 +338,6 @@ impl Ways {
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.0
     }
-}
-
-/// Finds the process of a call; it may block.
-pub type FindProcess = Arc<dyn Fn(&Meta) -> Option<FoundProcess> + Send + Sync>;
-
-/// A process that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundProcess {
-    /// Its executable's name.
-    pub name: Arc<str>,
-    /// Its executable's path.
-    pub path: Arc<str>,
-    /// Who runs it.
-    pub uid: u32,
 }
 
 impl Inner {
@@ -488,12 +377,7 @@ impl Inner {
     /// Brings a list up to date, and the groups that use it.
     pub(crate) async fn update(&self, provider: &Provider) -> Result<(), String> {
         let updated = provider.update(&self.around()).await;
-        {
-            let set = self.set.get();
-            // One after the other: the later must not put the earlier's members in place.
-            let _turn = self.filling.lock();
-            set.fill();
-        }
+        self.fill();
         self.network.members_changed(&self.kept);
         self.memory.forget_unused();
         if let Err(error) = &updated {
@@ -503,7 +387,14 @@ impl Inner {
         updated
     }
 
-    fn around(&self) -> Surroundings<'_> {
+    /// Finds the members of all groups anew.
+    fn fill(&self) {
+        // One after the other: the later must not put the earlier's members in place.
+        let _turn = self.filling.lock();
+        self.set.get().fill();
+    }
+
+    pub(crate) fn around(&self) -> Surroundings<'_> {
         let Needs { clock, roots, folder, base, .. } = &self.needs;
         Surroundings { memory: &self.memory, roots, base, folder, fetcher: &self.fetcher, now: clock.wall() }
     }
@@ -560,66 +451,23 @@ fn make(
     let around = Surroundings { memory, roots, base, folder, fetcher, now: clock.wall() };
     let mut providers = Vec::new();
     for provider in &spec.proxy_providers {
-        let known =
-            before.and_then(|(before, _)| before.provider(&provider.name)).filter(|known| known.spec == *provider);
-        let made = Provider::new(provider.clone(), known.map(|known| &**known))?;
-        if known.is_none()
-            && let Err(error) = made.load(&around)
-        {
+        let known = before.and_then(|(before, _)| before.provider(&provider.name));
+        // The list itself, so that what comes for one document is there in the other.
+        if let Some(known) = known.filter(|known| known.spec == *provider) {
+            providers.push(known.clone());
+            continue;
+        }
+        let made = Provider::new(provider.clone())?;
+        if let Err(error) = made.load(&around) {
             notes.push(format!("proxy-provider `{}`: {error}", provider.name));
         }
         providers.push(Arc::new(made));
     }
     let set = WaySet::new(spec.clone(), memory, roots, providers)?;
     let geo = load_geo(spec, &[base, folder], notes);
-    let lists =
-        Lists::load(spec, before.map(|(_, rules)| &rules.lists), base, folder, geo.clone(), clock.wall(), notes);
+    let lists = Lists::load(spec, before.map(|(_, rules)| &rules.lists), &around, geo.clone(), notes);
     let rules = LiveRules::new(spec, lists, &geo).map_err(WaysError::Rules)?;
     Ok((set, rules))
-}
-
-/// The groups of proxies that follow the network.
-fn followers(inner: &Arc<Inner>, set: &WaySet) -> Vec<Arc<dyn Follower>> {
-    let following = set.groups.iter().filter(|group| group.spec.network_policy.is_some());
-    following
-        .map(|group| Arc::new(Following { group: group.clone(), inner: Arc::downgrade(inner) }) as Arc<dyn Follower>)
-        .collect()
-}
-
-/// A group of proxies that follows the network.
-struct Following {
-    group: Arc<Group>,
-    inner: std::sync::Weak<Inner>,
-}
-
-impl Follower for Following {
-    fn name(&self) -> &Arc<str> {
-        self.group.name()
-    }
-
-    fn policy(&self) -> &[(Arc<str>, Arc<str>)] {
-        self.group.spec.network_policy.as_deref().unwrap_or_default()
-    }
-
-    fn current(&self) -> Arc<str> {
-        self.group.now().map_or_else(|| Arc::from(""), |member| member.name().clone())
-    }
-
-    fn has(&self, member: &str) -> bool {
-        self.group.has(member)
-    }
-
-    fn set(&self, member: &Arc<str>) -> bool {
-        let had = self.group.has(member);
-        if had {
-            self.group.state.choose(Some(member.clone()));
-            if let Some(inner) = self.inner.upgrade() {
-                let at = inner.needs.clock.wall();
-                inner.logs.tell(Level::Info, at, || format!("[Network] {} uses {member} now", self.group.name()));
-            }
-        }
-        had
-    }
 }
 
 /// The ways out as egress asks them, without keeping them alive.

@@ -14,6 +14,8 @@ pub struct Meta {
     pub inbound: InboundKind,
     /// The name of the listener, `DEFAULT-MIXED`.
     pub inbound_name: Arc<str>,
+    /// The address of ours that the caller has reached; `None` when it came from nowhere.
+    pub inbound_ip: Option<IpAddr>,
     /// The port of the listener.
     pub inbound_port: u16,
     /// The user that the caller logged in as.
@@ -47,6 +49,7 @@ impl Default for Meta {
             network: Transport::Tcp,
             inbound: InboundKind::Inner,
             inbound_name: Arc::from(""),
+            inbound_ip: None,
             inbound_port: 0,
             inbound_user: None,
             host: None,

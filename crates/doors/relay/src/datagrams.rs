@@ -85,6 +85,7 @@ pub(crate) async fn associate(mut stream: TcpStream, who: Who, relay: &Arc<Relay
         opening: FxHashMap::default(),
         waiting: 0,
         refused: FxHashMap::default(),
+        closed: FxHashMap::default(),
         ways: FxHashMap::default(),
         tasks: JoinSet::new(),
     };
@@ -156,6 +157,9 @@ struct Association {
     waiting: usize,
     /// Destinations that came to nothing, and until when they are not tried again.
     refused: FxHashMap<Destination, Moment>,
+    /// Destinations whose flow somebody has ended, and when something came from there last: it has the socket still, which other
+    /// flows use.
+    closed: FxHashMap<Destination, Moment>,
     ways: FxHashMap<WayKey, Opened>,
     tasks: JoinSet<Done>,
 }
@@ -259,14 +263,9 @@ impl Association {
 
     /// Keeps in mind that a destination came to nothing, so that not each datagram makes a decision, a record and a line.
     fn refuse(&mut self, to: Destination, refused: &Refused) {
-        if self.refused.len() >= MOST_FLOWS
-            && let Some(first) = self.refused.iter().min_by_key(|(_, until)| **until).map(|(to, _)| to.clone())
-        {
-            self.refused.remove(&first);
-        }
         let lasting = if refused.fault.kind == FaultKind::WayRejected { SILENT } else { FAILED };
         let until = self.now() + lasting;
-        self.refused.insert(to, until);
+        keep(&mut self.refused, to, until);
     }
 
     /// Hands to the caller what came along a way, and waits for more of it.
@@ -282,15 +281,36 @@ impl Association {
             self.drop_flows(Ended::WayBroke, |flow| flow.way == way);
             return;
         };
-        let was_closed = self.flows.get(&from).is_some_and(Flow::is_closed);
         self.drop_flows(Ended::Closed, Flow::is_closed);
         let is_for_some = self.flows.values().any(|flow| flow.way == way) || !self.opening.is_empty();
-        if is_for_some && !was_closed {
+        if is_for_some && !self.is_late(&from) {
             self.hand_over(way, &from, &buffer[..length]).await;
         }
         if let Some(opened) = self.ways.get_mut(&way) {
             opened.receiving = self.tasks.spawn(receive(way, datagrams, buffer));
         }
+    }
+
+    /// Whether what comes from there is for a flow that was ended, or that never came about.
+    fn is_late(&mut self, from: &Destination) -> bool {
+        if self.flows.contains_key(from) || self.opening.contains_key(from) {
+            return false;
+        }
+        let now = self.now();
+        if let Some(last) = self.closed.get_mut(from) {
+            *last = now;
+            return true;
+        }
+        // Which address a name has is known along its way only: it is told by its port.
+        let is_named = |to: &Destination| to.port == from.port && to.host.name().is_some();
+        let mut named = self.closed.iter_mut().filter(|(to, _)| is_named(to));
+        if let Some((_, last)) = named.next()
+            && !self.flows.keys().chain(self.opening.keys()).any(is_named)
+        {
+            *last = now;
+            return true;
+        }
+        self.refused.contains_key(from)
     }
 
     async fn hand_over(&mut self, way: WayKey, from: &Destination, payload: &[u8]) {
@@ -314,6 +334,7 @@ impl Association {
         self.drop_flows(Ended::Closed, Flow::is_closed);
         self.drop_flows(Ended::Whole, |flow| now.since(flow.used) >= SILENT);
         self.refused.retain(|_, until| now < *until);
+        self.closed.retain(|_, last| now.since(*last) < SILENT);
         self.forget_unused_ways();
     }
 
@@ -329,8 +350,12 @@ impl Association {
     }
 
     fn drop_flows(&mut self, ended: Ended, is_meant: impl Fn(&Flow) -> bool) {
-        for (_, mut flow) in self.flows.extract_if(|_, flow| is_meant(flow)) {
+        let now = self.now();
+        for (to, mut flow) in self.flows.extract_if(|_, flow| is_meant(flow)) {
             flow.call.ended(ended, &flow.open);
+            if ended == Ended::Closed {
+                keep(&mut self.closed, to, now);
+            }
         }
     }
 
@@ -338,6 +363,16 @@ impl Association {
         self.drop_flows(Ended::Closed, Flow::is_closed);
         self.drop_flows(Ended::Whole, |_| true);
     }
+}
+
+/// Keeps a destination in mind; the one with the earliest time makes room for it.
+fn keep(kept: &mut FxHashMap<Destination, Moment>, to: Destination, at: Moment) {
+    if kept.len() >= MOST_FLOWS
+        && let Some(first) = kept.iter().min_by_key(|(_, at)| **at).map(|(to, _)| to.clone())
+    {
+        kept.remove(&first);
+    }
+    kept.insert(to, at);
 }
 
 impl Flow {

@@ -66,6 +66,12 @@ impl Port {
         Ok(Self { takes, address: listener.local_addr()?, listener })
     }
 
+    /// The address of ours that a caller has reached. Only where a port listens on all of them has the system to be asked.
+    fn reached(&self, stream: &TcpStream) -> Option<IpAddr> {
+        let own = Some(self.address.ip()).filter(|own| !own.is_unspecified());
+        own.or_else(|| stream.local_addr().ok().map(|at| at.ip())).map(|at| at.to_canonical())
+    }
+
     /// Serves callers until the process stops or the task is dropped.
     pub async fn serve(self, relay: Arc<Relay>, supervisor: Supervisor) {
         let open = Arc::new(AtomicUsize::new(0));
@@ -96,7 +102,8 @@ impl Port {
             }
             open.fetch_add(1, Ordering::Relaxed);
             let counted = Counted(open.clone());
-            let came = Came { from, listener: listener.clone(), port: self.address.port() };
+            let at = self.reached(&stream);
+            let came = Came { from, listener: listener.clone(), at, port: self.address.port() };
             let (relay, stages, takes) = (relay.clone(), stages.clone(), self.takes);
             // A socket that cannot be handed over is as good as closed.
             let _ = supervisor.serve(stream, async move |stream| {

@@ -51,6 +51,8 @@ pub struct Relay {
 pub(crate) struct Came {
     pub(crate) from: SocketAddr,
     pub(crate) listener: Arc<str>,
+    /// The address of ours that it has reached.
+    pub(crate) at: Option<IpAddr>,
     pub(crate) port: u16,
 }
 
@@ -77,6 +79,7 @@ impl Relay {
             network,
             inbound: kind,
             inbound_name: came.listener.clone(),
+            inbound_ip: came.at,
             inbound_port: came.port,
             inbound_user: who.name.clone(),
             host,

@@ -70,13 +70,16 @@ pub(crate) async fn accept<S>(stream: &mut S, users: &Users, from: SocketAddr) -
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let [version, count] = read_array(stream).await?;
+    // With the first method: most callers offer one, and are read at once.
+    let ([version, count, first], read) = read_up_to(stream, 2).await?;
     if version != VERSION {
         return Err(SocksError::Malformed("the version is not 5"));
     }
     let mut methods = [0; 255];
     let methods = &mut methods[..usize::from(count)];
-    stream.read_exact(methods).await?;
+    let (there, missing) = methods.split_at_mut(methods.len().min(read - 2));
+    there.fill(first);
+    stream.read_exact(missing).await?;
     let who = if users.needed(from.ip()) {
         if !methods.contains(&PASSWORD) {
             stream.write_all(&[VERSION, NONE_ACCEPTABLE]).await?;
@@ -95,11 +98,12 @@ where
         stream.write_all(&[VERSION, NONE_ACCEPTABLE]).await?;
         return Err(SocksError::NotServed("the caller offers no way to log in that is known"));
     };
-    let [version, command, _, kind] = read_array(stream).await?;
+    // With the first byte of the address: it says how long a name is.
+    let ([version, command, _, kind, first], read) = read_up_to(stream, 4).await?;
     if version != VERSION {
         return Err(SocksError::Malformed("the version of the request is not 5"));
     }
-    let to = match address(stream, kind).await {
+    let to = match address(stream, kind, (read == 5).then_some(first)).await {
         Ok(to) => to,
         Err(SocksError::NotServed(why)) => {
             reply(stream, Reply::AddressUnknown, None).await?;
@@ -135,20 +139,39 @@ where
     who.ok_or(SocksError::Unauthorized)
 }
 
-/// Reads an address and a port, RFC 1928 §5.
-async fn address<S: AsyncRead + Unpin>(stream: &mut S, kind: u8) -> Result<Destination, SocksError> {
-    let host = match kind {
-        1 => Host::Ip(IpAddr::V4(Ipv4Addr::from(read_array::<4, S>(stream).await?))),
-        4 => Host::Ip(IpAddr::V6(Ipv6Addr::from(read_array::<16, S>(stream).await?))),
-        3 => {
-            let [length] = read_array(stream).await?;
-            let name = read_text(stream, length).await?;
-            host(&name)?
-        }
-        _ => return Err(SocksError::NotServed("the kind of address is not known")),
+/// Reads an address and a port, RFC 1928 §5; the first byte may have been read.
+async fn address<S>(stream: &mut S, kind: u8, first: Option<u8>) -> Result<Destination, SocksError>
+where
+    S: AsyncRead + Unpin,
+{
+    if !matches!(kind, 1 | 3 | 4) {
+        return Err(SocksError::NotServed("the kind of address is not known"));
+    }
+    let first = match first {
+        Some(first) => first,
+        None => stream.read_u8().await?,
     };
-    let port = u16::from_be_bytes(read_array(stream).await?);
-    Ok(Destination { host, port })
+    let (host, port) = match kind {
+        1 => {
+            let [b, c, d, port @ ..] = read_array::<5, S>(stream).await?;
+            (Host::Ip(Ipv4Addr::new(first, b, c, d).into()), port)
+        }
+        4 => {
+            let rest = read_array::<17, S>(stream).await?;
+            let mut octets = [first; 16];
+            octets[1..].copy_from_slice(&rest[..15]);
+            (Host::Ip(Ipv6Addr::from(octets).into()), [rest[15], rest[16]])
+        }
+        _ => {
+            // With the port behind it.
+            let mut name = [0; 257];
+            let name = &mut name[..usize::from(first) + 2];
+            stream.read_exact(name).await?;
+            let (name, port) = name.split_at(usize::from(first));
+            (host(name)?, [port[0], port[1]])
+        }
+    };
+    Ok(Destination { host, port: u16::from_be_bytes(port) })
 }
 
 /// A name as bytes: an address in text is an address.
@@ -183,6 +206,21 @@ pub(crate) fn push_address(message: &mut Vec<u8>, address: SocketAddr) {
         }
     }
     message.extend(address.port().to_be_bytes());
+}
+
+/// Reads at least `least` bytes, and as many more as have come, up to `N`; says how many.
+async fn read_up_to<const N: usize, S: AsyncRead + Unpin>(
+    stream: &mut S,
+    least: usize,
+) -> std::io::Result<([u8; N], usize)> {
+    let (mut bytes, mut read) = ([0; N], 0);
+    while read < least {
+        match stream.read(&mut bytes[read..]).await? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            count => read += count,
+        }
+    }
+    Ok((bytes, read))
 }
 
 async fn read_array<const N: usize, S: AsyncRead + Unpin>(stream: &mut S) -> std::io::Result<[u8; N]> {
@@ -227,6 +265,39 @@ mod tests {
             let (answered, asked) = served(&Users::default(), &said).await;
             assert_eq!(answered, b"\x05\x00");
             assert_eq!(asked.unwrap().to.to_string(), shown);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_follows_the_request_is_left_for_the_tunnel() {
+        let users = Users::default();
+        for (request, shown) in [
+            (&b"\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x50"[..], "127.0.0.1:80"),
+            (b"\x05\x01\x00\x03\x01a\x01\xbb", "a:443"),
+            (b"\x05\x01\x00\x04\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x00\x50", "[2001:db8::1]:80"),
+        ] {
+            let said = [b"\x05\x01\x00", request, b"early"].concat();
+            // All at once, and a byte at a time.
+            for room in [4096, 1] {
+                let (mut caller, mut server) = tokio::io::duplex(room);
+                let saying = async {
+                    let (mut hears, mut says) = tokio::io::split(&mut caller);
+                    let mut answered = [0; 2];
+                    let (said, heard) = tokio::join!(says.write_all(&said), hears.read_exact(&mut answered));
+                    said.unwrap();
+                    heard.unwrap();
+                    answered
+                };
+                let serving = async {
+                    let asked = accept(&mut server, &users, FROM).await.unwrap();
+                    let mut early = [0; 5];
+                    server.read_exact(&mut early).await.unwrap();
+                    (asked, early)
+                };
+                let (answered, (asked, early)) = tokio::join!(saying, serving);
+                assert_eq!((answered, &early), ([5, 0], b"early"), "{shown}, {room}");
+                assert_eq!(asked.to.to_string(), shown);
+            }
         }
     }
 

@@ -152,6 +152,58 @@ async fn a_flow_of_datagrams_can_be_closed() {
     assert!(late.is_err(), "{late:?}");
 }
 
+/// Asks `far` a question through the relay, and says from which address it came there.
+async fn asked(caller: &UdpSocket, far: &UdpSocket, to: &Destination) -> SocketAddr {
+    let mut buffer = [0; 64];
+    caller.send(&sealed(to, b"question")).await.unwrap();
+    let (length, from) = tokio::time::timeout(PATIENCE, far.recv_from(&mut buffer)).await.unwrap().unwrap();
+    assert_eq!(&buffer[..length], b"question");
+    from
+}
+
+#[tokio::test]
+async fn what_comes_late_for_a_closed_flow_goes_to_no_other() {
+    for name in ["127.0.0.1", "far.test"] {
+        let rig = Rig::start("rules: ['MATCH,DIRECT']\nhosts: {far.test: 127.0.0.1}").await;
+        let (far, other) =
+            (UdpSocket::bind("127.0.0.1:0").await.unwrap(), UdpSocket::bind("127.0.0.1:0").await.unwrap());
+        let to = Destination::new(name, far.local_addr().unwrap().port());
+        let (_held, caller) = rig.associate().await;
+        let from = asked(&caller, &far, &to).await;
+        far.send_to(b"answer", from).await.unwrap();
+        assert_eq!(heard(&caller).await, b"answer");
+        assert_eq!(asked(&caller, &other, &other.local_addr().unwrap().into()).await, from, "both share a socket");
+        let listed = eventually(|| Some(rig.ways.connections().list()).filter(|listed| listed.len() == 2)).await;
+        assert!(rig.ways.connections().close(listed[0].id));
+        for _ in 0..3 {
+            far.send_to(b"late", from).await.unwrap();
+        }
+        other.send_to(b"in time", from).await.unwrap();
+        assert_eq!(heard(&caller).await, b"in time", "{name}");
+        assert_eq!(rig.ways.connections().count(), 1);
+        eventually(|| (listed[1].downloaded() == 7).then_some(())).await;
+        assert_eq!(rig.record().await.outcome, Outcome::Cancelled);
+        // The caller speaks to it again: that is another flow.
+        let from = asked(&caller, &far, &to).await;
+        far.send_to(b"again", from).await.unwrap();
+        assert_eq!(heard(&caller).await, b"again");
+        let others = eventually(|| Some(rig.ways.connections().list()).filter(|listed| listed.len() == 2)).await;
+        assert_eq!((others[0].id, others[1].id == listed[0].id), (listed[1].id, false));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_knows_at_which_of_our_addresses_it_came_in() {
+    let rig = Rig::start("rules: ['MATCH,DIRECT']").await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = listener.local_addr().unwrap();
+    let mut caller = rig.connect().await;
+    caller.write_all(format!("CONNECT {to} HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
+    assert!(head(&mut caller).await.starts_with("HTTP/1.1 200"));
+    let listed = rig.ways.connections().list();
+    assert_eq!((listed[0].meta.inbound_ip, listed[0].meta.inbound_port), (Some(rig.address.ip()), rig.address.port()));
+}
+
 #[tokio::test]
 async fn a_refused_destination_of_datagrams_is_decided_about_once() {
     let rig = Rig::start("rules: ['DST-PORT,9,REJECT', 'MATCH,DIRECT']\nhosts: {inside.test: 169.254.169.254}").await;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tradewind_core::Secret;
+
 use super::Proxy;
 
 /// A list of proxies from elsewhere.
@@ -42,8 +44,8 @@ pub enum Vehicle {
     },
     /// Fetched.
     Http {
-        /// The URL.
-        url: String,
+        /// The URL. That of a subscription is all that its server asks for.
+        url: Secret<String>,
         /// Where it is kept; a name of our own when nothing is said.
         path: Option<String>,
         /// How often it is fetched anew, zero for never.
@@ -51,7 +53,7 @@ pub enum Vehicle {
         /// `proxy`: the way to it.
         via: Option<Arc<str>>,
         /// `header`.
-        headers: Vec<(String, String)>,
+        headers: Vec<(String, Secret<String>)>,
         /// `size-limit` in bytes; 0 stands for our own bound.
         size_limit: u64,
     },

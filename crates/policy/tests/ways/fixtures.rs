@@ -121,9 +121,11 @@ fn anchors_merge_keys_and_our_own_keys_are_read() {
 
     let [first, local, built] = &ways.proxy_providers[..] else { panic!("three providers") };
     let Vehicle::Http { url, path, interval, headers, .. } = &first.vehicle else { panic!("{:?}", first.vehicle) };
-    assert_eq!(url, "https://subscribe.example.com/link/topsecret?clash=1");
+    assert_eq!(url.expose(), "https://subscribe.example.com/link/topsecret?clash=1");
     assert_eq!((path.as_deref(), interval.as_secs()), (Some("./proxies/first.yaml"), 3600));
-    assert_eq!(headers[0], ("User-Agent".to_owned(), "clash.meta".to_owned()));
+    assert_eq!((&*headers[0].0, &**headers[0].1.expose()), ("User-Agent", "clash.meta"));
+    let shown = format!("{:?}", first.vehicle);
+    assert!(shown.contains("[secret]") && !shown.contains("topsecret") && !shown.contains("clash.meta"), "{shown}");
     assert_eq!((&*first.prefix, first.udp, first.dialer.as_deref()), ("[1] ", Some(true), Some("Entry")));
     assert_eq!((first.filter.len(), &first.exclude_type[..]), (1, &["vmess".to_owned(), "trojan".to_owned()][..]));
     let check = first.health_check.as_ref().expect("it is tested");

@@ -62,7 +62,7 @@ struct Metadata {
     source_port: String,
     destination_port: String,
     #[serde(rename = "inboundIP")]
-    inbound: &'static str,
+    inbound: String,
     inbound_port: String,
     inbound_name: Arc<str>,
     inbound_user: Arc<str>,
@@ -174,7 +174,7 @@ impl Metadata {
             destination_asn: "",
             source_port: meta.source_port.to_string(),
             destination_port: meta.destination_port.to_string(),
-            inbound: "",
+            inbound: shown(meta.inbound_ip),
             inbound_port: meta.inbound_port.to_string(),
             inbound_name: meta.inbound_name.clone(),
             inbound_user: meta.inbound_user.clone().unwrap_or_else(none),

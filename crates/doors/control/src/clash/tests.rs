@@ -281,7 +281,9 @@ async fn rules_are_switched_and_counted() {
 }
 
 fn begun() -> Begun {
-    let meta = Meta { host: Some(Arc::from("a.test")), destination_port: 443, source_port: 5, ..Meta::default() };
+    let inbound_ip = Some("127.0.0.7".parse().unwrap());
+    let host = Some(Arc::from("a.test"));
+    let meta = Meta { host, destination_port: 443, source_port: 5, inbound_ip, ..Meta::default() };
     let chain = [Arc::from("p1"), Arc::from("su")].into_iter().collect();
     Begun { meta, remote: None, since: UnixMillis(1_500), chain, rule: "Match", payload: Arc::from("") }
 }
@@ -298,6 +300,7 @@ async fn connections_are_listed_and_closed() {
     let one = &all["connections"][0];
     assert_eq!(one["metadata"]["host"], "a.test");
     assert_eq!(one["metadata"]["destinationPort"], "443");
+    assert_eq!(one["metadata"]["inboundIP"], "127.0.0.7");
     assert_eq!(one["start"], "1970-01-01T00:00:01.5Z");
     assert_eq!((&one["chains"], &one["providerChains"]), (&json!(["p1", "su"]), &json!(["inl", ""])));
     let id = one["id"].as_str().unwrap();

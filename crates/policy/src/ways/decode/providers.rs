@@ -6,7 +6,7 @@ mod place;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tradewind_core::nearest;
+use tradewind_core::{Secret, nearest};
 
 use self::keys::{HEALTH_KEYS, OVERRIDE_KEYS};
 pub(super) use self::keys::{PROXY_PROVIDER_KEYS, RULE_PROVIDER_KEYS};
@@ -160,7 +160,7 @@ fn vehicle(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: &str, whose: &str
     }
     let size_limit = reader.whole(fields, "size-limit", 0..=i64::MAX).and_then(|size| u64::try_from(size).ok());
     Some(Vehicle::Http {
-        url: status::url(reader, fields, "url")?,
+        url: Secret::new(status::url(reader, fields, "url")?),
         path,
         interval: reader.seconds(fields, "interval").unwrap_or(Duration::ZERO),
         via: reader.text(fields, "proxy").filter(|name| !name.is_empty()),
@@ -170,7 +170,7 @@ fn vehicle(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: &str, whose: &str
 }
 
 /// `header`: names with lists of values.
-fn headers(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<(String, String)> {
+fn headers(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<(String, Secret<String>)> {
     let Some(node) = fields.get("header") else { return Vec::new() };
     let mut headers = Vec::new();
     for (name, place, value, path) in reader.entries(node, &fields.path_of("header")) {
@@ -187,7 +187,7 @@ fn headers(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<(String, String)
                 reader.refuse(value.place, path, message, "no line breaks or control characters");
                 continue;
             }
-            headers.push((name.as_ref().to_owned(), text.as_ref().to_owned()));
+            headers.push((name.as_ref().to_owned(), Secret::new(text.as_ref().to_owned())));
         }
     }
     headers
