@@ -158,6 +158,19 @@ codes! {
     WayBroken = "5006", 502, "the way out leads nowhere";
     /// PAC.
     WayScript = "5007", 503, "the script that picks the proxy could not be used";
+
+    /// Neither here nor upstream.
+    ModuleMissing = "6001", 404, "there is no such module or version";
+    /// The rules of the document.
+    ModuleLeftOut = "6002", 403, "the rules leave this module or version out";
+    /// Sums, zip rules, the checksum database.
+    ModuleUnverified = "6003", 403, "what the upstream sent is not what it has to be";
+    /// Not of the GOPROXY protocol.
+    ModulePath = "6004", 404, "this is no request of the module proxy protocol";
+    /// An upstream answered with an error, or with something else than was asked for.
+    ModuleUpstream = "6005", 502, "the upstream of the module failed";
+    /// Disk full, or broken.
+    ModuleStorage = "6006", 500, "the module could not be stored";
 }
 
 impl fmt::Display for Code {

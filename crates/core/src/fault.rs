@@ -167,6 +167,12 @@ faults! {
     ClientStalled = "client_stalled", Caller, Deadline, false, false;
     /// Another attempt of the same call was faster.
     LostHedge = "lost_hedge", Gateway, Internal, false, false;
+    /// A file of a module is not what the checksum database, the rules of zips or an earlier answer say.
+    Unverified = "unverified", Target, ModuleUnverified, true, false;
+    /// The rules of the document leave a module or version out.
+    LeftOut = "left_out", Gateway, ModuleLeftOut, false, false;
+    /// Something could not be stored: the disk is full, or broken.
+    Storage = "storage", Gateway, ModuleStorage, false, false;
     /// The gateway is stopping and the drain time is over.
     Draining = "draining", Gateway, Draining, false, false;
     /// A defect of the gateway.
