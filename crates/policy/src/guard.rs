@@ -67,14 +67,25 @@ pub(crate) fn check_listen(
     behind_tls: bool,
     problems: &mut Problems,
 ) {
-    let has_tls = section(root).is_some();
-    if has_tls && behind_tls {
+    if section(root).is_some() && behind_tls {
         let message = "there is both `tls` and `behind-tls`";
         let problem = root.problem(Code::ConfigBadValue, "behind-tls", message);
         problems.push(
             problem.with_hint("keep `tls` when callers reach the gateway itself, `behind-tls` when a proxy does"),
         );
     }
+    check_open_listen(root, listen, keys, behind_tls, problems);
+}
+
+/// As `listen` is checked, for another address on which callers come in with the same keys and certificate.
+pub fn check_open_listen(
+    root: &Root,
+    listen: &Spanned<Listen>,
+    keys: &[CallerKey],
+    behind_tls: bool,
+    problems: &mut Problems,
+) {
+    let has_tls = section(root).is_some();
     if listen.0.ip().is_loopback() {
         return;
     }

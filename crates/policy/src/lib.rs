@@ -34,7 +34,7 @@ pub use context::ContextSettings;
 pub use decode::{NotBuilt, decode, decode_list};
 pub use diff::{Change, diff};
 pub use digest::digest;
-pub use guard::TlsFiles;
+pub use guard::{TlsFiles, check_open_listen};
 pub use interpolate::Lookup;
 pub use keys::{
     BadPattern, BadTerm, Budget, CallerKey, DOORS, KeyHash, KeyTerms, LONGEST_SECRET, MOST_KEYS, MOST_TAGS, Period,
@@ -44,7 +44,7 @@ pub use limits::{Journal, Limits};
 pub use node::{Entry, Node, Place, Value};
 pub use problem::{MOST_NOTES, MOST_PROBLEMS, Note, Problem, Problems};
 pub use prometheus::{LONGEST_QUERY, MOST_QUERIES, Prometheus, PrometheusQuery};
-pub use providers::{Auth, Http2, Operation, Provider};
+pub use providers::{Auth, Http2, Operation, Provider, check_via};
 pub use root::{Root, SectionInfo};
 pub use route::{MOST_RULES, RouteFacts, RouteRule, Routes, RuleTrace, When, Words, check_routes};
 pub use schema::schema;

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tradewind_core::{Dialect, ProviderName, Secret};
 
+pub use self::checks::check_via;
 pub(crate) use self::checks::{check_ways, decode_providers};
 use crate::decode::NotBuilt;
 use crate::spanned::Spanned;

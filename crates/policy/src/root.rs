@@ -219,7 +219,6 @@ const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt::key("store", "the state store"),
     NotBuilt::key("via", "a way out of this network"),
     NotBuilt::key("network-policy", "choosing by network"),
-    NotBuilt::key("modules", "the modules door"),
     NotBuilt::key("tools", "the tools door"),
     NotBuilt::key("agents", "the agents door"),
     NotBuilt::key("relay", "the relay door"),

@@ -281,7 +281,7 @@ fn dialects_and_keys_that_are_not_built_are_refused_by_name() {
 
 #[test]
 fn sections_that_are_not_built_are_refused_by_name_whatever_is_in_them() {
-    for key in ["network-policy", "modules", "via", "store", "relay", "control", "agents", "tools"] {
+    for key in ["network-policy", "via", "store", "relay", "control", "agents", "tools"] {
         let found = refusals(&format!("{key}: [\"${{NOT_SET}}\", {{a: b}}]\nlisten: 127.0.0.1:1"));
         assert!(
             found.len() == 1 && found[0].starts_with(&format!("{} {key}: `{key}` (", Code::ConfigNotBuilt)),
@@ -292,11 +292,11 @@ fn sections_that_are_not_built_are_refused_by_name_whatever_is_in_them() {
 
 #[test]
 fn a_section_that_a_door_brings_is_not_refused() {
-    let modules = SectionInfo { key: "modules", ..MODELS };
+    let tools = SectionInfo { key: "tools", ..MODELS };
     let mut problems = Problems::new();
-    let root = Root::parse("modules: [a]", &lookup, &[modules], &mut problems);
+    let root = Root::parse("tools: [a]", &lookup, &[tools], &mut problems);
     assert!(problems.is_empty());
-    assert_eq!(root.list::<String>("modules", &mut problems), ["a"]);
+    assert_eq!(root.list::<String>("tools", &mut problems), ["a"]);
 }
 
 #[test]

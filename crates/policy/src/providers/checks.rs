@@ -1,6 +1,7 @@
 //! What serde cannot say about `providers`: unique names, keys that fit, headers that may be sent.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use tradewind_core::{Code, Dialect, nearest};
 
@@ -8,6 +9,7 @@ use super::{Auth, NOT_BUILT, Provider};
 use crate::node::Shortened;
 use crate::problem::{Problem, Problems};
 use crate::root::Root;
+use crate::spanned::Spanned;
 use crate::ways::{BUILT_IN, GLOBAL, SYSTEM, Ways};
 
 /// The longest name of a provider, in characters.
@@ -31,26 +33,30 @@ const OWN_HEADERS: &[&str] = &[
 
 /// Whether each `via` names a way that is there.
 pub(crate) fn check_ways(providers: &[Provider], ways: &Ways, root: &Root, problems: &mut Problems) {
+    for via in providers.iter().filter_map(|provider| provider.via.as_ref()) {
+        check_via(via, ways, root, problems);
+    }
+}
+
+/// Refuses a `via` that names no way out of this document.
+pub fn check_via(via: &Spanned<Arc<str>>, ways: &Ways, root: &Root, problems: &mut Problems) {
     // Names as written, also of entries that could not be read: those have their own problem already.
     let known: HashSet<&str> = root.names("proxies").chain(root.names("proxy-groups")).collect();
-    for via in providers.iter().filter_map(|provider| provider.via.as_ref()) {
-        let name: &str = &via.value;
-        if name == SYSTEM && known.contains(name) {
-            let message = "`system` is both the system's proxy settings and a proxy or group of this document";
-            problems
-                .push(via.problem(Code::ConfigBadValue, message).with_hint("give that proxy or group another name"));
-        }
-        if name == SYSTEM || known.contains(name) || ways.has(name) {
-            continue;
-        }
-        let problem = via.problem(Code::ConfigUnknownName, format!("proxy [{}] not found", Shortened(&via.shown())));
-        let mut names: Vec<&str> = known.iter().copied().chain(BUILT_IN).chain([GLOBAL, SYSTEM]).collect();
-        names.sort_unstable();
-        problems.push(problem.with_hint(match nearest(name, names) {
-            Some(near) => format!("did you mean `{}`?", Shortened(near)),
-            None => "name a proxy or group, DIRECT, or system".to_owned(),
-        }));
+    let name: &str = &via.value;
+    if name == SYSTEM && known.contains(name) {
+        let message = "`system` is both the system's proxy settings and a proxy or group of this document";
+        problems.push(via.problem(Code::ConfigBadValue, message).with_hint("give that proxy or group another name"));
     }
+    if name == SYSTEM || known.contains(name) || ways.has(name) {
+        return;
+    }
+    let problem = via.problem(Code::ConfigUnknownName, format!("proxy [{}] not found", Shortened(&via.shown())));
+    let mut names: Vec<&str> = known.iter().copied().chain(BUILT_IN).chain([GLOBAL, SYSTEM]).collect();
+    names.sort_unstable();
+    problems.push(problem.with_hint(match nearest(name, names) {
+        Some(near) => format!("did you mean `{}`?", Shortened(near)),
+        None => "name a proxy or group, DIRECT, or system".to_owned(),
+    }));
 }
 
 pub(crate) fn decode_providers(root: &Root, problems: &mut Problems) -> Vec<Provider> {

@@ -1,0 +1,146 @@
+//! What is kept on the disk: versions with all three of their files, the last good answers, what checksum databases said,
+//! and what was refused and why.
+//!
+//! The files are the truth, and memory holds no more than a bounded part of it: a gateway starts with a hundred thousand
+//! versions as fast as with none, and commands may work on the folder beside it. A version is there when its one small
+//! file is there, which is put in its place last; whatever kills the process before leaves the folder as it was, plus a
+//! file that the next start removes.
+//!
+//! All of this blocks on the disk, and is called where that is allowed; [`Store::version`] reads one small file at most,
+//! and none when it was asked for lately. No database and no index: there is nothing here that a look at a file's name
+//! does not answer, and nothing that has to be repaired.
+
+mod answers;
+mod blob;
+mod commit;
+mod disk;
+mod error;
+mod incoming;
+mod kept;
+mod layout;
+mod limits;
+mod lock;
+mod manifest;
+mod memory;
+mod pins;
+mod prune;
+mod quarantine;
+mod reading;
+mod survey;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tree;
+mod verify;
+mod walk;
+mod why;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tradewind_core::Clock;
+
+use self::layout::Layout;
+use self::lock::FolderLock;
+use self::memory::Memory;
+use self::reading::{InUse, Known};
+use crate::name::ModuleVersion;
+
+#[cfg(test)]
+pub(crate) use self::commit::flip_a_bit;
+
+pub use self::answers::{Answer, AnswerKey};
+pub use self::blob::{Blob, Sha256};
+pub use self::error::StoreError;
+pub use self::incoming::{Held, Incoming};
+pub use self::limits::Limits;
+pub use self::manifest::{Checked, Manifest};
+pub use self::pins::{BadPin, Pins};
+pub use self::prune::{Prune, Pruned};
+pub use self::quarantine::{Evidence, Refusal, Refused};
+pub use self::reading::ZipFile;
+pub use self::survey::{Row, Survey};
+pub use self::tree::Tree;
+pub use self::verify::{Damage, Verified};
+pub use self::why::Trace;
+
+/// Bytes of manifests in memory.
+const MEMORY: usize = 16 << 20;
+
+/// The store of one data directory. Clones share everything.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    layout: Layout,
+    clock: Arc<dyn Clock>,
+    limits: ArcSwap<Limits>,
+    memory: Mutex<Memory<(Tree, ModuleVersion), Known>>,
+    in_use: Arc<InUse>,
+    /// Bytes on the disk, as far as they are known; 0 until the first survey.
+    used: AtomicU64,
+    /// Whether `used` has been counted.
+    is_counted: AtomicBool,
+    /// Held by whoever evicts: one at a time, and nobody waits for it.
+    evicting: Mutex<()>,
+    /// Bytes that were put into quarantine since its bound was looked at.
+    quarantined: AtomicU64,
+}
+
+impl Store {
+    /// Opens the store in `folder`, and makes it when there is none: reads no version, and removes what processes that
+    /// were killed had not finished.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or used.
+    pub fn open(folder: &Path, limits: Limits, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let layout = Layout { root: folder.to_owned() };
+        for folder in [
+            layout.incoming(),
+            layout.blobs(),
+            layout.versions(),
+            layout.answers(),
+            layout.quarantine(),
+            layout.sumdb(),
+        ] {
+            disk::make_folders(&folder)?;
+        }
+        {
+            let lock = FolderLock::to_remove(&layout.root)?;
+            incoming::sweep(&layout.incoming(), &lock)?;
+        }
+        Ok(Self(Arc::new(Inner {
+            layout,
+            clock,
+            limits: ArcSwap::from_pointee(limits),
+            memory: Mutex::new(Memory::new(MEMORY)),
+            in_use: Arc::default(),
+            used: AtomicU64::new(0),
+            is_counted: AtomicBool::new(false),
+            evicting: Mutex::new(()),
+            quarantined: AtomicU64::new(u64::MAX),
+        })))
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.0.layout.root
+    }
+
+    /// Puts other limits in place; what is there already is held to them with the next version that comes, or by
+    /// [`Store::settle`].
+    pub fn set_limits(&self, limits: Limits) {
+        self.0.limits.store(Arc::new(limits));
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("folder", &self.folder()).finish_non_exhaustive()
+    }
+}

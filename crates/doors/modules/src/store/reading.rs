@@ -1,0 +1,193 @@
+//! Reading what is kept.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use tradewind_core::UnixMillis;
+use tradewind_runtime::files;
+
+use super::blob::{Blob, Sha256};
+use super::disk::if_there;
+use super::error::StoreError;
+use super::lock::FolderLock;
+use super::manifest::{self, Manifest};
+use super::tree::Tree;
+use super::{Inner, Store};
+use crate::name::{ModulePath, ModuleVersion, Version};
+
+/// How exactly it is written down when a version was last used. An hour, so that reading does not write.
+const TOUCH_EVERY: u64 = 3_600_000;
+
+/// A version in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    manifest: Arc<Manifest>,
+    /// When its use was last written down, in milliseconds since the epoch.
+    touched: Arc<AtomicU64>,
+}
+
+/// How many read each blob.
+#[derive(Debug, Default)]
+pub(super) struct InUse(Mutex<FxHashMap<Sha256, usize>>);
+
+impl InUse {
+    pub(super) fn has(&self, sha256: &Sha256) -> bool {
+        self.0.lock().contains_key(sha256)
+    }
+
+    fn count(self: &Arc<Self>, sha256: Sha256) -> Reader {
+        *self.0.lock().entry(sha256).or_insert(0) += 1;
+        Reader { sha256, in_use: Arc::clone(self) }
+    }
+}
+
+/// One who reads a blob.
+#[derive(Debug)]
+struct Reader {
+    sha256: Sha256,
+    in_use: Arc<InUse>,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut in_use = self.in_use.0.lock();
+        if let Some(readers) = in_use.get_mut(&self.sha256) {
+            *readers -= 1;
+            if *readers == 0 {
+                in_use.remove(&self.sha256);
+            }
+        }
+    }
+}
+
+/// A zip that is being read; until it is dropped it is not removed to make room.
+#[derive(Debug)]
+pub struct ZipFile {
+    /// The open file, at its beginning.
+    pub file: File,
+    /// What it holds.
+    pub blob: Blob,
+    _reader: Reader,
+}
+
+impl Store {
+    /// What is kept of a version, which counts as a use of it; `None` when it is not there. Reads no file when it was asked
+    /// for lately. One that is damaged is put into quarantine and is not there.
+    #[must_use]
+    pub fn version(&self, tree: &Tree, of: &ModuleVersion) -> Option<Arc<Manifest>> {
+        let key = (tree.clone(), of.clone());
+        let found = self.0.memory.lock().get(&key);
+        let known = match found {
+            Some(known) => known,
+            None => {
+                let manifest = Arc::new(self.read(tree, of)?);
+                self.0.remember(tree, &manifest, UnixMillis(0))
+            }
+        };
+        let now = self.0.clock.wall();
+        let touched = known.touched.load(Ordering::Relaxed);
+        if now.0.saturating_sub(touched) >= TOUCH_EVERY && known.touched.swap(now.0, Ordering::Relaxed) == touched {
+            self.0.touch(tree, of, now);
+        }
+        Some(known.manifest)
+    }
+
+    /// [`Store::version`] that is no use of it, and does not look into memory: what the disk has now.
+    pub(crate) fn read(&self, tree: &Tree, of: &ModuleVersion) -> Option<Manifest> {
+        let path = self.0.layout.version(tree, of);
+        // A folder that cannot be read is like one that is empty: what is asked for is fetched.
+        let json = if_there(files::read_bytes(&path, manifest::MOST_BYTES)).ok()??;
+        match Manifest::of_json(of, &json) {
+            Ok(manifest) => Some(manifest),
+            Err(why) => {
+                let reason = format!("what the store knows of it is damaged: {why}");
+                self.put_aside(tree, of, &reason, None);
+                None
+            }
+        }
+    }
+
+    /// Opens the zip of a kept version for reading. Its size is looked at; its hash is what [`Store::verify`] is for.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`] when it is no longer there, or has another size than when it was stored: then the version is
+    /// forgotten, and has to be fetched anew. Else when it cannot be read.
+    pub fn open_zip(&self, tree: &Tree, manifest: &Manifest) -> Result<ZipFile, StoreError> {
+        let blob = manifest.zip;
+        let path = self.0.layout.blob(&blob.sha256);
+        // Counted before it is opened, so that nobody removes it in between.
+        let reader = self.0.in_use.count(blob.sha256);
+        let Some(file) = if_there(File::open(&path)).map_err(StoreError::at(&path))? else {
+            self.forget_dangling(tree, manifest)?;
+            return Err(StoreError::Gone);
+        };
+        let size = file.metadata().map_err(StoreError::at(&path))?.len();
+        if size != blob.size {
+            drop(reader);
+            let reason = format!("its zip in the store has {size} bytes in place of {}", blob.size);
+            self.put_aside(tree, &manifest.of, &reason, Some(&blob));
+            return Err(StoreError::Gone);
+        }
+        Ok(ZipFile { file, blob, _reader: reader })
+    }
+
+    /// The versions of one module that are kept, in no order.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn versions_of(&self, tree: &Tree, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
+        let folder = self.0.layout.versions_of(tree, path);
+        let Some(entries) = if_there(std::fs::read_dir(&folder)).map_err(StoreError::at(&folder))? else {
+            return Ok(Vec::new());
+        };
+        let mut versions = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(StoreError::at(&folder))?.file_name();
+            let version = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            versions.extend(version.and_then(|version| Version::from_escaped(version).ok()));
+        }
+        Ok(versions)
+    }
+
+    /// Forgets a version whose zip is not there: one that was removed by another process, or one of which a power cut left
+    /// the manifest only.
+    fn forget_dangling(&self, tree: &Tree, manifest: &Manifest) -> Result<(), StoreError> {
+        let inner = &self.0;
+        inner.forget(tree, &manifest.of);
+        let _lock = FolderLock::to_remove(&inner.layout.root)?;
+        let kept = self.read(tree, &manifest.of);
+        if kept.is_some_and(|kept| kept.zip == manifest.zip) && !inner.layout.blob(&manifest.zip.sha256).exists() {
+            let path = inner.layout.version(tree, &manifest.of);
+            if_there(std::fs::remove_file(&path)).map_err(StoreError::at(&path))?;
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    pub(super) fn remember(&self, tree: &Tree, manifest: &Arc<Manifest>, touched: UnixMillis) -> Known {
+        let known = Known { manifest: Arc::clone(manifest), touched: Arc::new(AtomicU64::new(touched.0)) };
+        let weight = manifest.weight();
+        self.memory.lock().insert((tree.clone(), manifest.of.clone()), known.clone(), weight);
+        known
+    }
+
+    pub(super) fn forget(&self, tree: &Tree, of: &ModuleVersion) {
+        self.memory.lock().remove(&(tree.clone(), of.clone()));
+    }
+
+    /// Writes down that a version was used. What cannot be written down makes it go earlier, and is no reason to fail.
+    fn touch(&self, tree: &Tree, of: &ModuleVersion, now: UnixMillis) {
+        let file = File::options().write(true).open(self.layout.version(tree, of));
+        let _ = file.and_then(|file| set_modified(&file, now));
+    }
+}
+
+pub(super) fn set_modified(file: &File, at: UnixMillis) -> io::Result<()> {
+    file.set_modified(UNIX_EPOCH + Duration::from_millis(at.0))
+}

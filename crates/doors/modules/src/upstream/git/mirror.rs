@@ -1,0 +1,144 @@
+//! Mirrors of repositories below the data directory: fetched whole, asked for news at most once a minute.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use ring::digest::{SHA256, digest};
+use tokio::sync::Semaphore;
+use tradewind_core::{Clock, FaultKind, Moment};
+use tradewind_runtime::files;
+
+use super::program::run;
+use crate::failure::Failure;
+
+/// How long a mirror counts as new.
+const FRESH: Duration = Duration::from_secs(60);
+/// Repositories that are kept; the ones that were not fetched for longest go first.
+const MOST: usize = 64;
+/// Repositories of which it is remembered when they were fetched.
+const MOST_KNOWN: usize = 1024;
+/// Fetches at once.
+const AT_ONCE: usize = 4;
+
+/// All mirrors of a gateway.
+pub(crate) struct Mirrors {
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    /// When each was fetched last. The lock of one is held while it is fetched.
+    known: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Moment>>>>>,
+    fetching: Semaphore,
+}
+
+/// One repository, as it was at some time in the last minute.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    pub(super) folder: PathBuf,
+    /// Where temporary files go.
+    pub(super) beside: PathBuf,
+}
+
+impl Mirrors {
+    /// Mirrors in `folder`, which is made when it is needed.
+    pub(crate) fn new(folder: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        Self { folder, clock, known: Mutex::default(), fetching: Semaphore::new(AT_ONCE) }
+    }
+
+    /// The repository at `url`, fetched when it is not fresh.
+    pub(super) async fn open(&self, url: &str) -> Result<Mirror, Failure> {
+        let hash: String = digest(&SHA256, url.as_bytes()).as_ref()[..16].iter().map(|b| format!("{b:02x}")).collect();
+        let folder = self.folder.join(format!("{hash}.git"));
+        let mirror = Mirror { folder: folder.clone(), beside: self.folder.clone() };
+        let known = self.known(url);
+        let mut fetched = known.lock().await;
+        if fetched.is_some_and(|at| self.clock.now().since(at) < FRESH) && folder.is_dir() {
+            return Ok(mirror);
+        }
+        let _turn = self.fetching.acquire().await.map_err(|_| Failure::internal("fetching has ended"))?;
+        if !folder.is_dir() {
+            self.make_room().await;
+            files::make_private_dir(&folder).map_err(storage)?;
+            run(&folder, &["init", "--quiet", "--bare"]).await?;
+        }
+        let fetch = [
+            "fetch",
+            "--quiet",
+            "--force",
+            "--prune",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--end-of-options",
+            url,
+            "+refs/heads/*:refs/heads/*",
+            "+refs/tags/*:refs/tags/*",
+            "+HEAD:refs/tradewind/head",
+        ];
+        match run(&folder, &fetch).await {
+            Ok(_) => {}
+            // What git says of a repository that is not there, or not for us: the go command goes on to its next proxy.
+            Err(failure) if is_not_there(&failure.reason) => return Err(Failure::missing(&*failure.reason)),
+            Err(failure) => return Err(failure),
+        }
+        *fetched = Some(self.clock.now());
+        Ok(mirror)
+    }
+
+    /// When a repository was fetched last. What nobody holds is forgotten when there is too much of it: pages that anybody
+    /// may name say where repositories are.
+    fn known(&self, url: &str) -> Arc<tokio::sync::Mutex<Option<Moment>>> {
+        let mut known = self.known.lock();
+        if known.len() >= MOST_KNOWN {
+            known.retain(|_, fetched| Arc::strong_count(fetched) > 1);
+        }
+        Arc::clone(known.entry(url.to_owned()).or_default())
+    }
+
+    /// Removes the mirrors that were not fetched for longest, when there are too many.
+    async fn make_room(&self) {
+        let folder = self.folder.clone();
+        let removing = tokio::task::spawn_blocking(move || {
+            let Ok(entries) = std::fs::read_dir(&folder) else { return };
+            let is_mirror = |path: &Path| path.extension().is_some_and(|extension| extension == "git");
+            let mut mirrors: Vec<(SystemTime, PathBuf)> = entries
+                .filter_map(|entry| {
+                    let path = entry.ok()?.path();
+                    // Git writes this file with each fetch.
+                    let refs = path.join("packed-refs").metadata().or_else(|_| path.metadata()).ok()?;
+                    is_mirror(&path).then_some((refs.modified().ok()?, path))
+                })
+                .collect();
+            mirrors.sort_unstable();
+            let too_many = (mirrors.len() + 1).saturating_sub(MOST);
+            for (_, path) in mirrors.into_iter().take(too_many) {
+                let _ = std::fs::remove_dir_all(path); // one that stays is tried again
+            }
+        });
+        let _ = removing.await;
+    }
+}
+
+fn is_not_there(said: &str) -> bool {
+    let marks = [
+        "not found",
+        "does not exist",
+        "could not read Username",
+        "couldn't find remote ref",
+        "does not appear to be a git repository",
+    ];
+    marks.iter().any(|mark| said.contains(mark))
+}
+
+pub(super) fn storage(error: std::io::Error) -> Failure {
+    Failure::new(
+        crate::failure::FailureKind::Storage,
+        500,
+        format!("the store of the module proxy cannot be used: {error}"),
+    )
+}
+
+/// A failure of a repository that is not what it should be.
+pub(super) fn odd(what: impl std::fmt::Display) -> Failure {
+    Failure::upstream(FaultKind::BadShape, 502, format!("direct: {what}"))
+}
