@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use tradewind_core::Code;
 use tradewind_door_control::NewDocument;
 use tradewind_door_models::{EMBEDDERS_SECTION, MODELS_SECTION, Models, RESPONDERS_SECTION};
+use tradewind_door_modules::{MODULES_SECTION, Modules};
 use tradewind_policy::ways::Ways;
 use tradewind_policy::{MOST_BYTES, Note, Problems, Root, SectionInfo, Shared, digest};
 use tradewind_runtime::{environment, files};
 
 /// The sections that doors own. A door's sections are named here and nowhere else.
-pub(crate) const SECTIONS: &[SectionInfo] = &[MODELS_SECTION, RESPONDERS_SECTION, EMBEDDERS_SECTION];
+pub(crate) const SECTIONS: &[SectionInfo] = &[MODELS_SECTION, RESPONDERS_SECTION, EMBEDDERS_SECTION, MODULES_SECTION];
 
 /// Where a document comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub struct Document {
     pub shared: Shared,
     /// The sections of the models door.
     pub models: Models,
+    /// The section of the modules door, where there is one.
+    pub modules: Option<Modules>,
     /// The digest of its governed content.
     pub policy: String,
     /// What there is to say about it that blocks nothing, in the order of the file.
@@ -102,13 +105,14 @@ impl Document {
         let root = Root::parse(text, &environment, SECTIONS, &mut problems);
         let shared = Shared::decode(&root, &mut problems);
         let models = Models::decode(&root, &mut problems);
+        let modules = Modules::decode(&root, &shared, &mut problems);
         check_files(&shared.ways, base, &root, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
         let policy = digest(&root);
         let notes = problems.notes().into_iter().cloned().collect();
-        Ok(Self { root, shared, models, policy, notes, base: base.to_owned() })
+        Ok(Self { root, shared, models, modules, policy, notes, base: base.to_owned() })
     }
 
     /// Reads another document in the place of the one from `source`: the same file again, another one below its directory, or
@@ -159,7 +163,9 @@ impl Document {
         }
         let tls = shared.tls.iter_mut().flat_map(|tls| [&mut tls.cert, &mut tls.key]);
         let roots = shared.providers.iter_mut().filter_map(|provider| provider.tls_roots.as_mut());
-        for path in tls.chain(roots).chain([&mut shared.data_dir.0]) {
+        let mounts = self.modules.iter_mut().flat_map(|modules| &mut modules.mounts);
+        let of_modules = mounts.filter_map(|mount| mount.tls_roots.as_mut());
+        for path in tls.chain(roots).chain(of_modules).chain([&mut shared.data_dir.0]) {
             if !path.starts_with('~') {
                 *path = directory.join(&*path).display().to_string();
             }

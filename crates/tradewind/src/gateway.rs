@@ -3,6 +3,7 @@
 mod controls;
 mod dashboards;
 mod following;
+mod modules;
 mod outward;
 mod ports;
 mod priors;
@@ -35,6 +36,7 @@ use tradewind_tokens::Estimator;
 
 use self::controls::{Parts, controls, gauges};
 pub use self::dashboards::AskedDocument;
+use self::modules::{ModulesPort, Parts as ModulesParts, Serving, door as modules_door};
 use self::outward::{Outward, Parts as OutwardParts};
 use self::priors::Priors;
 pub use self::start_error::{KeysError, StartError};
@@ -76,6 +78,7 @@ pub struct Gateway {
     exporting: Exporting,
     priors: Arc<Priors>,
     outward: Arc<Outward>,
+    modules: ModulesPort,
     document: Arc<Mutex<Document>>,
     /// Told after each reload: there may be providers that have not been asked for their models.
     reloaded: Arc<Notify>,
@@ -139,7 +142,7 @@ impl Gateway {
             clock: clock.clone(),
             egress: egress.clone(),
             supervisor: &supervisor,
-            spawner,
+            spawner: spawner.clone(),
             roots: roots.clone(),
             folder: folder.clone(),
             base: document.base.clone(),
@@ -147,6 +150,18 @@ impl Gateway {
             ids: ids.clone(),
         };
         let outward = Arc::new(Outward::start(shared, &document.policy, outward_parts)?);
+        let modules_parts = ModulesParts {
+            egress: egress.clone(),
+            roots: roots.clone(),
+            clock: clock.clone(),
+            spawner,
+            sinks: services.sinks.clone(),
+            ids: ids.clone(),
+            ways: outward.ways().clone(),
+            folder: &folder,
+            policy: &document.policy,
+        };
+        let modules = modules_door(document.modules.as_ref(), modules_parts)?;
         let seal = open_seal(&folder)?;
         let budgets = Arc::new(ModelBudgets::default());
         let needs = Needs {
@@ -193,9 +208,8 @@ impl Gateway {
             headers: size(shared.limits.request_headers),
             calls: shared.limits.concurrent_calls as usize,
         };
-        let doors: Vec<Arc<dyn Door>> = vec![Arc::new(models.clone()), Arc::new(control)];
+        let doors: Vec<Arc<dyn Door>> = vec![Arc::new(models.clone()), Arc::new(modules.clone()), Arc::new(control)];
         let front = Arc::new(Front::new(doors, access.clone(), clock.clone(), front_limits));
-        gauges(&parts, &front);
         supervisor.spawn(Kind::Upkeep, unauthorized::keep_telling(front.clone()));
         let server_limits = ServerLimits {
             connections: shared.limits.connections as usize,
@@ -204,6 +218,18 @@ impl Gateway {
             head: shared.limits.header_time.get(),
             write_stall: shared.limits.write_stall.get(),
         };
+        let serving = Serving {
+            access: access.clone(),
+            clock: clock.clone(),
+            tls: tls.clone(),
+            supervisor: supervisor.clone(),
+            front: front_limits,
+            server: server_limits,
+        };
+        modules::gauges(&metrics, &modules);
+        let modules = ModulesPort::new(modules, serving);
+        gauges(&parts, &[&front, modules.front()]);
+        modules.put_in_place(modules.prepare(document.modules.as_ref(), &document.policy)?);
         supervisor.spawn(Kind::Upkeep, serve(listener, tls.clone(), front, supervisor.clone(), server_limits));
 
         let upkeep_models = models.clone();
@@ -232,6 +258,7 @@ impl Gateway {
             exporting,
             priors,
             outward,
+            modules,
             document,
             reloaded,
         })
@@ -254,11 +281,13 @@ impl Gateway {
         let exports = self.exporting.prepare(&shared.telemetry).map_err(StartError::Telemetry)?;
         let asked = self.priors.plan(shared, &next.models).map_err(StartError::Prometheus)?;
         let outward = self.outward.prepare(shared)?;
+        let modules = self.modules.prepare(next.modules.as_ref(), &next.policy)?;
         let budgets = &self.models.needs().budgets;
         spent::restore_models(budgets, Some(&document.models), &next.models, &self.journal.spend())
             .map_err(|error| StartError::Keys(KeysError::Spent(error)))?;
         self.models.reload(shared, &next.models, &next.policy).map_err(StartError::Provider)?;
         self.outward.put_in_place(outward, shared, &next.policy);
+        self.modules.put_in_place(modules);
         self.outward.follow(&next.models, &self.models);
         if let Some((tls, certificate)) = shown {
             tls.show(certificate);
@@ -327,6 +356,12 @@ impl Gateway {
     #[must_use]
     pub fn controller_address(&self) -> Option<SocketAddr> {
         self.outward.dashboards().address()
+    }
+
+    /// Where the modules door listens beside `/go/` on the gateway's own address.
+    #[must_use]
+    pub fn modules_address(&self) -> Option<SocketAddr> {
+        self.modules.address()
     }
 
     /// Documents that are asked for through the controller API; once, for whoever puts them in place.

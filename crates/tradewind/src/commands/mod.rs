@@ -5,12 +5,14 @@ mod client;
 mod completions;
 mod cost;
 mod demo;
+mod doctor;
 mod embedder;
 mod evaluate;
 mod explain;
 mod import;
 mod key;
 mod man;
+mod modules;
 mod network;
 mod proxies;
 mod reach;
@@ -45,10 +47,12 @@ enum Command {
     Import(import::Import),
     Key(key::Key),
     Embedder(embedder::Embedder),
+    Modules(modules::Modules),
     Proxies(proxies::Proxies),
     Select(select::Select),
     Network(network::Network),
     WayOut(way_out::WayOut),
+    Doctor(doctor::Doctor),
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),
@@ -68,10 +72,15 @@ impl Cli {
             Command::Import(command) => command.run(),
             Command::Key(command) => command.run(),
             Command::Embedder(command) => command.run(),
+            Command::Modules(command) => command.run(),
             Command::Proxies(command) => command.run(),
             Command::Select(command) => command.run(),
             Command::Network(command) => command.run(),
             Command::WayOut(command) => command.run(),
+            Command::Doctor(command) => match command.run() {
+                Ok(code) => return code,
+                Err(error) => Err(error),
+            },
             Command::Demo(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),

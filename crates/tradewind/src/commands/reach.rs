@@ -35,7 +35,8 @@ impl Reach {
         self.read(client::send(self.place(), method, path, body)?)
     }
 
-    fn place(&self) -> Place<'_> {
+    /// The gateway.
+    pub(super) fn place(&self) -> Place<'_> {
         Place { url: &self.url, key: self.key.as_deref(), ca: self.ca.as_deref() }
     }
 

@@ -1,6 +1,7 @@
 //! What the control door shows and moves, and what the metrics show of the process itself.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 
 use serde_json::json;
 use tradewind_access::Access;
@@ -93,18 +94,22 @@ pub(super) fn controls(parts: &Parts<'_>) -> Controls {
 }
 
 /// Adds what is not counted call by call to the metrics. The parts hold the metrics, so the metrics hold no part.
-pub(super) fn gauges(parts: &Parts<'_>, front: &Arc<Front>) {
+pub(super) fn gauges(parts: &Parts<'_>, fronts: &[&Arc<Front>]) {
     let metrics = parts.metrics;
     let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-    let counted = Arc::downgrade(front);
+    let weak = || fronts.iter().map(|front| Arc::downgrade(front)).collect::<Vec<_>>();
+    let counted = weak();
     metrics.gauge("tradewind_calls_in_flight", "Calls that are being answered", move || {
-        counted.upgrade().map_or(0, |front| signed(front.calls()))
+        counted.iter().filter_map(Weak::upgrade).map(|front| signed(front.calls())).sum()
     });
-    let counted = Arc::downgrade(front);
+    let counted = weak();
     let help = "Requests refused before they came to a door, and so counted nowhere else, by public code";
     metrics.counters("tradewind_requests_refused", help, "code", move || {
-        let refused = counted.upgrade().map(|front| front.refused()).unwrap_or_default();
-        refused.into_iter().map(|(code, count)| (code.name().to_owned(), count)).collect()
+        let mut sums = BTreeMap::<&str, u64>::new();
+        for (code, count) in counted.iter().filter_map(Weak::upgrade).flat_map(|front| front.refused()) {
+            *sums.entry(code.name()).or_default() += count;
+        }
+        sums.into_iter().map(|(code, count)| (code.to_owned(), count)).collect()
     });
     let supervisor = parts.supervisor.clone();
     metrics.gauge("tradewind_connections", "Connections of callers that are open", move || {

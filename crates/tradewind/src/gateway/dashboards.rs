@@ -134,7 +134,8 @@ fn settings(shared: &Shared, base: &Path) -> ControllerSettings {
     ControllerSettings { secret: controller.secret.clone(), cors: controller.cors.clone(), ui }
 }
 
-fn listen(at: SocketAddr) -> Result<TcpListener, StartError> {
+/// Opens an address.
+pub(super) fn listen(at: SocketAddr) -> Result<TcpListener, StartError> {
     let bind = || {
         let bound = match std::net::TcpListener::bind(at) {
             // A machine without IPv6.

@@ -8,6 +8,7 @@ use tradewind_access::Conflict;
 use tradewind_core::Code;
 use tradewind_door::TlsError;
 use tradewind_door_models::LinkError;
+use tradewind_door_modules::UpstreamError;
 use tradewind_telemetry::JournalError;
 use tradewind_ways::WaysError;
 
@@ -38,6 +39,8 @@ pub enum StartError {
     Provider(LinkError),
     /// The ways out.
     Ways(WaysError),
+    /// The modules door.
+    Modules(UpstreamError),
 }
 
 /// Why the callers' keys cannot be used.
@@ -100,6 +103,12 @@ impl std::fmt::Display for StartError {
             Self::Keys(error) => error.fmt(f),
             Self::Telemetry(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
             Self::Prometheus(error) => write!(f, "error[{}]: prometheus.url: {error}", Code::ConfigBadValue),
+            Self::Modules(error @ UpstreamError::Store(_)) => write!(
+                f,
+                "error[{}]: {error}\n  = hint: `data-dir` has to be a directory that you may write to",
+                Code::DataDir
+            ),
+            Self::Modules(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
             Self::Ways(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
             Self::Provider(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
         }

@@ -268,7 +268,7 @@ fn an_encoder_that_is_missing_or_damaged_is_told_at_the_start() {
 fn sections_that_are_not_built_are_refused_by_name() {
     for (section, text) in [
         ("store", "store: sqlite"),
-        ("modules", "modules: {sumdb: sum.golang.org}"),
+        ("tools", "tools: {}"),
         ("via", "via: way-out"),
         ("network-policy", "network-policy: {office: a}"),
     ] {

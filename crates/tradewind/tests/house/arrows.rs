@@ -44,8 +44,14 @@ const BESIDE: [(&str, &[&str]); 2] = [
 ];
 
 /// What decides without doing: no runtime, no sockets, no files of their own.
-const PURE: [&str; 5] =
-    ["tradewind-core", "tradewind-policy", "tradewind-decide", "tradewind-dialects", "tradewind-quality"];
+const PURE: [&str; 6] = [
+    "tradewind-core",
+    "tradewind-policy",
+    "tradewind-decide",
+    "tradewind-dialects",
+    "tradewind-quality",
+    "tradewind-ledger",
+];
 const NOT_PURE: [&str; 9] =
     ["tokio", "hyper", "hyper-util", "mio", "socket2", "rusqlite", "rustls", "rustls-native-certs", "parking_lot"];
 

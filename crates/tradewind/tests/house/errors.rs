@@ -25,8 +25,8 @@ use crate::tree::{files, has_to_be, read};
 use crate::wire::{Ask, DIALECTS, path};
 
 /// Codes whose example is written by hand: nothing that a test may do brings them about.
-/// Those of ways out are provoked, word for word, by the tests of `egress`.
-const BY_HAND: [Code; 9] = [
+/// Those of ways out are provoked, word for word, by the tests of `egress`, those of modules by the tests of their door.
+const BY_HAND: [Code; 15] = [
     Code::RetryBudget,
     Code::Internal,
     Code::ProxyUnreachable,
@@ -36,6 +36,12 @@ const BY_HAND: [Code; 9] = [
     Code::WayRejected,
     Code::WayBroken,
     Code::WayScript,
+    Code::ModuleMissing,
+    Code::ModuleLeftOut,
+    Code::ModuleUnverified,
+    Code::ModulePath,
+    Code::ModuleUpstream,
+    Code::ModuleStorage,
 ];
 /// What begins the generated part of a page.
 const EXAMPLE: &str = "## Example\n";

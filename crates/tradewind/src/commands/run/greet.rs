@@ -14,6 +14,7 @@ const MOST_MODELS: usize = 8;
 /// Says what the gateway is and has, and last of all where it listens: from then on it answers.
 pub(super) fn greet(gateway: &Gateway, source: &Source, document: &Document) {
     let shared = &document.shared;
+    let scheme = if shared.tls.is_some() { "https" } else { "http" };
     say::note(format_args!("tradewind {}", env!("CARGO_PKG_VERSION")));
     line("configuration", &format!("{} (policy {})", source.name(), document.policy));
     line("providers", &providers(source, document));
@@ -25,6 +26,10 @@ pub(super) fn greet(gateway: &Gateway, source: &Source, document: &Document) {
     if let Some(address) = gateway.controller_address() {
         line("controller", &format!("http://{address}"));
     }
+    if document.modules.is_some() {
+        let own = gateway.modules_address().map_or_else(String::new, |address| format!(" and {scheme}://{address}"));
+        line("modules", &format!("GOPROXY={scheme}://{}/go{own}", gateway.address));
+    }
     line("journal", &gateway.journal_folder.display().to_string());
     if let Some(notice) = &gateway.journal_notice {
         line("note", &notice.to_string());
@@ -33,7 +38,6 @@ pub(super) fn greet(gateway: &Gateway, source: &Source, document: &Document) {
     line("metrics", &format!("/metrics{who}"));
     line("spans", &spans(&shared.telemetry));
     line("log", log(&shared.telemetry));
-    let scheme = if shared.tls.is_some() { "https" } else { "http" };
     say::note(format_args!("listening on {scheme}://{}", gateway.address));
 }
 
