@@ -30,7 +30,7 @@ build: ## build everything with optimisation
 test: peers nextest lint test-rust test-clients ## everything a change has to pass
 
 .PHONY: test-full
-test-full: test test-ways real-model budget soak test-bench ## test, more ways out, the real model, 100,000 paid calls, ten minutes of soak, and the bench run short
+test-full: test test-ways test-modules real-model budget soak test-bench ## test, more ways out, all of Go's scripts, the real model, 100,000 paid calls, ten minutes of soak, and the bench run short
 
 .PHONY: lint
 lint: ## formatting and lints
@@ -44,12 +44,16 @@ test-rust: nextest ## the Rust tests
 
 .PHONY: test-clients
 test-clients: peers debug-bins ## black-box tests with the official clients
-	$(call clients,not real_model and not full)
+	$(call clients,not real_model and not full and not modules)
 
 .PHONY: test-ways
 test-ways: debug-bins ## ways out by sing-box, px and cntlm, slow callers, and zashboard in a browser
 	tests/peers/install.sh test ways
 	$(call clients,full)
+
+.PHONY: test-modules
+test-modules: peers debug-bins ## all of Go's own script tests with the modules door in the middle, and fifty times kill -9
+	$(call clients,modules)
 
 .PHONY: real-model
 real-model: debug-bins ## the same against a real language model; builds llama-server when it is missing

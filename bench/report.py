@@ -3,6 +3,7 @@
 from statistics import median
 
 import budgets
+import modules_report
 import tunnels_report
 from budgets import added, middle, per_stream, ratio
 from loads import SUSTAINED
@@ -42,6 +43,7 @@ def render(found):
     """The whole page, or what there is of it."""
     machine, versions = found["machine"], found.get("versions", {})
     of_relay = tunnels_report.checks(found["relay"]) if "relay" in found else ()
+    of_modules = modules_report.checks(found["modules"]) if "modules" in found else ()
     lines = [
         HEAD,
         f"- {found['at']}; {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB, "
@@ -53,7 +55,7 @@ def render(found):
         "",
         "## Budgets",
         "",
-        *table(["what", "budget", "measured", ""], budgets.rows(found, of_relay)),
+        *table(["what", "budget", "measured", ""], budgets.rows(found, (*of_relay, *of_modules))),
         "",
         f"Tradewind is judged with keys, journal and metrics on. {budgets.TEXT}",
         "",
@@ -72,6 +74,8 @@ def render(found):
         lines += [*held(found), "", "## Start and reload", "", *start_and_reload(found), ""]
     if "relay" in found:
         lines += [*tunnels_report.section(found["relay"], table), ""]
+    if "modules" in found:
+        lines += [*modules_report.section(found["modules"], table), ""]
     return "\n".join(lines)
 
 

