@@ -262,13 +262,7 @@ impl<'a> Importing<'a> {
     }
 
     /// Keeps info and go.mod of a version that came without its zip.
-    fn keep_head(
-        &self,
-        of: &ModuleVersion,
-        info: Bytes,
-        go_mod: Bytes,
-        checked: &Checked,
-    ) -> Result<(), StoreError> {
+    fn keep_head(&self, of: &ModuleVersion, info: Bytes, go_mod: Bytes, checked: &Checked) -> Result<(), StoreError> {
         for (key, body) in [(AnswerKey::Info(of.clone()), info), (AnswerKey::Mod(of.clone()), go_mod)] {
             let upstream = self.from.clone();
             let checked = Some(checked.clone());
