@@ -54,7 +54,7 @@ impl Tile {
     /// Whether it has all the hashes that a tile of its height can have, so that it will never change.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.width == self.full_width()
+        self.width > 0 && self.width == self.full_width()
     }
 
     /// The full tile at its place.

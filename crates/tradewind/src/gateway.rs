@@ -1,5 +1,6 @@
 //! A running gateway: its parts, wired.
 
+mod address;
 mod controls;
 mod dashboards;
 mod following;

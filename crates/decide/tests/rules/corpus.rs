@@ -2,25 +2,20 @@
 
 #[path = "../../../../fuzz/checks/rules.rs"]
 mod checks;
+#[path = "../../../../fuzz/seeds.rs"]
+mod seeds;
 
 fn every_seed(target: &str, check: fn(&[u8])) {
-    let folder = format!("{}/../../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
-    let mut seeds = 0;
-    for seed in std::fs::read_dir(&folder).expect("the folder of seeds is there") {
-        let bytes = std::fs::read(seed.expect("a seed has a name").path()).expect("a seed can be read");
-        for length in 0..=bytes.len() {
-            check(&bytes[..length]);
-        }
-        for place in 0..bytes.len() {
+    seeds::replay(target, 3, usize::MAX, check);
+    seeds::replay(target, 3, 1, |seed| {
+        for place in 0..seed.len() {
             for other in [0, b'(', b',', b'*', 0x7f, 0xff] {
-                let mut changed = bytes.clone();
+                let mut changed = seed.to_vec();
                 changed[place] = other;
                 check(&changed);
             }
         }
-        seeds += 1;
-    }
-    assert!(seeds >= 3, "only {seeds} seeds in {folder}");
+    });
 }
 
 #[test]

@@ -36,6 +36,14 @@ impl Takes {
             Self::Socks => "SOCKS",
         }
     }
+
+    fn takes(self, spoken: Spoken) -> bool {
+        match self {
+            Self::All => true,
+            Self::Http => spoken == Spoken::Http,
+            Self::Socks => spoken != Spoken::Http,
+        }
+    }
 }
 
 /// Looks at the first byte without taking it. `None` when the caller has gone, or speaks what the port does not take.
@@ -44,15 +52,11 @@ pub(crate) async fn spoken(stream: &TcpStream, takes: Takes) -> io::Result<Optio
     if stream.peek(&mut first).await? == 0 {
         return Ok(None);
     }
-    Ok(of_byte(first[0]).filter(|spoken| match takes {
-        Takes::All => true,
-        Takes::Http => *spoken == Spoken::Http,
-        Takes::Socks => *spoken != Spoken::Http,
-    }))
+    Ok(of_byte(first[0]).filter(|spoken| takes.takes(*spoken)))
 }
 
 /// A request line begins with a letter; whoever begins with another byte speaks something else.
-fn of_byte(byte: u8) -> Option<Spoken> {
+pub(crate) fn of_byte(byte: u8) -> Option<Spoken> {
     match byte {
         5 => Some(Spoken::Socks5),
         4 => Some(Spoken::Socks4),

@@ -3,6 +3,7 @@
 //! The head of a CONNECT is read here and costs no more than its bytes; anything else is handed to hyper, which reads and
 //! writes every message anew (`forward.rs`), so that what one side means by a message is what the other side gets.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -17,7 +18,7 @@ use crate::forward::forward;
 use crate::listen::GREETING;
 use crate::relay::{Came, Passing, Refused, Relay};
 use crate::socks5;
-use crate::user::Who;
+use crate::user::{Users, Who};
 
 /// The largest head of a request.
 pub(crate) const HEAD: usize = 64 * 1024;
@@ -27,7 +28,7 @@ pub(crate) const HEADERS: usize = 128;
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// The first request on a connection.
-enum First {
+pub(crate) enum First {
     /// A tunnel to this place; so many bytes of the buffer are its head.
     Connect { to: Destination, who: Option<Who>, head: usize },
     /// Anything else.
@@ -100,7 +101,7 @@ async fn connect(
 /// Reads until there is a whole head. `None` when the caller has gone.
 async fn read_head(stream: &mut TcpStream, buffer: &mut BytesMut, relay: &Relay, came: &Came) -> Option<First> {
     loop {
-        match first(buffer, relay, came) {
+        match first(buffer, &relay.users.look(), came.from.ip()) {
             First::Partial if buffer.len() >= HEAD => return Some(First::Bad("the head of the request is too large")),
             First::Partial => {}
             found => return Some(found),
@@ -112,7 +113,7 @@ async fn read_head(stream: &mut TcpStream, buffer: &mut BytesMut, relay: &Relay,
 }
 
 /// Looks at the head of a request.
-fn first(buffer: &[u8], relay: &Relay, came: &Came) -> First {
+pub(crate) fn first(buffer: &[u8], users: &Users, from: IpAddr) -> First {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let head = match request.parse(buffer) {
@@ -135,8 +136,7 @@ fn first(buffer: &[u8], relay: &Relay, came: &Came) -> First {
     let Some(to) = request.path.and_then(authority) else {
         return First::Bad("CONNECT wants a host and a port");
     };
-    let users = relay.users.look();
-    let who = if users.needed(came.from.ip()) {
+    let who = if users.needed(from) {
         let mut values = named("proxy-authorization");
         values.next().and_then(|header| users.check_header(header.value))
     } else {

@@ -10,6 +10,7 @@ mod detect;
 mod forward;
 mod http;
 mod listen;
+mod outline;
 mod pipe;
 mod relay;
 mod socks4;
@@ -21,4 +22,6 @@ mod user;
 
 pub use detect::Takes;
 pub use listen::{MOST_CONNECTIONS, Port, wanted};
+#[doc(hidden)]
+pub use outline::{GreetingOutline, outline_greeting};
 pub use relay::{Needs, Relay};

@@ -38,7 +38,7 @@ impl Users {
         }
     }
 
-    #[cfg(test)]
+    /// Those with these names and passwords, and no other rule.
     pub(crate) fn of(known: &[(&str, &str)]) -> Self {
         let known = known.iter().map(|(name, word)| (Arc::from(*name), (*word).to_owned())).collect();
         Self { known, ..Self::default() }

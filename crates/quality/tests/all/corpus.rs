@@ -3,15 +3,10 @@
 
 #[path = "../../../../fuzz/checks/quality.rs"]
 mod quality;
+#[path = "../../../../fuzz/seeds.rs"]
+mod seeds;
 
 #[test]
 fn schemas_hold_the_rules() {
-    let folder = format!("{}/../../fuzz/corpus/quality_schema", env!("CARGO_MANIFEST_DIR"));
-    let mut seeds = 0;
-    for seed in std::fs::read_dir(&folder).expect("the folder of seeds is there") {
-        let bytes = std::fs::read(seed.expect("a seed has a name").path()).expect("a seed can be read");
-        quality::schema(&bytes);
-        seeds += 1;
-    }
-    assert!(seeds >= 10, "only {seeds} seeds in {folder}");
+    seeds::replay("quality_schema", 10, 1, quality::schema);
 }

@@ -1,19 +1,19 @@
 //! The controller API on its address, and what it moves of the gateway.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tradewind_door_control::{Controller, ControllerNeeds, ControllerSettings, NewDocument, serve_controller};
 use tradewind_policy::Shared;
 use tradewind_policy::ways::Cors;
-use tradewind_runtime::{Kind, Supervisor, files};
+use tradewind_runtime::{Supervisor, files};
 use tradewind_ways::Ways;
 
 use super::StartError;
+use super::address::{NextAddress, OwnAddress};
 use super::ports::RelayPorts;
 
 /// Documents that may wait to be put in place.
@@ -38,22 +38,8 @@ pub(super) struct Dashboards {
     controller: Controller,
     supervisor: Supervisor,
     base: PathBuf,
-    open: Mutex<Option<Open>>,
+    address: OwnAddress,
     asked: Mutex<Option<mpsc::Receiver<AskedDocument>>>,
-}
-
-/// Where it listens. Dropping it closes the listener and ends its streams.
-struct Open {
-    wanted: SocketAddr,
-    address: SocketAddr,
-    #[expect(dead_code, reason = "it is open for as long as this is held")]
-    held: watch::Sender<()>,
-}
-
-/// Where it is to listen, opened already when that is another address than the present one.
-pub(super) struct NextAddress {
-    fresh: Option<TcpListener>,
-    wanted: Option<SocketAddr>,
 }
 
 impl Dashboards {
@@ -82,7 +68,8 @@ impl Dashboards {
             }),
         };
         let controller = Controller::new(needs, settings(shared, &base));
-        Self { controller, supervisor, base, open: Mutex::default(), asked: Mutex::new(Some(asked)) }
+        let address = OwnAddress::new(supervisor.clone());
+        Self { controller, supervisor, base, address, asked: Mutex::new(Some(asked)) }
     }
 
     /// Documents that are asked for; once, for whoever puts them in place.
@@ -92,36 +79,20 @@ impl Dashboards {
 
     /// Opens the address of a document, when it is another one. Nothing is closed yet.
     pub(super) fn prepare(&self, shared: &Shared) -> Result<NextAddress, StartError> {
-        let wanted = shared.ways.controller.as_ref().map(|controller| controller.address);
-        let is_open = self.open.lock().as_ref().map(|open| open.wanted) == wanted;
-        let fresh = wanted.filter(|_| !is_open).map(listen).transpose()?;
-        Ok(NextAddress { fresh, wanted })
+        self.address.prepare(shared.ways.controller.as_ref().map(|controller| controller.address))
     }
 
     /// Goes on with another document.
     pub(super) fn put_in_place(&self, next: NextAddress, shared: &Shared) {
         self.controller.set(settings(shared, &self.base));
-        let mut open = self.open.lock();
-        if let Some((listener, wanted)) = next.fresh.zip(next.wanted) {
-            let address = listener.local_addr().unwrap_or(wanted);
-            let (held, mut closed) = watch::channel(());
-            *open = Some(Open { wanted, address, held });
-            let serving = serve_controller(listener, self.controller.clone(), self.supervisor.clone());
-            self.supervisor.spawn(Kind::Upkeep, async move {
-                tokio::select! {
-                    () = serving => {}
-                    _ = closed.changed() => {}
-                }
-            });
-        }
-        if next.wanted.is_none() {
-            *open = None;
-        }
+        self.address.put_in_place(next, |listener| {
+            serve_controller(listener, self.controller.clone(), self.supervisor.clone())
+        });
     }
 
     /// Where it listens.
     pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.open.lock().as_ref().map(|open| open.address)
+        self.address.address()
     }
 }
 
@@ -132,20 +103,4 @@ fn settings(shared: &Shared, base: &Path) -> ControllerSettings {
     };
     let ui = controller.ui.as_ref().map(|ui| base.join(files::expand_home(ui)));
     ControllerSettings { secret: controller.secret.clone(), cors: controller.cors.clone(), ui }
-}
-
-/// Opens an address.
-pub(super) fn listen(at: SocketAddr) -> Result<TcpListener, StartError> {
-    let bind = || {
-        let bound = match std::net::TcpListener::bind(at) {
-            // A machine without IPv6.
-            Err(_) if at.ip() == Ipv6Addr::UNSPECIFIED => {
-                std::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, at.port())))?
-            }
-            bound => bound?,
-        };
-        bound.set_nonblocking(true)?;
-        TcpListener::from_std(bound)
-    };
-    bind().map_err(|error| StartError::Listen(at, error))
 }

@@ -5,9 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tradewind_access::Access;
 use tradewind_core::{Clock, DecisionIds};
 use tradewind_door::{Door, Front, FrontLimits, ServerLimits, Tls, serve};
@@ -18,7 +15,7 @@ use tradewind_telemetry::{Metrics, Sinks};
 use tradewind_ways::Ways;
 
 use super::StartError;
-use super::dashboards::listen;
+use super::address::{NextAddress, OwnAddress};
 use super::unauthorized::keep_telling;
 use crate::say;
 
@@ -54,24 +51,16 @@ pub(super) struct ModulesPort {
     door: ModulesDoor,
     front: Arc<Front>,
     serving: Serving,
-    open: Mutex<Option<Open>>,
+    /// Connections that came in through it go on when it is closed.
+    address: OwnAddress,
     /// Whether what is stored has been counted, which is done once there is a store.
     is_settled: AtomicBool,
-}
-
-/// Where it listens. Dropping it closes the listener; connections that came in through it go on.
-struct Open {
-    wanted: SocketAddr,
-    address: SocketAddr,
-    #[expect(dead_code, reason = "it is open for as long as this is held")]
-    held: watch::Sender<()>,
 }
 
 /// Another document, ready to be put in place.
 pub(super) struct Next {
     prepared: Prepared,
-    fresh: Option<TcpListener>,
-    wanted: Option<SocketAddr>,
+    address: NextAddress,
 }
 
 /// Makes the door.
@@ -88,7 +77,8 @@ impl ModulesPort {
         let doors: Vec<Arc<dyn Door>> = vec![Arc::new(door.at_root())];
         let front = Arc::new(Front::new(doors, serving.access.clone(), serving.clock.clone(), serving.front));
         serving.supervisor.spawn(Kind::Upkeep, keep_telling(front.clone()));
-        Self { door, front, serving, open: Mutex::default(), is_settled: AtomicBool::new(false) }
+        let address = OwnAddress::new(serving.supervisor.clone());
+        Self { door, front, serving, address, is_settled: AtomicBool::new(false) }
     }
 
     /// Counts what is stored and makes room, beside everything else, once.
@@ -108,10 +98,8 @@ impl ModulesPort {
     /// Makes everything of another document that could fail, its address among it. Nothing is closed yet.
     pub(super) fn prepare(&self, modules: Option<&Modules>, policy: &str) -> Result<Next, StartError> {
         let prepared = self.door.prepare(modules, policy).map_err(StartError::Modules)?;
-        let wanted = modules.and_then(|modules| modules.listen);
-        let is_open = self.open.lock().as_ref().map(|open| open.wanted) == wanted;
-        let fresh = wanted.filter(|_| !is_open).map(listen).transpose()?;
-        Ok(Next { prepared, fresh, wanted })
+        let address = self.address.prepare(modules.and_then(|modules| modules.listen))?;
+        Ok(Next { prepared, address })
     }
 
     /// Goes on with another document.
@@ -121,28 +109,15 @@ impl ModulesPort {
         if has_store {
             self.settle();
         }
-        let mut open = self.open.lock();
-        if let Some((listener, wanted)) = next.fresh.zip(next.wanted) {
-            let address = listener.local_addr().unwrap_or(wanted);
-            let (held, mut closed) = watch::channel(());
-            *open = Some(Open { wanted, address, held });
-            let Serving { tls, supervisor, server, .. } = &self.serving;
-            let serving = serve(listener, tls.clone(), self.front.clone(), supervisor.clone(), *server);
-            supervisor.spawn(Kind::Upkeep, async move {
-                tokio::select! {
-                    () = serving => {}
-                    _ = closed.changed() => {}
-                }
-            });
-        }
-        if next.wanted.is_none() {
-            *open = None;
-        }
+        let Serving { tls, supervisor, server, .. } = &self.serving;
+        self.address.put_in_place(next.address, |listener| {
+            serve(listener, tls.clone(), self.front.clone(), supervisor.clone(), *server)
+        });
     }
 
     /// Where it listens.
     pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.open.lock().as_ref().map(|open| open.address)
+        self.address.address()
     }
 
     /// Calls that are being answered there.

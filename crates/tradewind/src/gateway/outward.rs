@@ -15,7 +15,8 @@ use tradewind_telemetry::Sinks;
 use tradewind_ways::{Needs, Prepared, Ways};
 
 use super::StartError;
-use super::dashboards::{Dashboards, NextAddress};
+use super::address::NextAddress;
+use super::dashboards::Dashboards;
 use super::following::followers;
 use super::ports::{NextPorts, RelayPorts};
 use crate::processes::find_process;
