@@ -148,7 +148,7 @@ impl<'a> Importing<'a> {
         }
         let go_mod = self.small(files.go_mod.as_deref(), LARGEST_MOD)?.unwrap_or_default();
         let (info, time) = self.info(of, files)?;
-        let vouched = self.vouched(of).await?;
+        let vouched = self.vouched(of, files.zip.is_some()).await?;
         if vouched.mod_h1.as_ref().is_some_and(|h1| *h1 != H1::of_mod(&go_mod)) {
             return Err(refuse(format!("its go.mod has another hash than {}", by(&vouched.checked))));
         }
@@ -208,7 +208,7 @@ impl<'a> Importing<'a> {
     }
 
     /// What a version is compared with: the user's own lines, then the databases.
-    async fn vouched(&self, of: &ModuleVersion) -> Result<Vouched, Refuse> {
+    async fn vouched(&self, of: &ModuleVersion, has_zip: bool) -> Result<Vouched, Refuse> {
         let line = |what| self.go_sum.get(&(of, what)).map(|h1| **h1);
         let (h1, mod_h1) = (line(SumOf::Zip), line(SumOf::GoMod));
         let has_line = h1.is_some() || mod_h1.is_some();
@@ -232,8 +232,10 @@ impl<'a> Importing<'a> {
                 Err(error) => return Err(refuse(error.to_string())),
             }
         }
+        // A go.sum has the go.mod alone of most modules of a graph: that says nothing about their zips.
+        let has_lines = mod_h1.is_some() && (h1.is_some() || !has_zip);
         match self.trust.verify {
-            _ if has_line => Ok(Vouched { h1, mod_h1, checked: Checked::GoSum }),
+            _ if has_lines => Ok(Vouched { h1, mod_h1, checked: Checked::GoSum }),
             Verify::Required => Err(refuse(format!("nobody vouches for it: {why_not}"))),
             Verify::WhenPossible | Verify::Off => Ok(Vouched { h1, mod_h1, checked: Checked::Unreached }),
         }

@@ -1,7 +1,7 @@
 //! Responses: types, how long they may be kept, and errors as the go command shows them.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, VARY};
 use http::{HeaderValue, StatusCode};
 use tradewind_door::{Body, Response};
 
@@ -73,6 +73,10 @@ pub(super) fn failed(failure: &Failure, mount: &Mount, recording: Recording) -> 
     let keep = if failure.is_missing() { Keep::Seconds(mount.missing_seconds()) } else { Keep::Never };
     let length = text.len() as u64;
     let mut response = response(status, TEXT, keep, None, Some(length), Body::whole(text));
+    if failure.is_missing() {
+        // It may be missing only for those who want nothing fetched: whoever keeps it must not give it to others.
+        response.headers_mut().insert(VARY, HeaderValue::from_static("disable-module-fetch"));
+    }
     response.headers_mut().extend(recording.header().map(|id| (DECISION, id)));
     recording.failed(failure);
     response

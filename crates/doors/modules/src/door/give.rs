@@ -16,7 +16,7 @@ use super::body::{PIECE, ZipBody, read_at, read_now};
 use super::conditions::{Wanted, has_already, wanted};
 use super::record::{DECISION, Recording};
 use crate::failure::Failure;
-use crate::fetch::{Fetcher, Mount, Progress, Taken, Watch};
+use crate::fetch::{Fetcher, May, Mount, Progress, Taken, Watch};
 use crate::name::{Asked, ModuleVersion, Query, SumdbAsked};
 use crate::section::Release;
 use crate::store::{Manifest, StoreError};
@@ -75,7 +75,8 @@ impl Giving {
     }
 
     async fn version_file(&self, of: &ModuleVersion, is_mod: bool, recording: Recording) -> Response {
-        match self.fetcher.small(&self.mount, of, is_mod, self.offline).await {
+        let may = if self.offline { May::Nothing } else { May::Whole };
+        match self.fetcher.small(&self.mount, of, is_mod, may).await {
             Ok(given) => {
                 let content_type = if is_mod { TEXT } else { JSON };
                 small(given.bytes, content_type, Keep::ForEver, (given.taken, given.from), &self.head, recording)

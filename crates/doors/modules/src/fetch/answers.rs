@@ -14,7 +14,7 @@ use tradewind_core::{FaultKind, UnixMillis};
 use super::head::not_cached;
 use super::info::{Info, LARGEST, made_up};
 use super::mount::Mount;
-use super::{Fetcher, Taken, flights, stopping};
+use super::{Fetcher, May, Taken, flights, stopping};
 use crate::failure::Failure;
 use crate::name::{Asked, ModulePath, ModuleVersion, Query, Version};
 use crate::store::{Answer, AnswerKey};
@@ -53,7 +53,7 @@ impl Fetcher {
         if let Some(failure) = self.negatives.find(&mount.tree, asked, self.clock.now()) {
             return Err(failure);
         }
-        let flight = (mount.tree.clone(), asked.clone());
+        let flight = (mount.id, asked.clone());
         let mut told = self.answers.join(flight, &self.spawner, None, |sender| {
             let (this, mount, asked) = (Arc::clone(self), Arc::clone(mount), asked.clone());
             async move {
@@ -119,7 +119,8 @@ impl Fetcher {
             let newest: Vec<Version> = permitted.iter().rev().take(LOOKED_AT).cloned().collect();
             let judged = join_all(newest.iter().map(|version| async {
                 let of = of(version);
-                let info = self.small(mount, &of, false, false).await;
+                // The zips of what is only listed are nobody's wish.
+                let info = self.small(mount, &of, false, May::Head).await;
                 matches!(info, Err(failure) if failure.kind == crate::failure::FailureKind::LeftOut)
             }));
             for (version, is_left_out) in newest.iter().zip(judged.await) {

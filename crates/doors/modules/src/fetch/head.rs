@@ -7,7 +7,7 @@ use tradewind_core::{FaultKind, UnixMillis};
 
 use super::info::{Info, LARGEST, made_up};
 use super::mount::{Database, Mount};
-use super::{Counters, Fetcher, Taken, flights, stopping};
+use super::{Counters, Fetcher, May, Taken, flights, stopping};
 use crate::failure::Failure;
 use crate::hash::H1;
 use crate::name::{Asked, ModuleVersion, Query};
@@ -66,13 +66,13 @@ impl Fetcher {
     /// The info or the go.mod of a version.
     ///
     /// # Errors
-    /// When it is not there, may not be had, or is not what it has to be. With `offline` it is not fetched.
+    /// When it is not there, may not be had, or is not what it has to be. It is fetched as far as it `may` be.
     pub(crate) async fn small(
         self: &Arc<Self>,
         mount: &Arc<Mount>,
         of: &ModuleVersion,
         want_mod: bool,
-        offline: bool,
+        may: May,
     ) -> Result<Given, Failure> {
         if let Some(manifest) = self.stored(mount, of)? {
             let bytes = if want_mod { manifest.go_mod.clone() } else { manifest.info.clone() };
@@ -95,10 +95,10 @@ impl Fetcher {
         if let Some((answer, info)) = kept.await? {
             let time = info.and_then(|info| Info::parse(&of.path, &info.body).ok()).and_then(|info| info.time);
             self.judge_time(mount, of, time)?;
-            self.fetch_ahead(mount, of, offline);
+            self.fetch_ahead(mount, of, may);
             return Ok(Given { bytes: answer.body, taken: Taken::Stored, from: answer.upstream.into() });
         }
-        if offline {
+        if may == May::Nothing {
             return Err(not_cached());
         }
         let asked = if want_mod { Asked::Mod(of.clone()) } else { asked_info(of) };
@@ -111,7 +111,7 @@ impl Fetcher {
             Ok(bytes) => {
                 self.judge_time(mount, of, head.time)?;
                 if head.info.is_ok() && head.go_mod.is_ok() {
-                    self.fetch_ahead(mount, of, offline);
+                    self.fetch_ahead(mount, of, may);
                 }
                 Ok(Given { bytes: bytes.clone(), taken: Taken::Fetched, from: head.upstream.clone() })
             }
@@ -133,9 +133,9 @@ impl Fetcher {
     }
 
     /// Fetches the zip as well, without anybody's waiting for it, so that the version is here whole.
-    fn fetch_ahead(self: &Arc<Self>, mount: &Arc<Mount>, of: &ModuleVersion, offline: bool) {
+    fn fetch_ahead(self: &Arc<Self>, mount: &Arc<Mount>, of: &ModuleVersion, may: May) {
         let asked = Asked::Zip(of.clone());
-        if !offline
+        if may == May::Whole
             && mount.together == Together::All
             && self.negatives.find(&mount.tree, &asked, self.clock.now()).is_none()
         {
@@ -145,7 +145,7 @@ impl Fetcher {
 
     /// Info and go.mod from an upstream, with what the checksum database says of them: once, however many ask.
     pub(super) async fn head(self: &Arc<Self>, mount: &Arc<Mount>, of: &ModuleVersion) -> Result<Arc<Head>, Failure> {
-        let key = (mount.tree.clone(), of.clone());
+        let key = (mount.id, of.clone());
         let mut told = self.heads.join(key, &self.spawner, None, |sender| {
             let (this, mount, of) = (Arc::clone(self), Arc::clone(mount), of.clone());
             async move {

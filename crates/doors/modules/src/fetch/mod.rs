@@ -25,17 +25,28 @@ use self::flights::Flights;
 use self::head::Head;
 pub(crate) use self::head::not_cached;
 pub(crate) use self::info::Info;
-pub(crate) use self::mount::{Building, Mount};
+pub(crate) use self::mount::{Building, MAIN, Mount};
 use self::negative::Negatives;
 pub(crate) use self::zip::{Progress, Watch};
 use crate::failure::Failure;
 use crate::name::{Asked, ModuleVersion};
-use crate::store::{Answer, Store, StoreError, Tree};
+use crate::store::{Answer, Store, StoreError};
 
 /// Zips that come in at once.
 const DOWNLOADS: usize = 32;
 /// Of these, zips that nobody has asked for yet.
 const AHEAD: usize = 6;
+
+/// What may be fetched for an answer that is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum May {
+    /// Nothing.
+    Nothing,
+    /// Info and go.mod.
+    Head,
+    /// These, and the zip behind them, where the document wants versions to be here whole.
+    Whole,
+}
 
 /// Where what is given was taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,9 +90,9 @@ pub(crate) struct Fetcher {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) counters: Counters,
     spawner: Spawner,
-    heads: Flights<(Tree, ModuleVersion), Option<Arc<Head>>>,
-    zips: Flights<(Tree, ModuleVersion), zip::Telling>,
-    answers: Flights<(Tree, Asked), Option<Answered>>,
+    heads: Flights<(u64, ModuleVersion), Option<Arc<Head>>>,
+    zips: Flights<(u64, ModuleVersion), zip::Telling>,
+    answers: Flights<(u64, Asked), Option<Answered>>,
     negatives: Negatives,
     downloads: Semaphore,
     ahead: Semaphore,

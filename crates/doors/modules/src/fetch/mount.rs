@@ -1,6 +1,7 @@
 //! One tree of modules at work: its upstreams, its checksum database, its rules.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tradewind_core::Clock;
@@ -15,10 +16,14 @@ use crate::sumdb::Sumdb;
 use crate::upstream::{Chain, Mirrors, Netrc, Reaching, SumdbSource, UpstreamError};
 
 /// The name of the tree of a mount without a prefix.
-const MAIN: &str = "go";
+pub(crate) const MAIN: &str = "go";
+/// Mounts that were made so far.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// One tree of modules.
 pub(crate) struct Mount {
+    /// Of this mount of this document: what is under way for another one is not waited for, since it was begun under other rules.
+    pub(super) id: u64,
     pub(crate) prefix: String,
     pub(crate) tree: Tree,
     pub(crate) release: Release,
@@ -96,6 +101,7 @@ impl Mount {
         let rules = rules_of(&settings.rules)?;
         let tree = Tree::new(if settings.prefix.is_empty() { MAIN } else { &settings.prefix });
         Ok(Self {
+            id: MADE.fetch_add(1, Ordering::Relaxed),
             prefix: settings.prefix.clone(),
             tree,
             release: settings.release,

@@ -33,6 +33,12 @@ impl Fetcher {
     ) -> Result<(Bytes, Taken), Failure> {
         let name = asked.name().as_str();
         let own = mount.database.as_ref().filter(|database| &*database.name == name);
+        // Whichever database it is: the name of a private module is not passed on.
+        if let SumdbAsked::Lookup { version, .. } = asked
+            && mount.is_private(&version.path)
+        {
+            return Err(Failure::missing(format!("{version} is private: no checksum database is asked about it")));
+        }
         if let (SumdbAsked::Supported { .. }, Some(_)) = (asked, own) {
             return Ok((Bytes::new(), Taken::Stored));
         }
@@ -41,11 +47,6 @@ impl Fetcher {
             && !offline
         {
             return self.looked_up(database, version).await;
-        }
-        if let (SumdbAsked::Lookup { version, .. }, Some(_)) = (asked, own)
-            && mount.is_private(&version.path)
-        {
-            return Err(Failure::missing(format!("{version} is private: no checksum database is asked about it")));
         }
         let key = AnswerKey::Sumdb { name: name.into(), path: path_of(asked).into() };
         let tile = match asked {
@@ -68,10 +69,13 @@ impl Fetcher {
             not_cached()
         } else {
             match self.ask(mount, own, asked).await {
-                Ok(bytes) => {
-                    self.keep(mount, key, &bytes).await;
-                    return Ok((bytes, Taken::Fetched));
-                }
+                Ok(bytes) => match misfit(tile, &bytes) {
+                    Some(failure) => failure,
+                    None => {
+                        self.keep(mount, key, &bytes).await;
+                        return Ok((bytes, Taken::Fetched));
+                    }
+                },
                 Err(failure) => failure,
             }
         };
@@ -154,6 +158,14 @@ impl Fetcher {
         // What cannot be kept is given all the same.
         let _ = self.storing(move |store| store.keep_answer(&tree, &key, &answer)).await;
     }
+}
+
+/// Why these bytes cannot be that tile, if so: a page of somebody in between would otherwise be kept for ever. Tiles of records
+/// may have any length.
+fn misfit(tile: Option<Tile>, bytes: &Bytes) -> Option<Failure> {
+    let tile = tile.filter(|tile| !matches!(tile.level, Level::Records) && tile.bytes() != bytes.len() as u64)?;
+    let reason = format!("the upstream answered with {} bytes for {tile}, which has {}", bytes.len(), tile.bytes());
+    Some(Failure::upstream(FaultKind::BadShape, 502, reason))
 }
 
 /// The path below the database, not encoded.

@@ -82,7 +82,7 @@ impl Fetcher {
     }
 
     pub(super) fn begin_zip(self: &Arc<Self>, mount: &Arc<Mount>, of: &ModuleVersion, is_wanted: bool) -> Watch {
-        let key = (mount.tree.clone(), of.clone());
+        let key = (mount.id, of.clone());
         let wanted = Arc::new(Wanted::default());
         let first = Telling { progress: Progress::Waiting, wanted: Arc::clone(&wanted) };
         let told = self.zips.join(key, &self.spawner, first, |sender| {

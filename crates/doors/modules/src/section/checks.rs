@@ -161,8 +161,10 @@ fn flaw_of_prefix(prefix: &str) -> Option<&'static str> {
     if prefix.is_empty() || prefix.len() > LONGEST_PREFIX || !prefix.bytes().all(is_plain) {
         return Some("a prefix has letters, digits and `-`, `_`, `.`, with slashes between, and at most 200 bytes");
     }
-    if prefix.split('/').any(|part| matches!(part, "" | "." | ".." | "@v" | "sumdb" | "catalog" | "index")) {
-        return Some("a prefix has no empty part, no dots alone, and none of `sumdb`, `catalog` and `index`");
+    if prefix.split('/').any(|part| {
+        matches!(part, "" | "." | ".." | "@v" | "sumdb" | "catalog" | "index") || prefix == crate::fetch::MAIN
+    }) {
+        return Some("a prefix has no empty part, no dots alone, and is none of `go`, `sumdb`, `catalog` and `index`");
     }
     None
 }

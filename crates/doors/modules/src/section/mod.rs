@@ -280,14 +280,16 @@ impl Section {
         let mut mounts: Vec<MountSettings> = self
             .mounts
             .into_iter()
-            .map(|entry| MountSettings {
+            .map(|entry| (entry.upstream.is_some(), entry))
+            .map(|(has_own, entry)| MountSettings {
                 prefix: entry.prefix.value,
                 upstream: entry.upstream.unwrap_or_else(|| own.upstream.clone()),
                 sumdb: entry.sumdb.map_or_else(|| own.sumdb.clone(), |text| sumdb_of(&text).ok().flatten()),
                 verify: entry.verify.unwrap_or(own.verify),
                 private: entry.private.or_else(|| own.private.clone()),
                 via: entry.via.map(|via| via.value).or_else(|| own.via.clone()),
-                auth: entry.auth.or_else(|| own.auth.clone()),
+                // Credentials are for the upstream that they stand beside.
+                auth: entry.auth.or_else(|| if has_own { None } else { own.auth.clone() }),
                 tls_roots: entry.tls_roots.or_else(|| own.tls_roots.clone()),
                 direct: own.direct,
                 release: entry.release.unwrap_or(own.release),

@@ -33,6 +33,16 @@ fn nothing_said_is_go_as_it_comes() {
 }
 
 #[test]
+fn credentials_stay_with_the_upstream_that_they_stand_beside() {
+    let modules = good(
+        "{upstream: \"https://a.example\", auth: {token: t}, mounts: [{prefix: same}, \
+         {prefix: other, upstream: \"https://b.example\"}]}",
+    );
+    let has = |prefix: &str| modules.mounts.iter().find(|mount| mount.prefix == prefix).unwrap().auth.is_some();
+    assert_eq!((has(""), has("same"), has("other")), (true, true, false));
+}
+
+#[test]
 fn upstreams_are_read_as_goproxy_is() {
     let hops = |text: &str| Upstreams::parse(text).unwrap().0;
     let [first, second, third, last] = &hops(" https://a.example/x/ , b.example|file:///srv/m%20n,,direct ")[..] else {
@@ -109,6 +119,7 @@ fn what_cannot_work_is_refused_with_its_place() {
         ("{private: {patterns: [a], upstream: direct}}", "modules.private.upstream: `direct` is not allowed"),
         ("{via: nowhere}", "modules.via: proxy [nowhere] not found"),
         ("{mounts: [{prefix: a//b}]}", "modules.mounts[0].prefix: a prefix has no empty part"),
+        ("{mounts: [{prefix: go}]}", "modules.mounts[0].prefix: a prefix has no empty part"),
         ("{mounts: [{prefix: sumdb}]}", "modules.mounts[0].prefix: a prefix has no empty part"),
         ("{mounts: [{prefix: /a}]}", "modules.mounts[0].prefix: a prefix has no empty part"),
         ("{mounts: [{prefix: é}]}", "modules.mounts[0].prefix: a prefix has letters"),

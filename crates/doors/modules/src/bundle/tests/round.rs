@@ -111,6 +111,7 @@ async fn what_no_database_has_needs_a_go_sum_or_a_word() {
     let (bundle, exported) = here.export(&sums.trust(true), &["corp.example.com/a@v1.0.0"], "b.tar").await;
     assert_eq!((exported.proven, exported.unproven.len()), (0, 1));
     let line = |h1: &H1| format!("corp.example.com/a v1.0.0 {h1}\n");
+    let mod_line = format!("corp.example.com/a v1.0.0/go.mod {}\n", manifest.mod_h1);
     let with_sum = |text: &str| Trust { go_sum: GoSum::parse(text).unwrap(), ..sums.trust(false) };
     let possible = Trust { verify: Verify::WhenPossible, ..sums.trust(false) };
     let with_both =
@@ -118,8 +119,11 @@ async fn what_no_database_has_needs_a_go_sum_or_a_word() {
     for (trust, checked) in [
         (sums.trust(false), Err("nobody vouches for it")),
         (Trust::default(), Err("nobody vouches for it: no checksum database is set")),
-        (with_sum(&line(&manifest.h1)), Ok(Checked::GoSum)),
-        (with_sum(&line(&manifest.mod_h1)), Err("its zip has another hash than the go.sum has for it")),
+        (with_sum(&(line(&manifest.h1) + &mod_line)), Ok(Checked::GoSum)),
+        // One line of the two says nothing about the other file.
+        (with_sum(&line(&manifest.h1)), Err("nobody vouches for it")),
+        (with_sum(&mod_line), Err("nobody vouches for it")),
+        (with_sum(&(line(&manifest.mod_h1) + &mod_line)), Err("its zip has another hash than the go.sum has for it")),
         (private("corp.example.com"), Ok(Checked::Private)),
         (with_both, Err("its zip has another hash than the go.sum has for it")),
         (possible, Ok(Checked::Unreached)),

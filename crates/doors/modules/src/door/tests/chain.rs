@@ -155,6 +155,12 @@ async fn what_is_too_young_is_on_no_list() {
     let rig = Rig::start(&format!("{{sumdb: off, upstream: \"{}\", rules: {{min-age: 7d}}}}", origin.url())).await;
     assert_eq!(rig.get("example.com/a/@v/list").await.text(), "v1.0.0\n");
     assert_eq!(rig.get("example.com/a/@latest").await.status, 404, "the go command takes it from the list");
+    // What was begun before would have been asked for by the time that another version is here whole.
+    let info = r#"{"Version":"v1.0.0","Time":"2020-01-01T00:00:00Z"}"#;
+    origin.has("example.com/b@v1.0.0", &[("go.mod", "module example.com/b\n")]);
+    origin.say("/example.com/b/@v/v1.0.0.info", Said::new(200, info));
+    assert_eq!(rig.get("example.com/b/@v/v1.0.0.zip").await.status, 200);
+    assert_eq!(origin.count("/example.com/a/@v/v1.0.0.zip"), 0, "the zips of what is only listed are nobody's wish");
     assert_eq!(rig.get("example.com/a/@v/v1.0.0.zip").await.status, 200);
     for file in ["info", "mod", "zip"] {
         let got = rig.get(&format!("example.com/a/@v/v1.1.0.{file}")).await;

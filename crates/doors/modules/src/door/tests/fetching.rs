@@ -131,6 +131,7 @@ async fn who_wants_nothing_fetched_gets_what_is_here() {
         let got = ask(path).await;
         assert_eq!(got.status, 404, "{path}");
         assert!(got.text().contains("Disable-Module-Fetch"), "{got:?}");
+        assert_eq!(got.header("vary"), "disable-module-fetch", "nobody keeps it for others");
     }
     assert_eq!(origin.asked().len(), 0);
     for path in paths.iter().rev() {
@@ -270,6 +271,30 @@ async fn what_was_taken_on_trust_is_checked_when_the_document_comes_to_ask_for_i
 }
 
 #[tokio::test]
+async fn what_was_begun_under_another_document_is_not_given_under_this_one() {
+    let (rig, origin, _sumdb) = vouched(", cache: {fetch: asked}").await;
+    let section = |verify: &str| {
+        format!("{{upstream: \"{}\", sumdb: \"{KEY}\", cache: {{fetch: asked}}, verify: {verify}}}", origin.url())
+    };
+    rig.reload(&section("off"));
+    let path = "/example.com/a/@v/v1.0.0.mod";
+    origin.say(path, Said { gate: Some(3), ..Said::new(200, "module example.com/a\n\n") });
+    let first = rig.get("example.com/a/@v/v1.0.0.mod");
+    let then = async {
+        eventually("the upstream is not asked", || origin.count(path) == 1).await;
+        rig.reload(&section("required"));
+        let second = rig.get("example.com/a/@v/v1.0.0.mod");
+        let open = async {
+            eventually("the upstream is not asked again", || origin.count(path) == 2).await;
+            origin.open_gate();
+        };
+        tokio::join!(second, open).0
+    };
+    let (first, second) = tokio::join!(first, then);
+    assert_eq!((first.status, second.status), (200, 403), "{first:?} {second:?}");
+}
+
+#[tokio::test]
 async fn what_the_database_does_not_know_is_given_only_where_that_is_enough() {
     for (verify, status) in [("required", 403), ("when-possible", 200), ("off", 200)] {
         let (rig, origin, _sumdb) = vouched(&format!(", verify: {verify}")).await;
@@ -316,6 +341,8 @@ async fn private_modules_are_none_of_the_publics_business() {
 
     let (rig, origin) = with(", sumdb: off, private: [\"corp.example.com\"]").await;
     origin.has("corp.example.com/a@v1.0.0", &FILES);
+    let lookup = rig.get("sumdb/sum.golang.org/lookup/corp.example.com/a@v1.0.0").await;
+    assert_eq!(lookup.status, 404, "a database that is not checked here hears nothing either: {lookup:?}");
     assert_eq!(rig.get("corp.example.com/a/@v/v1.0.0.mod").await.status, 404, "nowhere to ask");
     assert_eq!(origin.asked().len(), 0);
 }
@@ -339,6 +366,17 @@ async fn the_database_is_passed_on_and_kept_for_later() {
         assert_eq!((got.status, got.body), (200, body), "{path}");
     }
     assert_eq!(rig.get("sumdb/sum.golang.org/supported").await.status, 502, "nobody can be asked about another");
+}
+
+#[tokio::test]
+async fn a_page_in_the_place_of_a_tile_is_not_kept() {
+    let (rig, origin, _sumdb) = vouched("").await;
+    let path = "/sumdb/localhost.localdev/sumdb/tile/8/0/000";
+    origin.say(path, Said::new(200, "log in first"));
+    for asked in 1..3 {
+        let got = rig.get(&path[1..]).await;
+        assert_eq!((got.status, origin.count(path)), (502, asked), "{got:?}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -209,10 +208,8 @@ async fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
                 said.cut = None;
             }
             socket.write_all(&body[..cut]).await?;
-            socket.flush().await?;
-            // What was written is read before the connection is gone.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            return Ok(());
+            // The end of what was written, and not a reset that might overtake it.
+            return socket.shutdown().await;
         }
         let before = said.gate.unwrap_or(body.len()).min(body.len());
         socket.write_all(&body[..before]).await?;
