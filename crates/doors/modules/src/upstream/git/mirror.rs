@@ -57,10 +57,10 @@ impl Mirrors {
             return Ok(mirror);
         }
         let _turn = self.fetching.acquire().await.map_err(|_| Failure::internal("fetching has ended"))?;
-        if !folder.is_dir() {
+        let is_new = !folder.is_dir();
+        if is_new {
             self.make_room().await;
-            files::make_private_dir(&folder).map_err(storage)?;
-            run(&folder, &["init", "--quiet", "--bare"]).await?;
+            self.make(&hash, &folder).await?;
         }
         let fetch = [
             "fetch",
@@ -75,7 +75,12 @@ impl Mirrors {
             "+refs/tags/*:refs/tags/*",
             "+HEAD:refs/tradewind/head",
         ];
-        match run(&folder, &fetch).await {
+        let fetched_now = run(&folder, &fetch).await;
+        if is_new && fetched_now.is_err() {
+            // Nothing is in it, and it would take the place of another.
+            discard(folder).await;
+        }
+        match fetched_now {
             Ok(_) => {}
             // What git says of a repository that is not there, or not for us: the go command goes on to its next proxy.
             Err(failure) if is_not_there(&failure.reason) => return Err(Failure::missing(&*failure.reason)),
@@ -83,6 +88,15 @@ impl Mirrors {
         }
         *fetched = Some(self.clock.now());
         Ok(mirror)
+    }
+
+    /// Makes an empty repository, whole or not at all: git may be missing, or be killed on the way.
+    async fn make(&self, hash: &str, folder: &Path) -> Result<(), Failure> {
+        let fresh = self.folder.join(format!("{hash}.new"));
+        discard(fresh.clone()).await;
+        files::make_private_dir(&fresh).map_err(storage)?;
+        run(&fresh, &["init", "--quiet", "--bare"]).await?;
+        std::fs::rename(&fresh, folder).map_err(storage)
     }
 
     /// When a repository was fetched last. What nobody holds is forgotten when there is too much of it: pages that anybody
@@ -119,6 +133,12 @@ impl Mirrors {
     }
 }
 
+/// Removes a folder, as far as it can be removed.
+async fn discard(folder: PathBuf) {
+    let removing = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder));
+    let _ = removing.await;
+}
+
 fn is_not_there(said: &str) -> bool {
     let marks = [
         "not found",
@@ -141,4 +161,47 @@ pub(super) fn storage(error: std::io::Error) -> Failure {
 /// A failure of a repository that is not what it should be.
 pub(super) fn odd(what: impl std::fmt::Display) -> Failure {
     Failure::upstream(FaultKind::BadShape, 502, format!("direct: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tradewind_runtime::SystemClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_repository_that_cannot_be_had_leaves_nothing_and_a_broken_beginning_heals() {
+        let place = tempfile::tempdir().unwrap();
+        let mirrors = Mirrors::new(place.path().join("git"), Arc::new(SystemClock::new()));
+        let there = || std::fs::read_dir(place.path().join("git")).unwrap().count();
+        let nowhere = format!("file://{}/nowhere", place.path().display());
+        mirrors.open(&nowhere).await.unwrap_err();
+        assert_eq!(there(), 0);
+
+        let made = |arguments: &[&str]| {
+            let status = std::process::Command::new("git").args(arguments).current_dir(place.path()).status().unwrap();
+            assert!(status.success(), "{arguments:?}");
+        };
+        made(&["init", "--quiet", "some"]);
+        made(&[
+            "-C",
+            "some",
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@a.test",
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "-m",
+            "a",
+        ]);
+        let url = format!("file://{}/some", place.path().display());
+        let first = mirrors.open(&url).await.unwrap();
+        // As a process that was killed between the first step and the last one leaves it.
+        std::fs::remove_dir_all(&first.folder).unwrap();
+        std::fs::create_dir(first.folder.with_extension("new")).unwrap();
+        assert_eq!(mirrors.open(&url).await.unwrap().folder, first.folder);
+        assert_eq!(there(), 1);
+    }
 }

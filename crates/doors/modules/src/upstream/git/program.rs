@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 use tradewind_core::{FaultKind, format_duration};
 use tradewind_runtime::environment;
@@ -42,27 +43,52 @@ pub(super) async fn run(repository: &Path, arguments: &[&str]) -> Result<Vec<u8>
     command.args(arguments);
     let mut command = Command::from(command);
     command.kill_on_drop(true);
+    let broken = |error| Failure::internal(format!("git broke off: {error}"));
     let running = async {
-        let child = command.spawn().map_err(|error| {
+        let mut child = command.spawn().map_err(|error| {
             Failure::upstream(FaultKind::Unauthorized, 502, format!("direct: git cannot be run: {error}"))
         })?;
-        child.wait_with_output().await.map_err(|error| Failure::internal(format!("git broke off: {error}")))
+        let (stdout, stderr) = child.stdout.take().zip(child.stderr.take()).expect("both are piped");
+        // Too much of the one ends both: the process is killed when it is dropped.
+        let (printed, said) = tokio::try_join!(printed(stdout), async { last_of(stderr).await.map_err(broken) })?;
+        let status = child.wait().await.map_err(broken)?;
+        Ok::<_, Failure>((status, printed, said))
     };
-    let Ok(output) = tokio::time::timeout(FETCH, running).await else {
+    let Ok(ended) = tokio::time::timeout(FETCH, running).await else {
         let reason = format!("direct: git was not done after {}", format_duration(FETCH));
         return Err(Failure::upstream(FaultKind::HeadersTimeout, 504, reason));
     };
-    let output = output?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
+    let (status, printed, said) = ended?;
+    if !status.success() {
+        let said = String::from_utf8_lossy(&said);
         let said = said.trim();
         let said = &said[said.ceil_char_boundary(said.len().saturating_sub(COMPLAINT))..];
         return Err(Failure::upstream(FaultKind::ServerError, 502, format!("direct: git {}: {said}", arguments[0])));
     }
-    if output.stdout.len() > MOST_OUTPUT {
+    Ok(printed)
+}
+
+/// All of it, which is at most [`MOST_OUTPUT`]: repositories are made by strangers, and one of a kilobyte can name more files
+/// than there is memory.
+async fn printed(stdout: impl AsyncRead + Unpin) -> Result<Vec<u8>, Failure> {
+    let mut printed = Vec::new();
+    let read = stdout.take(MOST_OUTPUT as u64 + 1).read_to_end(&mut printed).await;
+    read.map_err(|error| Failure::internal(format!("git broke off: {error}")))?;
+    if printed.len() > MOST_OUTPUT {
         return Err(Failure::upstream(FaultKind::TooLarge, 502, "direct: git printed more than 64 MiB"));
     }
-    Ok(output.stdout)
+    Ok(printed)
+}
+
+/// The end of it, whatever its length: the last thing that git says is why it gives up.
+async fn last_of(mut stderr: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
+    let mut last = Vec::new();
+    while stderr.read_buf(&mut last).await? > 0 {
+        if last.len() > 16 * COMPLAINT {
+            last.drain(..last.len() - 4 * COMPLAINT);
+        }
+    }
+    Ok(last)
 }
 
 /// [`run`] where a failure means that there is no such thing: one line of text, or nothing.
@@ -73,5 +99,21 @@ pub(super) async fn line(repository: &Path, arguments: &[&str]) -> Result<Option
             Ok(None)
         }
         Err(failure) => Err(failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_git_says_takes_no_more_memory_than_it_may() {
+        let endless = tokio::io::repeat(b'x');
+        let failure = printed(endless).await.unwrap_err();
+        assert!(failure.reason.contains("more than 64 MiB"), "{}", failure.reason);
+        assert_eq!(printed(&b"abc"[..]).await.unwrap(), b"abc");
+        let said = tokio::io::repeat(b'x').take(10 << 20).chain(&b"fatal: the end"[..]);
+        let last = last_of(said).await.unwrap();
+        assert!(last.ends_with(b"fatal: the end") && last.len() <= 16 * COMPLAINT, "{}", last.len());
     }
 }
