@@ -137,6 +137,10 @@ def shares(gateway, calls=60):
     return {target: answered.count(target) / calls for target in TARGETS}
 
 
+def led_by(share, target):
+    return all(share[target] > share[other] for other in TARGETS if other != target)
+
+
 @pytest.mark.timeout(240)
 def test_what_prometheus_measures_moves_load_slowly_and_its_end_takes_it_back(exporter, start_prometheus, gateway):
     exporter.room = {"one": 0.5, "two": 2.0}
@@ -148,8 +152,8 @@ def test_what_prometheus_measures_moves_load_slowly_and_its_end_takes_it_back(ex
     assert wait_for(gateway, lambda found: found["two/any"] > 1.8 and found["one/any"] < 0.6, "the priors at their bounds", 90)
     found = priors(gateway)
     assert 0.5 <= found["one/any"] and found["two/any"] <= 2.0, found
-    share = shares(gateway)
-    assert share["two/any"] > share["one/any"], share
+    # One slow answer of a busy machine counts for a while, and more than any prior.
+    assert gateway.wait_until(lambda: led_by(shares(gateway), "two/any"), "two having more calls than one", 60)
 
     program.kill()
     assert wait_for(gateway, lambda found: set(found.values()) == {1.0}, "the priors gone with their source")
