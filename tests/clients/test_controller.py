@@ -491,6 +491,8 @@ def with_one_open(side):
         to = f"127.0.0.1:{side.origin.port}"
         tunnel.sendall(f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n".encode())
         assert b" 200 " in tunnel.recv(200)
+        # mihomo says 200 before it has entered the connection.
+        side.program.wait_until(lambda: side.get("/connections")["connections"], "listing the tunnel")
         answer = side.ask("GET", "/connections")
         listed = json.loads(answer.body)
         meta = listed["connections"][0]["metadata"]

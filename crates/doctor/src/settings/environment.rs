@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// The variables that are looked at. Nothing else of the environment is read.
+use super::GO_SETTINGS;
+
+/// The variables that are looked at beside the settings of the go command. Nothing else of the environment is read.
 const NAMES: &[&str] = &[
     "ALL_PROXY",
     "APPDATA",
@@ -17,28 +19,8 @@ const NAMES: &[&str] = &[
     "GIT_SSL_CAINFO",
     "GIT_SSL_NO_VERIFY",
     "GIT_TERMINAL_PROMPT",
-    "GO111MODULE",
-    "GOARCH",
-    "GOAUTH",
-    "GOCACHE",
-    "GODEBUG",
     "GOENV",
-    "GOFLAGS",
-    "GOINSECURE",
-    "GOMODCACHE",
-    "GONOPROXY",
     "GONOSUMCHECK",
-    "GONOSUMDB",
-    "GOOS",
-    "GOPATH",
-    "GOPRIVATE",
-    "GOPROXY",
-    "GOROOT",
-    "GOSUMDB",
-    "GOTMPDIR",
-    "GOTOOLCHAIN",
-    "GOVCS",
-    "GOWORK",
     "HOME",
     "HTTPS_PROXY",
     "HTTP_PROXY",
@@ -76,7 +58,7 @@ impl Environment {
     #[must_use]
     pub fn of_process() -> Self {
         let value = |name: &&str| Some(((*name).to_owned(), tradewind_runtime::environment(name)?));
-        Self(NAMES.iter().filter_map(value).collect())
+        Self(GO_SETTINGS.iter().chain(NAMES).filter_map(value).collect())
     }
 
     /// One that says `values`.

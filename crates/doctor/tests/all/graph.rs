@@ -1,7 +1,9 @@
 //! Checks and what they need.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tradewind_doctor::{Cause, Check, Finding, Fix, Outcome};
 
 use crate::machine::{Machine, run};
@@ -43,17 +45,28 @@ fn a_check_that_breaks_its_promise_is_left_behind() {
 #[test]
 fn findings_are_in_the_order_of_the_checks_and_what_breaks_comes_first() {
     let world = Machine::new().world();
-    let found = |name: &'static str, cause: Cause, warns: bool, wait: u64| {
+    // The second ends when both others have.
+    let others = Arc::new(Semaphore::new(0));
+    let found = |name: &'static str, cause: Cause, warns: bool, waits: bool| {
+        let others = Arc::clone(&others);
         Check::new(name, &[], move |_| {
+            let others = Arc::clone(&others);
             Box::pin(async move {
-                tokio::time::sleep(Duration::from_millis(wait)).await;
+                if waits {
+                    others.acquire_many(2).await.expect("it is never closed").forget();
+                } else {
+                    others.add_permits(1);
+                }
                 let finding = Finding::new(cause, "", Fix::by_hand(name));
                 Outcome::finding(if warns { finding.warns() } else { finding })
             })
         })
     };
-    let checks =
-        [found("a", Cause::OldGo, true, 0), found("b", Cause::LoginPage, false, 10), found("c", Cause::Gone, false, 0)];
+    let checks = [
+        found("a", Cause::OldGo, true, false),
+        found("b", Cause::LoginPage, false, true),
+        found("c", Cause::Gone, false, false),
+    ];
     let causes: Vec<u8> = run(&world, &checks).findings.iter().map(|finding| finding.cause.number()).collect();
     assert_eq!(causes, [14, 66, 70]);
 }

@@ -128,16 +128,12 @@ impl Bench {
 
     /// Waits for the one record of `model`, for calls that are recorded after the caller has gone.
     pub(crate) async fn only_record(&self, model: &str) -> Value {
-        let began = now();
-        loop {
-            let records = self.records(&format!("model={model}")).await;
-            assert!(records.len() < 2, "{records:?}");
-            if let Some(record) = records.first() {
-                return record.clone();
-            }
-            assert!(began.elapsed() < Duration::from_secs(5), "there is no record of {model}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let filter = format!("model={model}");
+        let what = format!("a record of {model}");
+        eventually(&what, Duration::from_secs(5), async || !self.records(&filter).await.is_empty()).await;
+        let mut records = self.records(&filter).await;
+        assert_eq!(records.len(), 1, "{records:?}");
+        records.remove(0)
     }
 
     pub(crate) fn target(&self, id: &str) -> std::sync::Arc<Target> {

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::rig::PATIENCE;
 use crate::hash::H1;
 use crate::name::ModuleVersion;
 use crate::sumdb::Source as _;
@@ -60,7 +61,7 @@ pub(super) struct Origin {
 struct State {
     sumdb: Mutex<Option<Arc<Server>>>,
     said: Mutex<HashMap<String, Said>>,
-    asked: Mutex<Vec<Asked>>,
+    asked: watch::Sender<Vec<Asked>>,
     gate: watch::Sender<bool>,
 }
 
@@ -72,7 +73,7 @@ impl Origin {
         let state = Arc::new(State {
             sumdb: Mutex::default(),
             said: Mutex::default(),
-            asked: Mutex::default(),
+            asked: watch::Sender::default(),
             gate: watch::Sender::new(false),
         });
         let serving = state.clone();
@@ -124,12 +125,19 @@ impl Origin {
 
     /// How often a path was asked for.
     pub(super) fn count(&self, path: &str) -> usize {
-        self.state.asked.lock().iter().filter(|asked| asked.path == path).count()
+        count_of(&self.state.asked.borrow(), path)
+    }
+
+    /// Waits until a path has been asked for so often.
+    pub(super) async fn until(&self, path: &str, count: usize) {
+        let mut asked = self.state.asked.subscribe();
+        let reached = asked.wait_for(|asked| count_of(asked, path) >= count);
+        let _ = tokio::time::timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{path} is not asked for"));
     }
 
     /// All that was asked.
     pub(super) fn asked(&self) -> Vec<Asked> {
-        self.state.asked.lock().clone()
+        self.state.asked.borrow().clone()
     }
 
     /// Answers nobody any more.
@@ -137,6 +145,10 @@ impl Origin {
         self.task.abort();
         let _ = self.task.await;
     }
+}
+
+fn count_of(asked: &[Asked], path: &str) -> usize {
+    asked.iter().filter(|asked| asked.path == path).count()
 }
 
 /// The lines of a go.sum about a module with these files.
@@ -179,7 +191,7 @@ async fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        state.asked.lock().push(Asked { path: path.clone(), headers: headers.clone() });
+        state.asked.send_modify(|asked| asked.push(Asked { path: path.clone(), headers: headers.clone() }));
         let sumdb = state.sumdb.lock().clone();
         let mut found = state.said.lock().get(&path).cloned();
         if let (None, Some(sumdb), Some(asked)) = (&found, sumdb, path.strip_prefix(&format!("/sumdb/{NAME}"))) {

@@ -21,7 +21,7 @@ use crate::section::{MODULES_SECTION, Modules};
 use crate::store::Store;
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) struct Rig {
     pub(super) door: ModulesDoor,
@@ -29,6 +29,7 @@ pub(super) struct Rig {
     pub(super) clock: Arc<Ahead>,
     supervisor: Supervisor,
     journal: Arc<Journal>,
+    egress: Arc<Egress>,
     route: Arc<Route>,
 }
 
@@ -124,7 +125,7 @@ impl Rig {
         supervisor.spawn(Kind::Upkeep, serve(listener, None, front, supervisor.clone(), ServerLimits::default()));
         let origin = Origin::parse(&format!("http://{address}")).unwrap();
         let route = egress.route(origin, Http2::Never, &Roots::none(), "caller", None);
-        Self { door, folder, clock, supervisor, journal: Arc::new(journal), route }
+        Self { door, folder, clock, supervisor, journal: Arc::new(journal), egress, route }
     }
 
     /// Ends the door, and gives its folder back.
@@ -168,19 +169,17 @@ impl Rig {
         self.ask(http::Method::GET, &format!("/go/{path}"), &[]).await
     }
 
-    /// The records of all calls so far, the newest first, once there are so many.
+    /// The records of all calls so far, the newest first. The door is done with a call once its connection has ended.
     pub(super) async fn records(&self, count: usize) -> Vec<serde_json::Value> {
-        for _ in 0..500 {
-            self.journal.flush(Duration::from_secs(1));
-            let page = self.journal.list(&Query { limit: 500, ..Query::default() }).unwrap();
-            let records: Vec<serde_json::Value> =
-                page.records.iter().map(|record| serde_json::from_str(record).unwrap()).collect();
-            if records.len() >= count {
-                return records;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("there are no {count} records");
+        self.egress.close_idle(None);
+        let ended = self.supervisor.reached(Kind::Connection, 0);
+        tokio::time::timeout(PATIENCE, ended).await.expect("a connection of the caller stays open");
+        self.journal.flush(PATIENCE);
+        let page = self.journal.list(&Query { limit: 500, ..Query::default() }).unwrap();
+        let records: Vec<serde_json::Value> =
+            page.records.iter().map(|record| serde_json::from_str(record).unwrap()).collect();
+        assert_eq!(records.len(), count, "{records:?}");
+        records
     }
 }
 
@@ -196,15 +195,4 @@ pub(super) async fn read(answer: Answer) -> Got {
         }
     };
     Got { status: head.status.as_u16(), headers: head.headers, body: bytes.freeze(), whole }
-}
-
-/// Waits until something is so, for as long as it may take on a busy machine.
-pub(super) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..1000 {
-        if is_so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{what}");
 }
