@@ -40,6 +40,15 @@ def free_port():
         return taken.getsockname()[1]
 
 
+def until(happened, what, limit=15):
+    """Polls `happened` and returns what it says at last; fails after `limit` seconds. `what` may be made then."""
+    deadline = time.monotonic() + limit
+    while not (found := happened()):
+        assert time.monotonic() < deadline, what() if callable(what) else what
+        time.sleep(0.01)
+    return found
+
+
 class Program:
     """A running program, and what it has printed."""
 

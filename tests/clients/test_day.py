@@ -92,13 +92,6 @@ def create_key(gateway, name, *arguments):
     return secret
 
 
-def until(happened, what, limit=10):
-    deadline = time.monotonic() + limit
-    while not happened():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
 def test_each_key_sees_and_uses_its_own_models(gateway):
     for name, models in [("spender", {"assistant"}), ("hasty", {"assistant", "claude", "slow"})]:
         with oai(gateway, SECRETS[name]) as client:
@@ -172,7 +165,7 @@ def test_a_key_is_revoked_in_the_middle_of_a_stream(gateway, slow_sim, dialect):
         return client.messages.create(model="slow", messages=HELLO, max_tokens=4000, stream=True)
 
     with make(gateway, secret) as client:
-        until(lambda: allowed(package, lambda: client.models.list()), "the new key is known")
+        rig.until(lambda: allowed(package, lambda: client.models.list()), "the new key is known")
         chunks = stream(client)
         # Another key's stream is not touched by what happens to this one.
         with oai(gateway, SECRETS["auditor"]) as other:
@@ -194,7 +187,7 @@ def test_a_key_is_revoked_in_the_middle_of_a_stream(gateway, slow_sim, dialect):
             stream(client)
     assert "TW1016" in str(refusal.value.body)
     # The provider was told to stop, and both are paid for as far as they came.
-    until(lambda: rig.http(f"http://{slow_sim}/sim/stats").json()["stats"]["in_flight"] == 0, "both streams are ended")
+    rig.until(lambda: rig.http(f"http://{slow_sim}/sim/stats").json()["stats"]["in_flight"] == 0, "both streams are ended")
 
 
 def allowed(package, act):

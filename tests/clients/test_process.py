@@ -6,7 +6,6 @@ import pathlib
 import signal
 import sqlite3
 import threading
-import time
 
 import pytest
 
@@ -39,13 +38,6 @@ def knows(gateway, name):
     """Whether the gateway serves a model of this name now."""
     listed = rig.http(f"{gateway.url}/v1/models").json()["data"]
     return name in [model["id"] for model in listed]
-
-
-def until(happened, what, limit=10):
-    deadline = time.monotonic() + limit
-    while not happened():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
 
 
 class Load:
@@ -83,7 +75,7 @@ def test_a_hundred_reloads_under_load_fail_no_call(start_sim, start_gateway):
             gateway.write(config_for(address, generation))
             if generation % 2:
                 gateway.process.send_signal(signal.SIGHUP)
-            until(lambda: knows(gateway, f"generation-{generation}"), f"reload {generation}")
+            rig.until(lambda: knows(gateway, f"generation-{generation}"), f"reload {generation}")
             assert not knows(gateway, f"generation-{generation - 1}")
     assert load.failures == []
     assert len(load.decisions) > 200
@@ -134,7 +126,7 @@ def test_kill_9_leaves_the_journal_intact(start_sim, start_gateway, tmp_path):
     for decision in written:
         assert gateway.decision(decision)["outcome"] == "ok"
     with Load(gateway) as load:
-        until(lambda: len(load.decisions) > 300, "some load")
+        rig.until(lambda: len(load.decisions) > 300, "some load")
         gateway.kill()
         load.stopping.set()
 

@@ -12,15 +12,6 @@ import rig
 from conftest import openai_client
 
 
-def until(happened, what, limit=15):
-    """What `happened` says at last."""
-    deadline = time.monotonic() + limit
-    while not (found := happened()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-    return found
-
-
 def group(name, kind, *proxies, **more):
     return {"name": name, "type": kind, "proxies": list(proxies)} | {key.replace("_", "-"): more[key] for key in more}
 
@@ -103,11 +94,11 @@ def test_what_a_hand_chose_outlives_reloads(relay, origin, squid, tinyproxy):
     gateway = relay(**config)
     assert gateway.select("g", "tiny").status == 200
     gateway.write(config | {"proxy-groups": [group("g", "select", "DIRECT", "squid", "tiny")]})
-    until(lambda: len(gateway.group("g")["members"]) == 3, "the reload")
+    rig.until(lambda: len(gateway.group("g")["members"]) == 3, "the reload")
     assert gateway.group("g")["now"] == "tiny" and peer(gateway, origin) == tinyproxy.source
     # What was chosen is gone: the first one it is again.
     gateway.write(config | {"proxy-groups": [group("g", "select", "squid", "DIRECT")]})
-    until(lambda: len(gateway.group("g")["members"]) == 2, "the reload")
+    rig.until(lambda: len(gateway.group("g")["members"]) == 2, "the reload")
     assert peer(gateway, origin) == squid.source
 
 
@@ -120,15 +111,15 @@ def test_fallback_leaves_a_dead_proxy_and_comes_back(relay, origin, own_tinyprox
         providers=[rig.provider("out", "openai", origin.address, via="g")],
         models=[rig.model("m", "out/any")],
     )
-    assert until(lambda: peer(gateway, origin) == first.source, "the first one")
+    assert rig.until(lambda: peer(gateway, origin) == first.source, "the first one")
     first.program.kill()
-    until(lambda: peer(gateway, origin) == squid.source, "a switch to the second")
+    rig.until(lambda: peer(gateway, origin) == squid.source, "a switch to the second")
     assert gateway.group("g")["now"] == "second"
     with openai_client(gateway) as client:
         answer = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
         assert answer.choices[0].message.content == squid.source
     again(first)
-    until(lambda: peer(gateway, origin) == first.source, "the first one again")
+    rig.until(lambda: peer(gateway, origin) == first.source, "the first one again")
 
 
 def test_url_test_takes_the_fastest_that_lives(relay, origin, own_tinyproxy, squid, tmp_path):
@@ -152,12 +143,12 @@ def test_url_test_takes_the_fastest_that_lives(relay, origin, own_tinyproxy, squ
             **{"proxy-groups": [group("g", "url-test", "slow", "fast", url=f"{seen.url}/t", interval=1, tolerance=50)]},
             rules=["MATCH,g"],
         )
-        until(lambda: gateway.group("g")["now"] == "fast", "the fast one")
+        rig.until(lambda: gateway.group("g")["now"] == "fast", "the fast one")
         assert peer(gateway, origin) == fast.source
         fast.program.kill()
-        until(lambda: peer(gateway, origin) == slow.source, "the one that lives")
+        rig.until(lambda: peer(gateway, origin) == slow.source, "the one that lives")
         again(fast)
-        until(lambda: peer(gateway, origin) == fast.source, "the fast one again")
+        rig.until(lambda: peer(gateway, origin) == fast.source, "the fast one again")
     finally:
         seen.close()
 
@@ -267,13 +258,13 @@ def test_a_list_of_proxies_in_a_file_changes(relay, origin, squid, tinyproxy, tm
         return [member["name"] for member in gateway.group("g")["members"]]
 
     assert names() == ["own n 1"] and peer(gateway, origin) == squid.source
-    until(lambda: any((told["path"], told["peer"]) == ("/t", squid.source) for told in origin.seen), "a health check")
+    rig.until(lambda: any((told["path"], told["peer"]) == ("/t", squid.source) for told in origin.seen), "a health check")
     file.write_text(nodes(tinyproxy.named("n 0"), squid.named("n 1")))
-    until(lambda: names() == ["own n 0", "own n 1"], "the change of the file")
+    rig.until(lambda: names() == ["own n 0", "own n 1"], "the change of the file")
     assert gateway.select("g", "own n 0").status == 200 and peer(gateway, origin) == tinyproxy.source
     # A list that cannot be read leaves what is there.
     file.write_text("proxies: [{name: broken")
-    until(lambda: rig.http(f"{gateway.url}/api/v1/proxies").json()["providers"][0]["failed"], "the failure is told")
+    rig.until(lambda: rig.http(f"{gateway.url}/api/v1/proxies").json()["providers"][0]["failed"], "the failure is told")
     assert names() == ["own n 0", "own n 1"] and peer(gateway, origin) == tinyproxy.source
 
 
@@ -292,17 +283,17 @@ def test_a_subscription_is_fetched_kept_and_told_about(relay, origin, squid, tin
         "rules": ["MATCH,g"],
     }
     gateway = relay(folder=folder, **config)
-    until(lambda: [member["name"] for member in gateway.group("g")["members"]] == ["one"], "the first fetch")
+    rig.until(lambda: [member["name"] for member in gateway.group("g")["members"]] == ["one"], "the first fetch")
     assert peer(gateway, origin) == squid.source
     told = rig.http(f"http://127.0.0.1:{controller}/providers/proxies/sub").json()
     assert told["subscriptionInfo"] == {"Upload": 1, "Download": 2, "Total": 10, "Expire": 2000000000}, told
     file.write_text(nodes(tinyproxy.named("two"), squid.named("one")))
-    until(lambda: len(gateway.group("g")["members"]) == 2, "the second fetch")
+    rig.until(lambda: len(gateway.group("g")["members"]) == 2, "the second fetch")
     assert gateway.stop() == 0
     # The server is away: what was fetched last is used.
     file.unlink()
     after = relay(folder=folder, **config)
-    until(lambda: [member["name"] for member in after.group("g")["members"]] == ["two", "one"], "what was kept")
+    rig.until(lambda: [member["name"] for member in after.group("g")["members"]] == ["two", "one"], "what was kept")
     assert peer(after, origin) in (squid.source, tinyproxy.source)
 
 
@@ -318,7 +309,7 @@ def test_a_group_whose_lists_never_came_is_no_direct_connection(relay, origin):
             },
             rules=["MATCH,g"],
         )
-        until(lambda: rig.http(f"{gateway.url}/api/v1/proxies").json()["providers"][0]["failed"], "the failure is told")
+        rig.until(lambda: rig.http(f"{gateway.url}/api/v1/proxies").json()["providers"][0]["failed"], "the failure is told")
         got = gateway.curl(origin.url)
         assert got.status == status and says in got.body, got
     assert origin.seen == []

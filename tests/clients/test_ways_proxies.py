@@ -110,7 +110,12 @@ def test_git_clones(proxy, relay, repository, tmp_path):
     for asked in ["http", "socks5h"]:
         folder = tmp_path / asked
         at = f"{asked}://127.0.0.1:{gateway.relay_port}"
-        git(tmp_path, "-c", f"http.proxy={at}", "clone", "-q", url, folder, no_proxy="")
+        try:
+            git(tmp_path, "-c", f"http.proxy={at}", "clone", "-q", url, folder, no_proxy="")
+        except AssertionError as failed:
+            # git says only that a connection ended: the records and the proxy say why.
+            records = rig.http(f"{gateway.url}/api/v1/decisions?limit=5").body.decode()
+            raise proxy.program.failed(f"{failed}\nour records: {records}") from failed
         assert git(folder, "rev-parse", "HEAD") == commit
         git(folder, "fsck", "--strict")
 

@@ -302,10 +302,7 @@ def test_a_caller_that_leaves_takes_its_connection_along(relay, origin):
         stream.sendall(b"GET /trickle?count=1000 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert receive(stream, 12) == b"HTTP/1.1 200"
         stream.close()
-    deadline = time.monotonic() + 10
-    while established(gateway.pid, origin.port):
-        assert time.monotonic() < deadline, established(gateway.pid, origin.port)
-        time.sleep(0.05)
+    rig.until(lambda: not established(gateway.pid, origin.port), lambda: established(gateway.pid, origin.port))
 
 
 def established(pid, port):

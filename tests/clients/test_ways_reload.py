@@ -4,20 +4,12 @@ import json
 import signal
 import socket
 import threading
-import time
 
 import pytest
 
 import counterparts
 import rig
 from relay import Curl, receive, socks5
-
-
-def until(happened, what, limit=10):
-    deadline = time.monotonic() + limit
-    while not happened():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 class Running:
@@ -64,9 +56,9 @@ def test_connections_that_run_outlive_reloads(relay, origin, squid, tinyproxy):
     assert peer() == squid.source
     # Another rule, another group, a proxy less, and in the end a relay on another port.
     gateway.write(config | {"rules": ["MATCH,tiny"]})
-    until(lambda: peer() == tinyproxy.source, "the new rule")
+    rig.until(lambda: peer() == tinyproxy.source, "the new rule")
     gateway.write({"proxies": [tinyproxy.named("tiny")], "rules": ["MATCH,DIRECT"]})
-    until(lambda: peer() == "127.0.0.1", "a file without that proxy")
+    rig.until(lambda: peer() == "127.0.0.1", "a file without that proxy")
     old = gateway.relay_port
     gateway.relay_port = gateway.curl.port = rig.free_port()
     gateway.write({"rules": ["MATCH,DIRECT"]})
@@ -75,7 +67,7 @@ def test_connections_that_run_outlive_reloads(relay, origin, squid, tinyproxy):
         with socket.socket() as attempt:
             return attempt.connect_ex(("127.0.0.1", gateway.relay_port)) == 0
 
-    until(moved, "another port")
+    rig.until(moved, "another port")
     assert peer() == "127.0.0.1"
     with socket.socket() as attempt:
         assert attempt.connect_ex(("127.0.0.1", old)) != 0, "the old port is closed"
@@ -102,7 +94,7 @@ def test_a_bad_file_changes_nothing(relay, origin, squid, wrong, said):
     running = Running(gateway, origin, "socks5", 30)
     gateway.write(config | wrong)
     gateway.process.send_signal(signal.SIGHUP)
-    until(lambda: said in gateway.output(), f"a word about {said}")
+    rig.until(lambda: said in gateway.output(), f"a word about {said}")
     assert gateway.curl(origin.url).json()["peer"] == squid.source
     assert running.is_whole()
 
@@ -116,7 +108,7 @@ def test_a_port_that_is_taken_changes_nothing(relay, origin, squid):
         port = taken.getsockname()[1]
         gateway.write(config | {"socks-port": port, "rules": ["MATCH,REJECT"]})
         gateway.process.send_signal(signal.SIGHUP)
-        until(lambda: f"127.0.0.1:{port}" in gateway.output(), "a word about the port")
+        rig.until(lambda: f"127.0.0.1:{port}" in gateway.output(), "a word about the port")
         assert gateway.curl(origin.url).json()["peer"] == squid.source
 
 
@@ -141,7 +133,7 @@ def test_reloads_under_load_fail_nothing(relay, origin, squid, tinyproxy):
         name = "tiny" if number % 2 else "squid"
         gateway.write(config | {"rules": [f"DOMAIN,n{number}.test,REJECT", f"MATCH,{name}"]})
         gateway.process.send_signal(signal.SIGHUP)
-        until(lambda: gateway.curl(f"http://n{number}.test/").status == 403, f"reload {number}")
+        rig.until(lambda: gateway.curl(f"http://n{number}.test/").status == 403, f"reload {number}")
     stop.set()
     for thread in threads:
         thread.join()
@@ -322,6 +314,6 @@ def test_an_office_with_a_proxy_and_a_fallback_that_is_not_built(clash, origin, 
     program, port = clash({"config.yaml": text})
     ask = Curl(port)
     assert ask(origin.url).status == 407
-    until(lambda: ask(origin.url, login="me:word").status == 200, "the one that is built")
+    rig.until(lambda: ask(origin.url, login="me:word").status == 200, "the one that is built")
     assert ask(origin.url, login="me:word").json()["peer"] == squid.source
     assert "ssr" in program.output() and "s3cret" not in program.output()

@@ -211,12 +211,6 @@ impl Outbound {
         !matches!(self.kind, Kind::NotBuilt(_))
     }
 
-    /// Whether it refuses everything.
-    #[must_use]
-    pub const fn is_reject(&self) -> bool {
-        matches!(self.kind, Kind::Reject | Kind::RejectDrop)
-    }
-
     /// Whether it carries datagrams.
     #[must_use]
     pub const fn has_udp(&self) -> bool {
