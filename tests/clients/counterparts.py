@@ -229,7 +229,7 @@ def start_mihomo(folder):
         "listeners": listeners,
     }
     (folder / "config.yaml").write_text(json.dumps(config))
-    program = rig.Program([rig.PEERS / "mihomo/mihomo", "-d", folder], folder / "mihomo.log")
+    program = rig.mihomo(folder, folder / "mihomo.log")
     for port in ports.values():
         listening(program, port)
     login = {"username": USER, "password": PASSWORD}

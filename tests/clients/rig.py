@@ -4,9 +4,11 @@ Nothing here knows what is tested. Every program is bound to a free port of 127.
 is shown when something goes wrong.
 """
 
+import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -34,10 +36,23 @@ def binary(name):
 
 
 def free_port():
-    """A port that nobody listens on now. For programs that cannot choose one themselves and say so."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+    """A port that nobody listens on now, for programs that cannot choose one themselves and say so.
+
+    It lies below those that systems give to connections: none takes it before the program listens.
+    """
+    while True:
+        with socket.socket() as taken, contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", random.randrange(12_000, 32_000)))
+            return taken.getsockname()[1]
+
+
+def mihomo(folder, log):
+    """mihomo with the configuration of `folder`.
+
+    It closes connections that come from the address of one of its own, port included, although the two may go to different
+    places; so it is told not to.
+    """
+    return Program([PEERS / "mihomo/mihomo", "-d", folder], log, {"DISABLE_LOOPBACK_DETECTOR": "true"})
 
 
 def until(happened, what, limit=15):

@@ -354,7 +354,7 @@ def start(name, folder, origin, document=DOCUMENT):
     (folder / "lines.txt").write_text("10.9.0.0/16\n")
     if name == "mihomo":
         (folder / "config.yaml").write_text(json.dumps(document))
-        program = rig.Program([rig.PEERS / "mihomo/mihomo", "-d", folder], folder / "log")
+        program = rig.mihomo(folder, folder / "log")
     else:
         program = rig.Gateway(folder, document)
     side = Side(name, program, port, relay, folder)

@@ -44,7 +44,9 @@ def controller(request, squid, tinyproxy, tmp_path):
     shutil.copytree(rig.PEERS / "zashboard/dist", folder / "ui")
     (folder / "config.yaml").write_text(json.dumps(config(relay_port, squid, tinyproxy, port)))
     start = {"tradewind": [rig.binary("tradewind"), "run", "-d"], "mihomo": [rig.PEERS / "mihomo/mihomo", "-d"]}
-    program = rig.Program([*start[request.param], folder], tmp_path / "log", {"HOME": str(tmp_path), "NO_COLOR": "1"})
+    # The last as in `rig.mihomo`.
+    environment = {"HOME": str(tmp_path), "NO_COLOR": "1", "DISABLE_LOOPBACK_DETECTOR": "true"}
+    program = rig.Program([*start[request.param], folder], tmp_path / "log", environment)
     counterparts.listening(program, port)
     counterparts.listening(program, relay_port)
     yield request.param, program, relay_port, port

@@ -218,7 +218,7 @@ def oracle(squid, tinyproxy, tmp_path):
             folder.mkdir()
             text = rig.json.dumps(config | {"mixed-port": self.port, "log-level": "info"})
             (folder / "config.yaml").write_text(text)
-            self.program = rig.Program([rig.PEERS / "mihomo/mihomo", "-d", folder], tmp_path / "oracle.log")
+            self.program = rig.mihomo(folder, tmp_path / "oracle.log")
             counterparts.listening(self.program, self.port)
             return self
 

@@ -104,8 +104,8 @@ impl Gateway {
         let supervisor = Supervisor::over(&workers);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let listen = shared.listen.0;
-        let listener = TcpListener::bind(listen).await.map_err(|error| StartError::Listen(listen, error))?;
-        let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
+        let listener = TcpListener::bind(listen).await.map_err(|error| StartError::Listen("listen", listen, error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen("listen", listen, error))?;
 
         let folder = files::expand_home(&shared.data_dir.0);
         files::make_private_dir(&folder).map_err(|error| StartError::DataDir(folder.clone(), error))?;

@@ -27,6 +27,16 @@ pub enum Takes {
 }
 
 impl Takes {
+    /// The key of the document.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::All => "mixed-port",
+            Self::Http => "port",
+            Self::Socks => "socks-port",
+        }
+    }
+
     /// What it takes, for people.
     #[must_use]
     pub const fn name(self) -> &'static str {

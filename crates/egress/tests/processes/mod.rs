@@ -6,7 +6,9 @@
 
 mod squid;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{Read as _, Write as _};
+use std::iter;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -128,7 +130,10 @@ pub(crate) fn folder() -> TempDir {
 }
 
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind(local(0)).unwrap().local_addr().unwrap().port()
+    // Below those that systems give to connections, so that none takes it before the program listens.
+    let random = || RandomState::new().hash_one(());
+    let port = || u16::try_from(12_000 + random() % 20_000).unwrap();
+    iter::repeat_with(port).find(|port| TcpListener::bind(local(*port)).is_ok()).unwrap()
 }
 
 pub(crate) fn local(port: u16) -> SocketAddr {

@@ -13,6 +13,8 @@ use super::StartError;
 
 /// The address, if there is one.
 pub(super) struct OwnAddress {
+    /// The key of the document that names it.
+    key: &'static str,
     supervisor: Supervisor,
     open: Mutex<Option<Open>>,
 }
@@ -33,14 +35,14 @@ pub(super) struct NextAddress {
 
 impl OwnAddress {
     /// It listens nowhere yet.
-    pub(super) fn new(supervisor: Supervisor) -> Self {
-        Self { supervisor, open: Mutex::default() }
+    pub(super) fn new(key: &'static str, supervisor: Supervisor) -> Self {
+        Self { key, supervisor, open: Mutex::default() }
     }
 
     /// Opens the address of a document, when it is another one. Nothing is closed yet.
     pub(super) fn prepare(&self, wanted: Option<SocketAddr>) -> Result<NextAddress, StartError> {
         let is_open = self.address_wanted() == wanted;
-        let fresh = wanted.filter(|_| !is_open).map(listen).transpose()?;
+        let fresh = wanted.filter(|_| !is_open).map(|at| listen(self.key, at)).transpose()?;
         Ok(NextAddress { fresh, wanted })
     }
 
@@ -78,7 +80,7 @@ impl OwnAddress {
 }
 
 /// Opens an address.
-fn listen(at: SocketAddr) -> Result<TcpListener, StartError> {
+fn listen(key: &'static str, at: SocketAddr) -> Result<TcpListener, StartError> {
     let bind = || {
         let bound = match std::net::TcpListener::bind(at) {
             // A machine without IPv6.
@@ -90,5 +92,5 @@ fn listen(at: SocketAddr) -> Result<TcpListener, StartError> {
         bound.set_nonblocking(true)?;
         TcpListener::from_std(bound)
     };
-    bind().map_err(|error| StartError::Listen(at, error))
+    bind().map_err(|error| StartError::Listen(key, at, error))
 }

@@ -68,7 +68,7 @@ impl Dashboards {
             }),
         };
         let controller = Controller::new(needs, settings(shared, &base));
-        let address = OwnAddress::new(supervisor.clone());
+        let address = OwnAddress::new("external-controller", supervisor.clone());
         Self { controller, supervisor, base, address, asked: Mutex::new(Some(asked)) }
     }
 

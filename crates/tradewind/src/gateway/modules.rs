@@ -77,7 +77,7 @@ impl ModulesPort {
         let doors: Vec<Arc<dyn Door>> = vec![Arc::new(door.at_root())];
         let front = Arc::new(Front::new(doors, serving.access.clone(), serving.clock.clone(), serving.front));
         serving.supervisor.spawn(Kind::Upkeep, keep_telling(front.clone()));
-        let address = OwnAddress::new(serving.supervisor.clone());
+        let address = OwnAddress::new("modules.listen", serving.supervisor.clone());
         Self { door, front, serving, address, is_settled: AtomicBool::new(false) }
     }
 

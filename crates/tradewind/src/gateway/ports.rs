@@ -71,7 +71,7 @@ impl RelayPorts {
                 Err(error) if in_the_way && error.kind() == io::ErrorKind::AddrInUse => {
                     next.instead.push((*takes, *at));
                 }
-                Err(error) => return Err(StartError::Listen(*at, error)),
+                Err(error) => return Err(StartError::Listen(takes.key(), *at, error)),
             }
         }
         Ok(next)
@@ -110,7 +110,7 @@ impl RelayPorts {
         for (takes, at) in next.instead {
             match Port::open(takes, at) {
                 Ok(port) => fresh.push((port, at)),
-                Err(error) => failed = Err(StartError::Listen(at, error)),
+                Err(error) => failed = Err(StartError::Listen(takes.key(), at, error)),
             }
         }
         if failed.is_err() {

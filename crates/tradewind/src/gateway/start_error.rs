@@ -17,8 +17,8 @@ use crate::caller_keys::CallerKeysError;
 /// Why a gateway cannot start.
 #[derive(Debug)]
 pub enum StartError {
-    /// The address.
-    Listen(SocketAddr, io::Error),
+    /// An address, and the key of the document that names it.
+    Listen(&'static str, SocketAddr, io::Error),
     /// The threads that serve calls.
     Threads(io::Error),
     /// The data directory.
@@ -63,12 +63,15 @@ pub enum KeysError {
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Listen(address, error) => write!(
-                f,
-                "error[{}]: cannot listen on {address}: {error}\n  = hint: stop what listens there, or set another \
-                 `listen`, such as 127.0.0.1:0 for any free port",
-                Code::CannotListen
-            ),
+            Self::Listen(key, address, error) => {
+                write!(
+                    f,
+                    "error[{}]: cannot listen on {address} ({key}): {error}\n  = hint: stop what listens there, or set \
+                     another `{key}`",
+                    Code::CannotListen
+                )?;
+                if *key == "listen" { write!(f, ", such as 127.0.0.1:0 for any free port") } else { Ok(()) }
+            }
             Self::Threads(error) => write!(
                 f,
                 "error[{}]: cannot start the threads that serve calls: {error}\n  = hint: look at the limits of this user \

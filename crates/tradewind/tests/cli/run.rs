@@ -25,8 +25,16 @@ fn a_taken_port_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     place.file("tradewind.yaml", &format!("listen: {address}\ndata-dir: data\n"));
-    let said = format!("error[TW4007]: cannot listen on {address}: Address already in use");
-    refused(&place, &["run"], &[&said, "= hint: stop what listens there, or set another `listen`"]);
+    let said = format!("error[TW4007]: cannot listen on {address} (listen): Address already in use");
+    refused(
+        &place,
+        &["run"],
+        &[&said, "= hint: stop what listens there, or set another `listen`, such as 127.0.0.1:0"],
+    );
+    let port = address.port();
+    place.file("tradewind.yaml", &format!("listen: 127.0.0.1:0\nmixed-port: {port}\ndata-dir: data\n"));
+    let said = format!("error[TW4007]: cannot listen on {address} (mixed-port): Address already in use");
+    refused(&place, &["run"], &[&said, "= hint: stop what listens there, or set another `mixed-port`\n"]);
 }
 
 #[test]

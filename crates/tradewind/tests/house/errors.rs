@@ -117,7 +117,8 @@ fn configuration_examples() -> Examples {
         assert_eq!(problems.list().iter().map(|problem| problem.code).collect::<Vec<_>>(), [code]);
         examples.insert(code.name(), format!("```text\n{}```\n", problems.render("tradewind.yaml", text)));
     }
-    let listen = StartError::Listen(SocketAddr::from(([127, 0, 0, 1], 7080)), std::io::Error::from_raw_os_error(98));
+    let address = SocketAddr::from(([127, 0, 0, 1], 7080));
+    let listen = StartError::Listen("listen", address, std::io::Error::from_raw_os_error(98));
     examples.insert(Code::CannotListen.name(), format!("```text\n{listen}\n```\n"));
     let data_dir = StartError::DataDir(PathBuf::from("/srv/tradewind"), std::io::Error::from_raw_os_error(13));
     examples.insert(Code::DataDir.name(), format!("```text\n{data_dir}\n```\n"));
