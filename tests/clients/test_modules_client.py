@@ -59,11 +59,22 @@ def test_versions_are_listed_and_found(go):
     assert go("list", "-m", "-json", "example.com/old@latest").ok().json()["Version"] == "v3.0.0+incompatible"
 
 
-def test_branches_and_commits_are_passed_on_and_not_believed_for_ever(go, source, tree, database):
+def test_branches_and_commits_are_passed_on_and_not_believed_for_ever(start_gateway, start_go, source, tree, database):
+    gateway = start_gateway(golang.settings(source, cache={"fresh": "1s"}))
+    go = start_go(gateway, database.key)
+
+    def meant(query):
+        return go("list", "-m", "-json", f"example.com/greet@{query}").ok().json()["Version"]
+
     info = {"Version": "v1.0.0", "Time": go_tree.DAY}
     source.at["example.com/greet/@v/main.info"] = json.dumps(info).encode()
+    assert meant("main") == "v1.0.0"
+    # The branch goes on, and so does what it means once the answer is no longer fresh.
+    source.at["example.com/greet/@v/main.info"] = json.dumps(info | {"Version": "v1.1.0"}).encode()
+    rig.until(lambda: meant("main") == "v1.1.0", lambda: meant("main"))
     source.at["example.com/greet/@v/v1.info"] = json.dumps(info | {"Version": "v1.1.0"}).encode()
-    assert go("list", "-m", "-json", "example.com/greet@main").ok().json()["Version"] == "v1.0.0"
+    asked = rig.http(f"{gateway.url}/go/example.com/greet/@v/v1.info")
+    assert (asked.status, asked.json()["Version"]) == (200, "v1.1.0")
     source.at["example.com/tip/@v/0123456789ab.info"] = tree.files["example.com/tip/@latest"]
     assert go("list", "-m", "-json", "example.com/tip@0123456789ab").ok().json()["Version"].startswith("v0.0.0-2024")
 
@@ -199,7 +210,8 @@ def test_mounts_are_trees_of_their_own(start_gateway, start_go, source, start_up
     """The same version from two places: each mount gives and checks its own."""
     other = go_tree.Tree()
     other.add("example.com/greet", "v1.0.0", {"greet.go": "package greet\n\n// a fork of the house\n"})
-    fork = start_upstream(other)
+    # It passes requests on to the public's database, which has another module under this name.
+    fork = start_upstream(other, database)
     mounts = [
         {"prefix": "house", "upstream": fork.url, "sumdb": "off", "verify": "off"},
         {"prefix": "house/strict", "upstream": fork.url},
@@ -208,9 +220,11 @@ def test_mounts_are_trees_of_their_own(start_gateway, start_go, source, start_up
     public = start_go(gateway).download("example.com/greet@v1.0.0").ok().json()
     house = start_go(f"{gateway.url}/go/house").download("example.com/greet@v1.0.0").ok().json()
     assert house["Sum"] == other.sums["example.com/greet", "v1.0.0"][0] != public["Sum"]
-    # The longest prefix wins: there the database is asked, and the house's fork is not what it has. Where it is not reached
-    # through the upstream it is itself asked, and there is no such host.
-    start_go(f"{gateway.url}/go/house/strict").download("example.com/greet@v1.0.0").refused("server response:")
+    # The longest prefix wins: there the database is asked, and the house's fork is not what it has.
+    said = start_go(f"{gateway.url}/go/house/strict").download("example.com/greet@v1.0.0")
+    said.refused("403 Forbidden", "server response:", "checksum mismatch")
+    trees = {trace["tree"]: bool(trace.get("kept")) for trace in golang.traces(gateway, "example.com/greet@v1.0.0")}
+    assert trees == {"go": True, "house": True, "house/strict": False}, trees
     again = start_go(gateway).download("example.com/greet@v1.0.0").ok().json()
     assert again["Sum"] == public["Sum"]
 
@@ -303,11 +317,29 @@ def test_answers_may_be_kept_and_parts_of_zips_asked_for(door, tree):
     assert listed.headers["content-type"].lower() == "text/plain; charset=utf-8"
 
 
-def test_calls_have_records_and_metrics(door):
-    reply = rig.http(f"{door.url}/go/example.com/greet/@v/v1.0.0.zip")
-    record = door.decision(reply.headers["x-tradewind-decision"])
-    assert "example.com/greet@v1.0.0" in json.dumps(record)
-    assert "tradewind_module_zips_fetched_total 1" in rig.http(f"{door.url}/metrics").body.decode()
+def test_calls_have_records_and_metrics(start_gateway, source):
+    gateway = start_gateway(golang.settings(source, mounts=[{"prefix": "house"}]))
+    for mount, tree in (("", "go"), ("/house", "house")):
+        reply = rig.http(f"{gateway.url}/go{mount}/example.com/greet/@v/v1.0.0.zip")
+        record = gateway.decision(reply.headers["x-tradewind-decision"])
+        told = {name: record[name] for name in ("door", "operation", "model", "resolved", "outcome", "status")}
+        assert told == {
+            "door": "modules",
+            "operation": "zip",
+            "model": "example.com/greet@v1.0.0",
+            "resolved": tree,
+            "outcome": "ok",
+            "status": 200,
+        }
+    assert rig.http(f"{gateway.url}/go/example.com/greet/@v/v1.9.9.mod").status == 404
+    wanted = {
+        'tradewind_calls_total{door="modules",operation="zip",model="go",outcome="ok",status="200"} 1',
+        'tradewind_calls_total{door="modules",operation="zip",model="house",outcome="ok",status="200"} 1',
+        'tradewind_calls_total{door="modules",operation="mod",model="go",outcome="rejected",status="404"} 1',
+        "tradewind_module_zips_fetched_total 2",
+    }
+    lines = set(rig.http(f"{gateway.url}/metrics").body.decode().splitlines())
+    assert wanted <= lines, [line for line in sorted(lines) if line.startswith(("tradewind_calls_", "tradewind_module_"))]
 
 
 def test_a_catalog_and_an_index_of_what_is_kept(door, go):
@@ -341,6 +373,20 @@ def test_modules_come_through_a_corporate_proxy(
     }
     said = start_go(start_gateway(proxy_is_down)).download("example.com/greet@v1.0.0").refused("502 Bad Gateway")
     assert "corp" in said.out, said
+
+
+def test_a_database_at_an_address_of_its_own(start_gateway, start_go, start_upstream, tree, database):
+    """Behind a space stands where the database is asked; nobody else hears of it, and what it says counts."""
+    modules, beside = start_upstream(tree), start_upstream(go_tree.Tree(), database)
+    sumdb = f"{database.key} {beside.url}/sumdb/{database.name}"
+    gateway = start_gateway({"modules": {"upstream": modules.url, "sumdb": sumdb}})
+    go = start_go(gateway, database.key)
+    go.download("github.com/Masq/Upper@v1.0.0").ok()
+    assert f"against the checksum database {database.name}" in golang.why(gateway, "github.com/Masq/Upper@v1.0.0")
+    assert beside.asked[f"sumdb/{database.name}/lookup/github.com/!masq/!upper@v1.0.0"]
+    assert not [path for path, _ in modules.seen if path.startswith("sumdb/")], modules.seen
+    modules.at["example.com/greet/@v/v1.0.0.zip"] = tree.files["example.com/greet/@v/v1.1.0.zip"]
+    start_go(gateway).download("example.com/greet@v1.0.0").refused("403 Forbidden", "verifying")
 
 
 def test_where_verification_is_wished_and_not_required(start_gateway, start_go, source, database):

@@ -94,6 +94,43 @@ def test_an_unpacked_bundle_builds_without_a_gateway(bundle, start_go, database,
     assert build(go) == "hi2 upper\n"
 
 
+def test_a_toolchain_comes_in_a_bundle(start_gateway, start_go, start_upstream, tmp_path):
+    """No go.sum names the toolchain that a go.mod wants: it is said, and taken where it is asked for."""
+    tree = go_tree.Tree()
+    tree.add("example.com/dep", "v1.0.0", {"dep.go": "package dep\n"})
+    script = '#!/bin/sh\necho "go version go1.999.9 linux/amd64"\n'
+    files = {
+        "bin/go": script,
+        "bin/gofmt": script,
+        "pkg/tool/linux_amd64/asm": script,
+        "lib/time/go_linux_exec": script,
+        "VERSION": "go1.999.9\n",
+        "src/_go.mod": "module std\n",
+    }
+    tree.add("golang.org/toolchain", "v0.0.1-go1.999.9.linux-amd64", files, go_mod="module golang.org/toolchain\n")
+    database = golang.Database().add_tree(tree)
+    source = start_upstream(tree, database)
+    online = start_gateway(golang.settings(source))
+    module = tmp_path / "needs"
+    module.mkdir()
+    module.joinpath("go.mod").write_text("module needs\n\ngo 1.21.0\n\ntoolchain go1.999.9\n")
+    of_dep = [line for line in tree.go_sum().splitlines() if line.startswith("example.com/dep ")]
+    module.joinpath("go.sum").write_text("".join(f"{line}\n" for line in of_dep))
+    file = tmp_path / "toolchain.tar"
+
+    def export(*more):
+        fixed = ("modules", "export", "--go-sum", module / "go.sum", "-o", file, "--force", "-f", online.file)
+        return golang.tradewind(*fixed, "--url", online.url, *more).ok().err
+
+    assert "wants go1.999.9, which no go.sum names" in export()
+    assert "2 versions, 2 proven" in export("--toolchain", "linux-amd64")
+    source.close()
+    gateway = start_gateway(without_upstream(database))
+    taken_in(gateway, file).ok()
+    go = start_go(gateway, database.key, GOTOOLCHAIN="go1.999.9", GOARCH="amd64", GOOS="linux")
+    assert go("version").ok().out == "go version go1.999.9 linux/amd64\n"
+
+
 def tampered(bundle, name, data, admitted):
     """The bundle with another file in the place of one; its list of contents tells of it, where it is `admitted`."""
     target = bundle.with_name(f"tampered-{admitted}.tar")

@@ -131,8 +131,11 @@ def test_a_full_disk(start_gateway, start_go, start_upstream, tmp_path):
         assert rig.http(f"{gateway.url}/go/{path}").body == tree.files[path]
     assert rig.http(f"{gateway.url}/go/example.com/b000/@v/list").status == 200
     assert rig.http(f"{gateway.url}/livez").status == 200
+    # To the caller it is an honest 500; whoever looks after the gateway sees what it is, where, and the system's words.
     record = gateway.decision(rig.http(f"{gateway.url}/go/{refused[-1]}").headers["x-tradewind-decision"])
-    assert "TW6006" in str(record) or "storage" in str(record), record
+    assert (record["status"], record["code"], record["fault"]) == (500, "TW6006", "storage"), record
+    assert record["detail"].startswith("507 Insufficient Storage: the disk is full: "), record
+    assert str(folder / "data/modules") in record["detail"] and "No space left on device" in record["detail"], record
 
 
 def test_the_oldest_goes_and_pins_stay(start_gateway, start_upstream):

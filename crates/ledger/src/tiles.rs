@@ -97,6 +97,15 @@ impl Tiles {
         self.root_of(older)
     }
 
+    /// The bytes of a tile of hashes: it, or the beginning of a wider one at its place. `None` when no such one is here.
+    #[must_use]
+    pub fn bytes_of(&self, tile: Tile) -> Option<Bytes> {
+        let Level::Hashes(level) = tile.level else { return None };
+        let bytes = self.hashes.get(&(level, tile.index)).filter(|_| tile.height == self.height)?;
+        let length = usize::try_from(tile.bytes()).ok().filter(|length| *length <= bytes.len())?;
+        Some(bytes.slice(..length))
+    }
+
     /// The head that all of it belongs to.
     #[must_use]
     pub fn head(&self) -> TreeHead {

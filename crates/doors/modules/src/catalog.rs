@@ -2,7 +2,7 @@
 //!
 //! `catalog?pageSize=1000&token=…` answers as Athens does, page by page; `index?since=…&limit=…` as index.golang.org does, by
 //! the time at which a version came here. Both are made of a look at the folder, at most one every few seconds, and show what
-//! the caller's key may have.
+//! the caller's key may have and the rules let through.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +67,8 @@ impl Catalog {
         let rows = self.rows(store, clock).await?;
         let own = rows.iter().filter(|row| row.tree == mount.tree);
         let allowed = own.filter(|row| grant.is_anyone() || grant.allows(&format!("modules/{}", row.of.path)));
+        let now = clock.wall();
+        let allowed = allowed.filter(|row| mount.rules.judge(&row.of, row.time, &row.licences, now).is_ok());
         if what == "catalog" { page(allowed, query) } else { index(allowed, query) }
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct Failure {
     pub(crate) status: u16,
     /// For whoever runs the go command; one line or a few.
     pub(crate) reason: Arc<str>,
+    /// What the record says in place of the reason: what is for the administrator alone.
+    pub(crate) inside: Option<Arc<str>>,
 }
 
 /// What kind of failure it is.
@@ -90,7 +92,7 @@ impl FailureKind {
 
 impl Failure {
     pub(crate) fn new(kind: FailureKind, status: u16, reason: impl AsRef<str>) -> Self {
-        Self { kind, status, reason: presentable(reason.as_ref()).into() }
+        Self { kind, status, reason: presentable(reason.as_ref()).into(), inside: None }
     }
 
     /// 404.
@@ -130,8 +132,14 @@ impl Failure {
 }
 
 impl From<StoreError> for Failure {
+    /// A full disk is 507 (RFC 4918 §11.5) to the administrator, and 500 to the caller, who has nothing to do with it.
     fn from(error: StoreError) -> Self {
-        match error {
+        let inside = match &error {
+            StoreError::Full { source, .. } => Some(format!("507 Insufficient Storage: {error}: {source}")),
+            StoreError::Io { source, .. } => Some(format!("{error}: {source}")),
+            StoreError::TooLarge { .. } | StoreError::Gone => None,
+        };
+        let failure = match error {
             StoreError::TooLarge { .. } => Self::unverified(format!("the zip is not acceptable: {error}")),
             // Where the files lie is nobody's business but the administrator's, who finds it in the record.
             StoreError::Full { .. } => Self::new(FailureKind::Storage, 500, "the disk of the module proxy is full"),
@@ -139,7 +147,8 @@ impl From<StoreError> for Failure {
             StoreError::Io { source, .. } => {
                 Self::new(FailureKind::Storage, 500, format!("the store of the module proxy cannot be used: {source}"))
             }
-        }
+        };
+        Self { inside: inside.map(Arc::from), ..failure }
     }
 }
 
@@ -181,5 +190,7 @@ mod tests {
         let failure = Failure::from(StoreError::Full { path: "/secret/place".into(), source });
         assert_eq!((failure.status, failure.kind), (500, FailureKind::Storage));
         assert!(!failure.reason.contains("secret"), "{failure}");
+        let inside = failure.inside.unwrap();
+        assert!(inside.starts_with("507 Insufficient Storage: the disk is full: /secret/place cannot be"), "{inside}");
     }
 }

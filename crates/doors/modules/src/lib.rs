@@ -18,6 +18,7 @@ mod zip;
 pub use athens::athens;
 pub use bundle::{
     BadWanted, BundleError, Contents, Database, Exported, Imported, Plan, Stored, Trust, Wanted, export, import, plan,
+    toolchain_of, toolchain_version,
 };
 pub use door::{Counted, ModulesDoor, Needs, Prepared, RootDoor};
 pub use hash::{BadGoSum, BadH1, GoSum, GoSumLine, H1, LONGEST_GO_SUM, SumOf};

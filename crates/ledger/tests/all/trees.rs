@@ -110,6 +110,19 @@ fn what_is_not_in_the_tiles_is_not_answered() {
 }
 
 #[test]
+fn the_bytes_of_a_checked_tile_are_given_and_those_of_its_beginning() {
+    let log = log_of(700, "record");
+    let tiles = Tiles::check(head(&log, 700), &fetch(&log, &tiles_of_record(8, 700, 600))).unwrap();
+    let tile = |path: &str| path.parse::<Tile>().unwrap();
+    for there in ["tile/8/0/002.p/188", "tile/8/0/002.p/7", "tile/8/1/000.p/2", "tile/8/1/000.p/1"] {
+        assert_eq!(tiles.bytes_of(tile(there)), Some(bytes_of(&log, tile(there))), "{there}");
+    }
+    for not_there in ["tile/8/0/002.p/189", "tile/8/0/002", "tile/8/0/001", "tile/4/0/002.p/7", "tile/8/data/002.p/7"] {
+        assert_eq!(tiles.bytes_of(tile(not_there)), None, "{not_there}");
+    }
+}
+
+#[test]
 fn an_empty_tree_has_one_root() {
     let tiles = Tiles::check(TreeHead::EMPTY, &[]).unwrap();
     assert_eq!(tiles.prefix_root(0), Ok(Hash::OF_NOTHING));

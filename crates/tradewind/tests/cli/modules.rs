@@ -115,6 +115,35 @@ fn versions_are_warmed_listed_explained_and_carried_elsewhere() {
 }
 
 #[test]
+fn the_toolchain_of_a_go_mod_is_in_no_go_sum_and_is_said_or_taken() {
+    let place = Place::new();
+    add(&place, "example.com/Some/thing", "v1.0.0", "package thing");
+    add(&place, "golang.org/toolchain", "v0.0.1-go1.25.3.linux-amd64", "package toolchain");
+    document(&place, "here", "off");
+    good(&place, &["import", "tree", "-f", "here.yaml", "--offline"]);
+    // A go.sum of which only the go.mod is needed, whose hash is that of the file.
+    let mod_h1 = "h1:yxsz0M26bC6eQtUrKBnRO/QwK65A/BwatF4U3/Dxe8Q=";
+    place.file("m/go.sum", &format!("example.com/Some/thing v1.0.0/go.mod {mod_h1}\n"));
+    place.file("m/go.mod", "module m\n\ngo 1.24.0\n\ntoolchain go1.25.3\n");
+    let export = |more: &[&str]| {
+        let fixed = ["export", "--go-sum", "m/go.sum", "--force", "-o", "b.tar", "-f", "here.yaml", "--offline"];
+        modules(&place, &[&fixed, more].concat())
+    };
+    let without = export(&[]);
+    assert_eq!(without.code, Some(0), "{}", without.stderr);
+    assert!(without.stderr.contains("note: m/go.mod wants go1.25.3, which no go.sum names: with --toolchain"));
+    assert!(without.stderr.contains("wrote b.tar: 1 version, "), "{}", without.stderr);
+    let with = export(&["--toolchain", "linux-amd64"]);
+    assert!(with.stderr.contains("wrote b.tar: 2 versions, "), "{}", with.stderr);
+    assert!(!with.stderr.contains("no go.sum names"), "{}", with.stderr);
+    let other = export(&["--toolchain", "windows-amd64"]);
+    assert!(other.stderr.contains("not kept: golang.org/toolchain@v0.0.1-go1.25.3.windows-amd64"), "{}", other.stderr);
+    place.file("m/go.mod", "module m\n\ngo 1.20\n");
+    assert!(export(&["--toolchain", "linux-amd64"]).stderr.contains("error: no toolchain is named in m/go.mod\n"));
+    assert!(!export(&[]).stderr.contains("no go.sum names"));
+}
+
+#[test]
 fn damage_is_found_and_what_is_too_much_is_removed() {
     let place = Place::new();
     add(&place, "example.com/Some/thing", "v1.0.0", "package thing");

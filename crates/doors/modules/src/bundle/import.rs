@@ -18,7 +18,7 @@ use crate::hash::{H1, SumOf};
 use crate::name::{ModulePath, ModuleVersion};
 use crate::section::Verify;
 use crate::store::{Answer, AnswerKey, Blob, Checked, Evidence, Held, Manifest, Refusal, Store, StoreError, Tree};
-use crate::sumdb::{Kept, MAX_ANSWER, Sumdb, SumdbError, Sums};
+use crate::sumdb::{MAX_ANSWER, Sumdb, SumdbError, Sums};
 use crate::zip::{ZipLimits, check_zip};
 
 /// The most bytes of an info.
@@ -29,8 +29,6 @@ const LARGEST_MOD: u64 = 16 << 20;
 const LARGEST_LIST: u64 = 8 << 20;
 /// As much is written to the disk at once.
 const PIECE: usize = 256 << 10;
-/// What was compared with a database needs no other look at it.
-const FOR_EVER: UnixMillis = UnixMillis(u64::MAX >> 12);
 
 /// What came of an import.
 #[derive(Debug, Default)]
@@ -185,9 +183,15 @@ impl<'a> Importing<'a> {
         Ok(Some(Stored { of: of.clone(), checked: vouched.checked, has_zip: true }))
     }
 
+    /// Whether it is here already, and would be given: what was taken with less than is asked for now is taken anew.
     fn is_there(&self, of: &ModuleVersion, with_zip: bool) -> bool {
-        let has = |key| self.store.answer(self.tree, &key).is_some();
-        self.store.version(self.tree, of).is_some_and(|manifest| self.store.open_zip(self.tree, &manifest).is_ok())
+        let suffices = |checked: &Checked| self.trust.suffices(of, checked);
+        let has = |key| {
+            let kept = self.store.answer(self.tree, &key);
+            kept.is_some_and(|answer| suffices(answer.checked.as_ref().unwrap_or(&Checked::Off)))
+        };
+        let stored = self.store.version(self.tree, of).filter(|manifest| suffices(&manifest.checked));
+        stored.is_some_and(|manifest| self.store.open_zip(self.tree, &manifest).is_ok())
             || (!with_zip && has(AnswerKey::Info(of.clone())) && has(AnswerKey::Mod(of.clone())))
     }
 
@@ -268,7 +272,7 @@ impl<'a> Importing<'a> {
         for (key, body) in [(AnswerKey::Info(of.clone()), info), (AnswerKey::Mod(of.clone()), go_mod)] {
             let upstream = self.from.clone();
             let checked = Some(checked.clone());
-            let answer = Answer { body, fetched: self.now, fresh_until: FOR_EVER, upstream, checked };
+            let answer = Answer { body, fetched: self.now, upstream, checked };
             self.store.keep_answer(self.tree, &key, &answer)?;
         }
         Ok(())
@@ -300,9 +304,8 @@ impl<'a> Importing<'a> {
             let body: String = versions.iter().map(|version| format!("{version}\n")).collect();
             let answer = Answer {
                 body: body.into(),
+                // Old where there was none: whoever can ask does so.
                 fetched: last.as_ref().map_or(UnixMillis(0), |answer| answer.fetched),
-                // Whoever can ask does so.
-                fresh_until: last.as_ref().map_or(UnixMillis(0), |answer| answer.fresh_until),
                 upstream: last.map_or_else(|| self.from.clone(), |answer| answer.upstream),
                 checked: None,
             };
@@ -311,20 +314,24 @@ impl<'a> Importing<'a> {
         Ok(())
     }
 
-    /// Keeps all tiles, also those that no check here has needed: an earlier bundle may need them. Whatever is read of them
-    /// later is checked then.
+    /// Keeps all tiles, also those that no check here has needed: an earlier bundle may need them, and so may a go command.
+    /// Each is checked up to the signed head that came with them; one that does not belong under it is left out.
     async fn keep_tiles(&self) -> Result<(), BundleError> {
         for database in &self.databases {
             let below = format!("sumdb/{}/", database.name());
+            let latest = self.contents.name_of(&format!("{below}latest"));
+            let head = match self.contents.bytes_of(&latest, MAX_ANSWER as u64)? {
+                Some(note) => database.take_in(&note).await,
+                // The cache of a go command has none: its tiles are those of the heads in its lookups.
+                None => database.head().await,
+            };
+            // One that does not hold was told with the versions that stand under it.
+            let Ok(head) = head else { continue };
             for name in self.contents.below(&format!("{below}tile/")) {
                 let Ok(tile) = format!("tile/{name}").parse::<Tile>() else { continue };
-                if self.store.kept_tile(database.name(), tile).is_some() {
-                    continue;
-                }
-                let full_name = self.contents.name_of(&format!("{below}{tile}"));
-                let bytes = self.contents.bytes_of(&full_name, MAX_ANSWER as u64)?;
-                if let Some(bytes) = bytes.filter(|bytes| bytes.len() as u64 == tile.bytes()) {
-                    self.store.keep_tile(database.name(), tile, bytes).await;
+                if self.store.kept_tile(database.name(), tile).is_none() {
+                    // Reading it keeps it.
+                    let _ = database.tile_under(head, tile).await;
                 }
             }
         }

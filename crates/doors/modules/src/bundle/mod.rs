@@ -32,5 +32,5 @@ pub use self::error::BundleError;
 pub use self::export::{Exported, Plan, plan};
 pub use self::import::{Imported, Stored, import};
 pub use self::trust::{Database, Trust};
-pub use self::wanted::{BadWanted, Wanted};
+pub use self::wanted::{BadWanted, Wanted, toolchain_of, toolchain_version};
 pub use self::write::export;

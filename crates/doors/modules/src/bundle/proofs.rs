@@ -75,23 +75,31 @@ pub(super) async fn assemble(
     heads.dedup_by_key(|head| head.head.size);
     let newest = heads.first().cloned().ok_or_else(|| format!("no tree head of {name} is kept"))?;
     // A head that needs nobody is as good as the newest.
+    let from = |kept, source| From { store, kept, source, name };
     for head in heads {
-        if let Ok(proofs) = prove(store, None, name, &head, &wanted, earlier).await {
+        if let Ok(proofs) = prove(&from(true, None), &head, &wanted, earlier).await {
             return Ok(proofs);
         }
     }
-    prove(store, source, name, &newest, &wanted, earlier).await
+    match prove(&from(true, source), &newest, &wanted, earlier).await {
+        // A tile that is kept may be damaged, and then nothing that it is put together with holds.
+        Err(_) if source.is_some() => prove(&from(false, source), &newest, &wanted, earlier).await,
+        other => other,
+    }
 }
 
-async fn prove(
-    store: &Store,
-    source: Option<&dyn Source>,
-    name: &str,
-    under: &Head,
-    wanted: &[Wanted],
-    earlier: &[u64],
-) -> Result<Proofs, String> {
-    let size = under.head.size;
+/// Where tiles are taken from.
+struct From<'a> {
+    store: &'a Store,
+    /// Whether from what is kept, too.
+    kept: bool,
+    source: Option<&'a dyn Source>,
+    /// The name of the database.
+    name: &'a str,
+}
+
+async fn prove(from: &From<'_>, under: &Head, wanted: &[Wanted], earlier: &[u64]) -> Result<Proofs, String> {
+    let (size, name) = (under.head.size, from.name);
     let mut needed = BTreeSet::new();
     for record in wanted {
         if record.id >= size {
@@ -101,7 +109,7 @@ async fn prove(
     }
     let mut tiles = BTreeMap::new();
     for place in needed {
-        let bytes = tile(store, source, name, place).await;
+        let bytes = from.tile(place).await;
         tiles.insert(place, bytes.ok_or_else(|| format!("{place} of {name} is not kept"))?);
     }
     let list: Vec<(Tile, Bytes)> = tiles.iter().map(|(tile, bytes)| (*tile, bytes.clone())).collect();
@@ -117,10 +125,12 @@ async fn prove(
     }
     // For those who have imported an earlier bundle. Without these tiles all else holds still.
     for older in earlier.iter().filter(|older| **older < size) {
+        let mut found = Vec::new();
         for place in tiles_of_prefix(Tile::HEIGHT, size, *older) {
-            if let Some(bytes) = tile(store, source, name, place).await {
-                tiles.entry(place).or_insert(bytes);
-            }
+            found.extend(from.tile(place).await.map(|bytes| (place, bytes)));
+        }
+        if Tiles::check(under.head, &found).is_ok() {
+            tiles.extend(found);
         }
     }
     Ok(Proofs { size, head: under.note.clone(), lookups, tiles })
@@ -141,21 +151,17 @@ async fn lookup(store: &Store, source: Option<&dyn Source>, name: &str, of: &Mod
     source?.get(&format!("/lookup/{}", of.escaped())).await.ok().filter(|answer| answer.len() <= MAX_ANSWER)
 }
 
-async fn tile(store: &Store, source: Option<&dyn Source>, name: &str, tile: Tile) -> Option<Bytes> {
-    let length = usize::try_from(tile.bytes()).ok()?;
-    let fits = |bytes: Bytes| (bytes.len() >= length).then(|| bytes.slice(..length));
-    if let Some(bytes) = store.kept_tile(name, tile).and_then(fits) {
-        return Some(bytes);
-    }
-    for wider in store.kept_tiles_at(name, tile) {
-        if wider.width > tile.width
-            && let Some(bytes) = store.kept_tile(name, wider).and_then(fits)
-        {
+impl From<'_> {
+    async fn tile(&self, tile: Tile) -> Option<Bytes> {
+        let length = usize::try_from(tile.bytes()).ok()?;
+        let fits = |bytes: Bytes| (bytes.len() >= length).then(|| bytes.slice(..length));
+        let kept = self.store.kept_tile(self.name, tile).filter(|_| self.kept);
+        if let Some(bytes) = kept.and_then(fits) {
             return Some(bytes);
         }
-    }
-    match source?.get(&format!("/{tile}")).await {
-        Ok(bytes) => fits(bytes),
-        Err(_) => fits(source?.get(&format!("/{}", tile.full())).await.ok()?),
+        match self.source?.get(&format!("/{tile}")).await {
+            Ok(bytes) => fits(bytes),
+            Err(_) => fits(self.source?.get(&format!("/{}", tile.full())).await.ok()?),
+        }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tradewind_ledger::Verifier;
 
 use crate::hash::GoSum;
-use crate::name::Patterns;
+use crate::name::{ModuleVersion, Patterns};
 use crate::section::{KNOWN_SUMDB, MountSettings, Verify};
+use crate::store::Checked;
 use crate::sumdb::Source;
 
 /// A checksum database.
@@ -45,6 +46,19 @@ impl Trust {
         let patterns = mount.private.iter().flat_map(|private| private.patterns.iter().map(String::as_str));
         let private = Patterns::parse(patterns).map_err(|error| format!("private: {error}"))?;
         Ok(Self { databases, go_sum: GoSum::default(), private, verify: mount.verify })
+    }
+
+    /// Whether a version that was compared in this way needs no other look at it: what was taken on trust only where nobody
+    /// is asked.
+    pub(super) fn suffices(&self, of: &ModuleVersion, checked: &Checked) -> bool {
+        if self.verify == Verify::Off || of.path.is_covered_by(&self.private) {
+            return true;
+        }
+        match checked {
+            Checked::Sumdb(name) => self.databases.iter().any(|database| database.verifier.name() == name),
+            Checked::GoSum => true,
+            Checked::Private | Checked::Unreached | Checked::Off => false,
+        }
     }
 
     /// What the go command trusts when nothing is set: its own checksum database, which has to have everything.

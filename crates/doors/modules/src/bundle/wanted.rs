@@ -103,6 +103,34 @@ impl Wanted {
     }
 }
 
+/// The toolchain that a build with this go.mod fetches where the installed go command is older, such as `go1.25.3`: that of its
+/// `toolchain` line, else that of its `go` line where this names a release. No go.sum names it.
+#[must_use]
+pub fn toolchain_of(go_mod: &str) -> Option<String> {
+    let line = |keyword: &str| {
+        let mut lines = go_mod.lines().map(|line| line.split("//").next().unwrap_or_default().split_whitespace());
+        lines.find_map(|mut words| (words.next()? == keyword).then_some(words.next()?.to_owned()))
+    };
+    match line("toolchain") {
+        Some(name) => (name != "default").then_some(name),
+        None => {
+            let go = line("go")?;
+            let mut parts = go.split('.').map(str::parse::<u32>);
+            // Older ones fetch none, and `1.25` is a language and no release.
+            let (major, minor, _) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
+            ((major, minor) >= (1, 21)).then(|| format!("go{go}"))
+        }
+    }
+}
+
+/// The version of `golang.org/toolchain` that is this toolchain for a platform such as `linux-amd64`.
+///
+/// # Errors
+/// When the two make no version.
+pub fn toolchain_version(name: &str, platform: &str) -> Result<ModuleVersion, BadModuleVersion> {
+    of_words("golang.org/toolchain", &format!("v0.0.1-{name}.{platform}"))
+}
+
 fn of_words(path: &str, version: &str) -> Result<ModuleVersion, BadModuleVersion> {
     let path = ModulePath::parse(path)?;
     let version = Version::parse(version).map_err(|fault| BadModuleVersion::Version { path: path.clone(), fault })?;
@@ -122,6 +150,25 @@ mod tests {
         let bad = wanted.add_list("rsc.io/quote v1.5.2\nexample.com/main\n").unwrap_err();
         assert!(bad.to_string().starts_with("line 2: "), "{bad}");
         assert!(wanted.add_list("rsc.io/quote v2.0.0").is_err(), "a version that it cannot have");
+    }
+
+    #[test]
+    fn a_go_mod_says_which_toolchain_is_needed() {
+        for (go_mod, toolchain) in [
+            ("module m\n\ngo 1.24.0\n\ntoolchain go1.25.3 // newer\n", Some("go1.25.3")),
+            ("module m\n\ngo 1.24.1\n", Some("go1.24.1")),
+            ("module m\n\ngo 1.24rc1\n", None),
+            ("module m\n\ngo 1.24\n", None),
+            ("module m\n\ngo 1.20.5\n", None),
+            ("module m\n\ngo 1.24.1\ntoolchain default\n", None),
+            ("module m\n\nrequire go v1.0.0\n// go 1.24.1\n", None),
+            ("", None),
+        ] {
+            assert_eq!(toolchain_of(go_mod).as_deref(), toolchain, "{go_mod}");
+        }
+        let of = toolchain_version("go1.25.3", "linux-amd64").unwrap();
+        assert_eq!(of.to_string(), "golang.org/toolchain@v0.0.1-go1.25.3.linux-amd64");
+        assert!(toolchain_version("go1.25.3", "linux/amd64").is_err());
     }
 
     #[test]

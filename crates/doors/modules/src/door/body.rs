@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::record::Recording;
+use crate::failure::{Failure, FailureKind};
 use crate::store::ZipFile;
 
 /// What is read and sent at once.
@@ -100,7 +101,13 @@ impl http_body::Body for ZipBody {
             this.reading = None;
             return match read {
                 Ok(buffer) => this.piece(buffer),
-                Err(error) => Poll::Ready(Some(Err(error))),
+                Err(error) => {
+                    // Nobody has gone: the file is not what it was.
+                    if let Some(recording) = this.recording.take() {
+                        recording.broke_off(&unread(&error));
+                    }
+                    Poll::Ready(Some(Err(error)))
+                }
             };
         }
         let left = this.end - this.at;
@@ -138,6 +145,12 @@ impl http_body::Body for ZipBody {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.end - self.at)
     }
+}
+
+/// The failure of a zip that cannot be read.
+pub(super) fn unread(error: &io::Error) -> Failure {
+    let reason = format!("the store of the module proxy cannot be read: {error}");
+    Failure::new(FailureKind::Storage, 500, reason)
 }
 
 /// Reads what is there without waiting for a disk; nothing when it would have to, or cannot be told.

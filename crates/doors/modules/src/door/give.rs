@@ -9,20 +9,21 @@ use http::{HeaderValue, Method, StatusCode, request};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use ring::digest::{SHA256, digest};
+use tradewind_core::FaultKind;
 use tradewind_door::{Body, Response};
 
 use super::answer::{BYTES, JSON, Keep, TEXT, ZIP, common, failed, response};
-use super::body::{PIECE, ZipBody, read_at, read_now};
+use super::body::{PIECE, ZipBody, read_at, read_now, unread};
 use super::conditions::{Wanted, has_already, wanted};
 use super::record::{DECISION, Recording};
 use crate::failure::Failure;
-use crate::fetch::{Fetcher, May, Mount, Progress, Taken, Watch};
+use crate::fetch::{Changing, Fetcher, May, Mount, Passed, Progress, Taken, Watch};
 use crate::name::{Asked, ModuleVersion, Query, SumdbAsked};
 use crate::section::Release;
-use crate::store::{Manifest, StoreError};
+use crate::store::{Manifest, Store, StoreError, Zip, ZipFile};
 
-/// What is held back of a zip until it was checked: the directory at its end, without which nothing can be read of it, is
-/// within the last 64 KiB of a zip whose last entry is not.
+/// What is held back of a zip until it was checked, beside all from its directory on, without which nothing can be read of it:
+/// an upstream may say that it is longer than it is, and end it there.
 const HELD_BACK: u64 = 64 * 1024;
 /// For how long the answer to a lookup may be kept: the tree head in it grows old, which does no harm.
 const LOOKUP: u64 = 3600;
@@ -49,18 +50,19 @@ impl Giving {
             Asked::List(_) | Asked::Latest(_) | Asked::Info(..) => {
                 let content_type = if matches!(asked, Asked::List(_)) { TEXT } else { JSON };
                 match fetcher.answer(mount, &asked, self.offline).await {
-                    Ok((answer, taken)) => {
-                        let left = answer.fresh_until.0.saturating_sub(fetcher.clock.wall().0) / 1000;
-                        let keep = if left == 0 { Keep::Asking } else { Keep::Seconds(left) };
-                        let taken = (taken, Arc::from(answer.upstream.as_str()));
-                        small(answer.body.clone(), content_type, keep, taken, &self.head, recording)
+                    Ok(Changing { body, taken, from, fresh }) => {
+                        let keep = if fresh == 0 { Keep::Asking } else { Keep::Seconds(fresh) };
+                        small(body, content_type, keep, (taken, from), &self.head, recording)
                     }
                     Err(failure) => failed(&failure, mount, recording),
                 }
             }
             Asked::Sumdb(sumdb) => match fetcher.passed(mount, sumdb, self.offline).await {
-                Ok((bytes, taken)) => {
+                Ok(Passed { bytes, taken, is_checked }) => {
                     let (content_type, keep) = match sumdb {
+                        // Nobody in between keeps what may be wrong.
+                        SumdbAsked::Latest { .. } | SumdbAsked::Lookup { .. } if !is_checked => (TEXT, Keep::Never),
+                        SumdbAsked::Tile { .. } if !is_checked => (BYTES, Keep::Never),
                         SumdbAsked::Supported { .. } => (TEXT, Keep::Seconds(300)),
                         SumdbAsked::Latest { .. } => (TEXT, Keep::Asking),
                         SumdbAsked::Lookup { .. } => (TEXT, Keep::Seconds(LOOKUP)),
@@ -74,9 +76,13 @@ impl Giving {
         }
     }
 
+    /// What may be fetched.
+    const fn may(&self) -> May {
+        if self.offline { May::Nothing } else { May::Whole }
+    }
+
     async fn version_file(&self, of: &ModuleVersion, is_mod: bool, recording: Recording) -> Response {
-        let may = if self.offline { May::Nothing } else { May::Whole };
-        match self.fetcher.small(&self.mount, of, is_mod, may).await {
+        match self.fetcher.small(&self.mount, of, is_mod, self.may()).await {
             Ok(given) => {
                 let content_type = if is_mod { TEXT } else { JSON };
                 small(given.bytes, content_type, Keep::ForEver, (given.taken, given.from), &self.head, recording)
@@ -88,7 +94,7 @@ impl Giving {
     async fn zip(&self, of: &ModuleVersion, recording: Recording) -> Response {
         // A file that has gone meanwhile is fetched again, once.
         for _ in 0..2 {
-            let manifest = match self.fetcher.stored(&self.mount, of) {
+            let manifest = match self.fetcher.stored(&self.mount, of, self.may()).await {
                 Ok(manifest) => manifest,
                 Err(failure) => return failed(&failure, &self.mount, recording),
             };
@@ -101,10 +107,10 @@ impl Giving {
                     Err(failure) => return failed(&failure, &self.mount, recording),
                 },
             };
-            match self.fetcher.store.open_zip(&self.mount.tree, &manifest) {
-                Ok(zip) => return self.stored_zip(&manifest, zip, taken, recording),
-                Err(StoreError::Gone) => {}
-                Err(error) => return failed(&error.into(), &self.mount, recording),
+            match self.fetcher.open_zip(&self.mount, &manifest).await {
+                Ok(Some(zip)) => return self.stored_zip(&manifest, zip, taken, recording),
+                Ok(None) => {}
+                Err(failure) => return failed(&failure, &self.mount, recording),
             }
         }
         let failure = Failure::from(StoreError::Gone);
@@ -130,13 +136,7 @@ impl Giving {
         })
     }
 
-    fn stored_zip(
-        &self,
-        manifest: &Manifest,
-        zip: crate::store::ZipFile,
-        taken: Taken,
-        mut recording: Recording,
-    ) -> Response {
+    fn stored_zip(&self, manifest: &Manifest, zip: Zip, taken: Taken, mut recording: Recording) -> Response {
         let (etag, size) = (manifest.zip.sha256.to_string(), manifest.zip.size);
         let headers = &self.head.headers;
         if has_already(headers, &etag) {
@@ -155,12 +155,12 @@ impl Giving {
             recording.whole();
             Body::whole(Bytes::new())
         } else {
-            match whole(&zip, from, length) {
-                Some(bytes) => {
+            match self.part(zip, from, end) {
+                Ok(bytes) => {
                     recording.whole();
                     Body::whole(bytes)
                 }
-                None => Body::stream(ZipBody::new(zip, from, end, recording)),
+                Err(file) => Body::stream(ZipBody::new(file, from, end, recording)),
             }
         };
         let mut response = response(status, ZIP, Keep::ForEver, Some(&etag), Some(length), body);
@@ -172,6 +172,27 @@ impl Giving {
         }
         headers.extend(id.map(|id| (DECISION, id)));
         response
+    }
+
+    /// The bytes from `from` to before `end`, where they are few and in memory; else the file to read them from.
+    fn part(&self, zip: Zip, from: u64, end: u64) -> Result<Bytes, ZipFile> {
+        let file = match zip {
+            Zip::InMemory(bytes) => {
+                let place = |at| usize::try_from(at).expect("a range of a zip in memory");
+                return Ok(bytes.slice(place(from)..place(end)));
+            }
+            Zip::File(file) => file,
+        };
+        if end - from > Store::SMALL {
+            return Err(file);
+        }
+        let mut buffer = BytesMut::zeroed(usize::try_from(end - from).expect("a small part"));
+        if read_now(&file.file, &mut buffer, from) != Some(buffer.len()) {
+            return Err(file);
+        }
+        let bytes = buffer.freeze();
+        self.fetcher.store.remember_zip(&file.blob, &bytes);
+        Ok(bytes)
     }
 
     /// A zip that is given while it comes in.
@@ -226,8 +247,13 @@ impl Coming {
             .watch
             .until(|progress| match progress {
                 Progress::Waiting => None,
-                Progress::Coming { come, .. } => {
-                    let may = (*come).min(length.saturating_sub(HELD_BACK));
+                // It broke off, and another upstream is asked: what it gives may be packed in another way.
+                Progress::Coming { file, .. } if !Arc::ptr_eq(file, &self.file) => {
+                    let reason = "the upstream broke off, and another one is asked: try again";
+                    Some(Err(Failure::upstream(FaultKind::Cut, 502, reason)))
+                }
+                Progress::Coming { before, .. } => {
+                    let may = (*before).min(length.saturating_sub(HELD_BACK));
                     (may > at).then_some(Ok(may))
                 }
                 Progress::Over(Ok(manifest)) if manifest.zip.size == length => Some(Ok(length)),
@@ -247,20 +273,10 @@ impl Coming {
         }
         let reading = tokio::task::spawn_blocking(move || read_at(&file, &mut buffer, at).map(|()| buffer.freeze()));
         let read = reading.await.map_err(|_| Failure::internal("reading the zip broke off"))?;
-        let piece = read.map_err(|error| {
-            let reason = format!("the store of the module proxy cannot be read: {error}");
-            Failure::new(crate::failure::FailureKind::Storage, 500, reason)
-        })?;
+        let piece = read.map_err(|error| unread(&error))?;
         self.at += piece.len() as u64;
         Ok(piece)
     }
-}
-
-/// All of a small part that is in memory already.
-fn whole(zip: &crate::store::ZipFile, from: u64, length: u64) -> Option<Bytes> {
-    let size = usize::try_from(length).ok().filter(|size| *size <= PIECE)?;
-    let mut buffer = BytesMut::zeroed(size);
-    (read_now(&zip.file, &mut buffer, from)? == size).then(|| buffer.freeze())
 }
 
 /// A small answer; closes the record.

@@ -296,12 +296,13 @@ fn recorded(asked: &Asked) -> String {
     }
 }
 
-/// Why the caller's key may not have this, if so. Tiles and tree heads are about no module: who may have any may have them.
+/// Why the caller's key may not have this, if so. What a checksum database says is public, and for every key: the go command
+/// asks it also about modules that come from elsewhere.
 fn refused(asked: &Asked, grant: &Grant) -> Option<Failure> {
     if grant.is_nobody() {
         return Some(Failure::new(FailureKind::NotAllowed, 403, "this needs a key"));
     }
-    let path = asked.module()?;
+    let path = asked.module().filter(|_| !matches!(asked, Asked::Sumdb(_)))?;
     let resource = format!("modules/{path}");
     (!grant.allows(&resource)).then(|| {
         let key = grant.name().map_or_else(String::new, |name| format!(" `{name}`"));

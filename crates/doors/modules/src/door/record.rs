@@ -113,7 +113,8 @@ impl Recording {
         if let Some(failure) = failure {
             record.fault = Some(failure.kind.fault());
             record.code = Some(failure.kind.code());
-            record.detail = Some(Cow::Owned(failure.reason.to_string()));
+            let said = failure.inside.as_ref().unwrap_or(&failure.reason);
+            record.detail = Some(Cow::Owned(said.to_string()));
         }
         if let Some((taken, from)) = taken {
             record.notes.push(Cow::Owned(format!("{}, from {from}", taken.name())));

@@ -7,8 +7,10 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tradewind_egress::Spawner;
+
+use crate::failure::Failure;
 
 /// What is under way, by what it is about. `P` is what is told of it while it is, and at its end.
 pub(super) struct Flights<K, P> {
@@ -26,21 +28,27 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     P: Send + Sync + 'static,
 {
-    /// Joins what is under way about `key`, or begins it with `run`, which tells how it goes. What has ended is not joined.
+    /// Joins what is under way about `key`, or begins it with `run`, which tells how it goes, where there is `room`, which it
+    /// takes up until it is over. What has ended is not joined.
+    ///
+    /// # Errors
+    /// Those of `room`.
     pub(super) fn join<F>(
         &self,
         key: K,
         spawner: &Spawner,
+        room: impl FnOnce() -> Result<OwnedSemaphorePermit, Failure>,
         first: P,
         run: impl FnOnce(Arc<watch::Sender<P>>) -> F,
-    ) -> watch::Receiver<P>
+    ) -> Result<watch::Receiver<P>, Failure>
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let mut under_way = self.under_way.lock();
         if let Some(known) = under_way.get(&key) {
-            return known.clone();
+            return Ok(known.clone());
         }
+        let room = room()?;
         let (sender, receiver) = watch::channel(first);
         under_way.insert(key.clone(), receiver.clone());
         drop(under_way);
@@ -48,10 +56,10 @@ where
         let running = run(Arc::new(sender));
         spawner.spawn(async move {
             // Dropped also when the task is: then the channel closes, and nobody waits for what does not come.
-            let _over = over;
+            let (_over, _room) = (over, room);
             running.await;
         });
-        receiver
+        Ok(receiver)
     }
 
     /// How many are under way.
@@ -79,5 +87,28 @@ pub(super) async fn told<P, T>(receiver: &mut watch::Receiver<P>, look: impl Fn(
             return Some(found);
         }
         receiver.changed().await.ok()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::super::places::Places;
+    use super::*;
+
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
+    async fn what_is_under_way_is_bounded_and_joined_all_the_same() {
+        let spawner = Spawner::new(|task| drop(tokio::spawn(task)));
+        let (flights, places) = (Flights::<usize, ()>::default(), Places::default());
+        let join = |key| flights.join(key, &spawner, || places.room(), (), |_| pending());
+        let first = (0..10_000).find(|key| join(*key).is_err()).expect("there is no bound");
+        let failure = join(first).unwrap_err();
+        assert_eq!((first, flights.count(), failure.status), (4096, 4096, 503), "{failure}");
+        assert!(join(0).is_ok(), "it is joined");
+        let waiting: Vec<_> = (0..10_000).map_while(|_| places.room_ahead().ok()).collect();
+        assert_eq!(waiting.len(), 4096, "what nobody has asked for has room of its own, and no more");
+        assert!(Places::default().room().is_ok(), "other upstreams have room of their own");
     }
 }

@@ -7,12 +7,13 @@ use tradewind_core::{FaultKind, UnixMillis};
 
 use super::info::{Info, LARGEST, made_up};
 use super::mount::{Database, Mount};
+use super::stored::KeptFile;
 use super::{Counters, Fetcher, May, Taken, flights, stopping};
 use crate::failure::Failure;
 use crate::hash::H1;
 use crate::name::{Asked, ModuleVersion, Query};
 use crate::section::{Together, Verify};
-use crate::store::{Answer, AnswerKey, Checked, Evidence, Manifest, Refusal};
+use crate::store::{Answer, AnswerKey, Checked, Evidence, Refusal};
 use crate::sumdb::{SumdbError, Sums};
 
 /// The most bytes of a go.mod, as for the go command.
@@ -39,30 +40,7 @@ pub(crate) struct Given {
     pub(crate) from: Arc<str>,
 }
 
-/// Whether what was compared in this way may be given: what was taken on trust is fetched and checked anew where the document
-/// has come to ask for more.
-fn suffices(mount: &Mount, of: &ModuleVersion, checked: &Checked) -> bool {
-    match (mount.database_of(&of.path), checked) {
-        (Some(database), Checked::Sumdb(name)) => **name == *database.name,
-        (Some(_), Checked::GoSum) | (None, _) => true,
-        (Some(_), _) => mount.verify != Verify::Required,
-    }
-}
-
 impl Fetcher {
-    /// The stored version, if the rules still let it through, and it was checked as it has to be.
-    pub(crate) fn stored(&self, mount: &Mount, of: &ModuleVersion) -> Result<Option<Arc<Manifest>>, Failure> {
-        let Some(manifest) = self.store.version(&mount.tree, of) else { return Ok(None) };
-        if !suffices(mount, of, &manifest.checked) {
-            return Ok(None);
-        }
-        let licences: Vec<crate::rules::Licence> =
-            manifest.licences.iter().filter_map(|name| name.parse().ok()).collect();
-        let verdict = mount.rules.judge(of, manifest.time, &licences, self.clock.wall());
-        verdict.map_err(|refusal| Failure::left_out(refusal.sentence))?;
-        Ok(Some(manifest))
-    }
-
     /// The info or the go.mod of a version.
     ///
     /// # Errors
@@ -74,25 +52,12 @@ impl Fetcher {
         want_mod: bool,
         may: May,
     ) -> Result<Given, Failure> {
-        if let Some(manifest) = self.stored(mount, of)? {
+        if let Some(manifest) = self.stored(mount, of, may).await? {
             let bytes = if want_mod { manifest.go_mod.clone() } else { manifest.info.clone() };
             return Ok(Given { bytes, taken: Taken::Stored, from: manifest.upstream.as_str().into() });
         }
         mount.rules.judge_name(of).map_err(|refusal| Failure::left_out(refusal.sentence))?;
-        let key = if want_mod { AnswerKey::Mod(of.clone()) } else { AnswerKey::Info(of.clone()) };
-        let (tree, info_key) = (mount.tree.clone(), AnswerKey::Info(of.clone()));
-        let needs_time = mount.rules.need_time();
-        let vouching = mount.clone();
-        let version = of.clone();
-        let kept = self.blocking(move |store| {
-            let answer = store.answer(&tree, &key)?;
-            if !suffices(&vouching, &version, answer.checked.as_ref().unwrap_or(&Checked::Off)) {
-                return None;
-            }
-            let info = if want_mod && needs_time { store.answer(&tree, &info_key) } else { Some(answer.clone()) };
-            Some((answer, info))
-        });
-        if let Some((answer, info)) = kept.await? {
+        if let Some(KeptFile { answer, info }) = self.kept_file(mount, of, want_mod, may).await? {
             let time = info.and_then(|info| Info::parse(&of.path, &info.body).ok()).and_then(|info| info.time);
             self.judge_time(mount, of, time)?;
             self.fetch_ahead(mount, of, may);
@@ -139,31 +104,39 @@ impl Fetcher {
             && mount.together == Together::All
             && self.negatives.find(&mount.tree, &asked, self.clock.now()).is_none()
         {
-            self.begin_zip(mount, of, false);
+            let _ = self.begin_zip(mount, of, false); // without room for it, it comes when somebody asks for it
         }
     }
 
     /// Info and go.mod from an upstream, with what the checksum database says of them: once, however many ask.
     pub(super) async fn head(self: &Arc<Self>, mount: &Arc<Mount>, of: &ModuleVersion) -> Result<Arc<Head>, Failure> {
         let key = (mount.id, of.clone());
-        let mut told = self.heads.join(key, &self.spawner, None, |sender| {
+        let room = || mount.places_of(&of.path).room();
+        let mut told = self.heads.join(key, &self.spawner, room, None, |sender| {
             let (this, mount, of) = (Arc::clone(self), Arc::clone(mount), of.clone());
             async move {
-                let head = this.fetch_head(&mount, &of).await;
-                sender.send_replace(Some(Arc::new(head)));
+                let head = match mount.places_of(&of.path).head().await {
+                    Ok(_place) => Ok(Arc::new(this.fetch_head(&mount, &of).await)),
+                    Err(failure) => Err(failure),
+                };
+                sender.send_replace(Some(head));
             }
-        });
-        flights::told(&mut told, Option::clone).await.ok_or_else(stopping)
+        })?;
+        flights::told(&mut told, Option::clone).await.ok_or_else(stopping)?
     }
 
     async fn fetch_head(&self, mount: &Mount, of: &ModuleVersion) -> Head {
         let chain = mount.chain_of(&of.path);
         let (asked_info, asked_mod) = (asked_info(of), Asked::Mod(of.clone()));
         // Side by side: each is a round trip over a network that may be far.
-        let (info, go_mod, vouched) =
-            tokio::join!(chain.get(&asked_info, LARGEST), chain.get(&asked_mod, LARGEST_MOD), self.vouched(mount, of),);
-        let upstream = go_mod.as_ref().or(info.as_ref()).map_or_else(|_| Arc::from(""), |(_, from)| Arc::clone(from));
-        let info = info.and_then(|(bytes, from)| read_info(of, bytes, &from));
+        let (info, go_mod, vouched) = tokio::join!(
+            chain.get_as(&asked_info, LARGEST, |bytes, from| read_info(of, bytes, from)),
+            chain.get(&asked_mod, LARGEST_MOD),
+            self.vouched(mount, of),
+        );
+        let of_mod = go_mod.as_ref().ok().map(|(_, from)| Arc::clone(from));
+        let upstream = of_mod.or_else(|| info.as_ref().ok().map(|(_, from)| Arc::clone(from))).unwrap_or_default();
+        let info = info.map(|(info, _)| info);
         let time = info.as_ref().ok().and_then(|(_, time)| *time);
         let mut head = Head {
             // An upstream that has the go.mod and no info is like a folder that somebody has laid out by hand.
@@ -181,7 +154,11 @@ impl Fetcher {
         match vouched {
             Ok((sums, checked)) => (head.sums, head.checked) = (sums, checked),
             // That there is no such version is a better answer than that nobody vouches for it.
-            Err(failure) => {
+            Err(NotVouched { failure, refusal, is_proven }) => {
+                let is_there = head.info.is_ok() || head.go_mod.is_ok();
+                if let Some(refusal) = refusal.filter(|_| is_there || is_proven) {
+                    self.put_aside(mount, of, refusal, is_proven).await;
+                }
                 for file in [&mut head.info, &mut head.go_mod] {
                     if file.as_ref().is_ok() {
                         *file = Err(failure.clone());
@@ -207,7 +184,6 @@ impl Fetcher {
         let answer = |body: &Bytes| Answer {
             body: body.clone(),
             fetched: now,
-            fresh_until: UnixMillis(u64::MAX >> 12),
             upstream: head.upstream.to_string(),
             checked: Some(head.checked.clone()),
         };
@@ -222,7 +198,7 @@ impl Fetcher {
     }
 
     /// What the checksum database vouches for, and what the version is to be compared with by that.
-    async fn vouched(&self, mount: &Mount, of: &ModuleVersion) -> Result<(Option<Sums>, Checked), Failure> {
+    async fn vouched(&self, mount: &Mount, of: &ModuleVersion) -> Result<(Option<Sums>, Checked), NotVouched> {
         if mount.is_private(&of.path) {
             return Ok((None, Checked::Private));
         }
@@ -232,31 +208,7 @@ impl Fetcher {
             Err(SumdbError::NotThere(_) | SumdbError::Unreachable(_)) if mount.verify == Verify::WhenPossible => {
                 Ok((None, Checked::Unreached))
             }
-            Err(error) => Err(self.not_vouched(mount, database, of, error).await),
-        }
-    }
-
-    async fn not_vouched(&self, mount: &Mount, database: &Database, of: &ModuleVersion, error: SumdbError) -> Failure {
-        let name = &database.name;
-        match error {
-            SumdbError::NotThere(why) => Failure::unverified(format!(
-                "verifying {of}: {name} does not know it, and this proxy gives nothing that is not verified\n{why}"
-            )),
-            SumdbError::Misbehaved(misbehaviour) => {
-                let evidence = Evidence { name: format!("what {name} said"), text: misbehaviour.text.clone() };
-                let reason = format!("verifying {of}: {}", misbehaviour.summary);
-                let refusal = Refusal { reason, evidence: vec![evidence], upstream: name.to_string() };
-                self.put_aside(mount, of, refusal, None).await;
-                Failure::unverified(misbehaviour.told())
-            }
-            SumdbError::Garbled(why) | SumdbError::Unreachable(why) => {
-                let reason = format!("verifying {of}: the checksum database {name} cannot be asked\n{why}");
-                Failure::upstream(FaultKind::ServerError, 502, reason)
-            }
-            SumdbError::Kept(why) => {
-                let reason = format!("verifying {of}: the last tree head of {name} cannot be read or kept: {why}");
-                Failure::new(crate::failure::FailureKind::Storage, 500, reason)
-            }
+            Err(error) => Err(NotVouched::new(database, of, error)),
         }
     }
 
@@ -265,22 +217,68 @@ impl Fetcher {
         let text = String::from_utf8_lossy(go_mod).into_owned();
         let evidence = vec![Evidence { name: "go.mod".to_owned(), text }];
         let refusal = Refusal { reason: reason.clone(), evidence, upstream: from.to_owned() };
-        self.put_aside(mount, of, refusal, None).await;
+        self.put_aside(mount, of, refusal, true).await;
         Failure::unverified(reason)
     }
 
-    /// Keeps why a version is refused, and what came of it.
-    pub(super) async fn put_aside(
-        &self,
-        mount: &Mount,
-        of: &ModuleVersion,
-        refusal: Refusal,
-        zip: Option<crate::store::Held>,
-    ) {
+    /// Keeps why a version is refused. What proves nothing takes the place of no zip that was put aside earlier.
+    pub(super) async fn put_aside(&self, mount: &Mount, of: &ModuleVersion, refusal: Refusal, is_proven: bool) {
         Counters::add(&self.counters.unverified, 1);
         let (tree, of) = (mount.tree.clone(), of.clone());
-        // It is refused also when that cannot be kept.
-        let _ = self.storing(move |store| store.quarantine(&tree, &of, refusal, zip)).await;
+        let keeping = self.storing(move |store| {
+            if !is_proven && store.refused(&tree, &of).is_some_and(|earlier| earlier.zip.is_some()) {
+                return Ok(());
+            }
+            store.quarantine(&tree, &of, refusal, None)
+        });
+        let _ = keeping.await; // it is refused also when that cannot be kept
+    }
+}
+
+/// Why the checksum database does not vouch for a version.
+pub(super) struct NotVouched {
+    pub(super) failure: Failure,
+    /// What is kept of it, where it says more than that somebody cannot be asked.
+    refusal: Option<Refusal>,
+    /// Whether somebody did wrong, whatever there is of the version.
+    is_proven: bool,
+}
+
+impl NotVouched {
+    pub(super) fn new(database: &Database, of: &ModuleVersion, error: SumdbError) -> Self {
+        let name = &database.name;
+        let said = |text: &str| Evidence { name: format!("what {name} said"), text: text.to_owned() };
+        let refusal =
+            |reason: String, evidence: Vec<Evidence>| Some(Refusal { reason, evidence, upstream: name.to_string() });
+        let cannot = |why: &str| {
+            let reason = format!("verifying {of}: the checksum database {name} cannot be asked\n{why}");
+            Failure::upstream(FaultKind::ServerError, 502, reason)
+        };
+        match error {
+            SumdbError::NotThere(why) => {
+                let reason = format!(
+                    "verifying {of}: {name} does not know it, and this proxy gives nothing that is not verified"
+                );
+                let failure = Failure::unverified(format!("{reason}\n{why}"));
+                Self { failure, refusal: refusal(reason, vec![said(&why)]), is_proven: false }
+            }
+            SumdbError::Misbehaved(misbehaviour) => {
+                let reason = format!("verifying {of}: {}", misbehaviour.summary);
+                let failure = Failure::unverified(misbehaviour.told());
+                Self { failure, refusal: refusal(reason, vec![said(&misbehaviour.text)]), is_proven: true }
+            }
+            SumdbError::Garbled(answer) => {
+                let reason = format!("verifying {of}: what came is no answer of {name}: {}", answer.summary);
+                let failure = cannot(&answer.summary);
+                Self { failure, refusal: refusal(reason, vec![said(&answer.text)]), is_proven: false }
+            }
+            SumdbError::Unreachable(why) => Self { failure: cannot(&why), refusal: None, is_proven: false },
+            SumdbError::Kept(why) => {
+                let reason = format!("verifying {of}: the last tree head of {name} cannot be read or kept: {why}");
+                let failure = Failure::new(crate::failure::FailureKind::Storage, 500, reason);
+                Self { failure, refusal: None, is_proven: false }
+            }
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! What a version is made of comes in two steps. Its info and its go.mod are small, and most of what the go command reads
 //! are go.mod files; they are given as soon as the checksum database vouches for the go.mod (`head`). The zip follows in a
-//! flight of its own (`zip`), and when it is here and was checked, the version is stored as a whole. What a failure of an
+//! flight of its own (`zip`), and when it is here and was checked, the version is stored as a whole. How much comes in at once
+//! is bounded for each list of upstreams (`places`). What a failure of an
 //! upstream means for what is kept here already is decided in `answers`.
 
 mod answers;
@@ -12,30 +13,28 @@ mod info;
 mod mount;
 mod negative;
 mod passed;
+mod places;
+mod stored;
 mod zip;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::Semaphore;
 use tradewind_core::Clock;
 use tradewind_egress::Spawner;
 
+pub(crate) use self::answers::Changing;
 use self::flights::Flights;
 use self::head::Head;
 pub(crate) use self::head::not_cached;
 pub(crate) use self::info::Info;
 pub(crate) use self::mount::{Building, MAIN, Mount};
 use self::negative::Negatives;
+pub(crate) use self::passed::Passed;
 pub(crate) use self::zip::{Progress, Watch};
 use crate::failure::Failure;
 use crate::name::{Asked, ModuleVersion};
 use crate::store::{Answer, Store, StoreError};
-
-/// Zips that come in at once.
-const DOWNLOADS: usize = 32;
-/// Of these, zips that nobody has asked for yet.
-const AHEAD: usize = 6;
 
 /// What may be fetched for an answer that is not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,18 +83,23 @@ pub(crate) struct Counters {
 /// What came of asking for a list, `@latest` or a query.
 type Answered = Result<Arc<Answer>, Failure>;
 
+/// What came of asking for the small files of a version.
+type Headed = Result<Arc<Head>, Failure>;
+
 /// What fetches. One for the life of the process, over all documents.
 pub(crate) struct Fetcher {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) counters: Counters,
     spawner: Spawner,
-    heads: Flights<(u64, ModuleVersion), Option<Arc<Head>>>,
+    heads: Flights<(u64, ModuleVersion), Option<Headed>>,
     zips: Flights<(u64, ModuleVersion), zip::Telling>,
     answers: Flights<(u64, Asked), Option<Answered>>,
+    /// What was taken without a checksum database is compared with it.
+    compared: Flights<(u64, ModuleVersion), Option<Result<(), Failure>>>,
     negatives: Negatives,
-    downloads: Semaphore,
-    ahead: Semaphore,
+    /// Versions that a checksum database did not know a moment ago, and that may be given without.
+    unvouched: Negatives,
 }
 
 impl Fetcher {
@@ -108,9 +112,9 @@ impl Fetcher {
             heads: Flights::default(),
             zips: Flights::default(),
             answers: Flights::default(),
+            compared: Flights::default(),
             negatives: Negatives::default(),
-            downloads: Semaphore::new(DOWNLOADS),
-            ahead: Semaphore::new(AHEAD),
+            unvouched: Negatives::default(),
         })
     }
 
@@ -122,6 +126,7 @@ impl Fetcher {
     /// Another document is in place: what was not there may be now.
     pub(crate) fn forget_failures(&self) {
         self.negatives.clear();
+        self.unvouched.clear();
     }
 
     /// Does what blocks on the disk where that is allowed.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tradewind_core::Clock;
+use parking_lot::Mutex;
+use tradewind_core::{Clock, Moment};
 use tradewind_egress::{Egress, Roots};
 use tradewind_ledger::Verifier;
 
+use super::places::Places;
 use crate::name::{ModulePath, Patterns};
 use crate::rules::{RuleSettings, Rules};
 use crate::section::{CacheSettings, MountSettings, Release, RulesSection, Together, Upstreams, Verify};
@@ -30,11 +32,19 @@ pub(crate) struct Mount {
     pub(crate) rules: Rules,
     pub(super) verify: Verify,
     pub(super) chain: Arc<Chain>,
-    pub(super) private: Option<(Patterns, Arc<Chain>)>,
+    places: Places,
+    private: Option<Inner>,
     pub(super) database: Option<Database>,
     pub(super) fresh: Duration,
     pub(super) missing: Duration,
     pub(super) together: Together,
+}
+
+/// Modules that are none of the public's business.
+struct Inner {
+    patterns: Patterns,
+    chain: Arc<Chain>,
+    places: Places,
 }
 
 /// The checksum database of a mount.
@@ -42,6 +52,19 @@ pub(crate) struct Database {
     pub(super) name: Arc<str>,
     pub(super) client: Sumdb,
     pub(super) source: Arc<SumdbSource>,
+    /// When it could not be asked the last time about something that may be given without.
+    unreached: Mutex<Option<Moment>>,
+}
+
+impl Database {
+    /// Whether it could not be asked within the last `time`.
+    pub(super) fn was_unreached(&self, now: Moment, time: Duration) -> bool {
+        self.unreached.lock().is_some_and(|at| now.since(at) < time)
+    }
+
+    pub(super) fn note_unreached(&self, now: Moment) {
+        *self.unreached.lock() = Some(now);
+    }
 }
 
 /// With what a mount is made.
@@ -63,6 +86,7 @@ impl Mount {
     pub(crate) fn new(settings: &MountSettings, building: &Building<'_>) -> Result<Self, UpstreamError> {
         let reaching = Reaching {
             egress: building.egress,
+            clock: building.clock,
             roots: building.roots,
             tls_roots: settings.tls_roots.as_deref(),
             via: settings.via.as_ref(),
@@ -82,9 +106,9 @@ impl Mount {
                         let direct = Upstreams::parse("direct").expect("this is a word of the list");
                         Chain::new(&direct, &reaching)?
                     }
-                    None => Chain::nothing(),
+                    None => Chain::nothing(building.clock),
                 };
-                Some((patterns, Arc::new(chain)))
+                Some(Inner { patterns, chain: Arc::new(chain), places: Places::default() })
             }
         };
         let database = match &settings.sumdb {
@@ -92,10 +116,9 @@ impl Mount {
             Some(sumdb) => {
                 let verifier =
                     Verifier::parse(&sumdb.verifier).map_err(|error| UpstreamError::Sumdb(error.to_string()))?;
-                let clock = Arc::clone(building.clock);
-                let source = Arc::new(SumdbSource::new(sumdb, Arc::clone(&chain), &reaching, clock)?);
+                let source = Arc::new(SumdbSource::new(sumdb, Arc::clone(&chain), &reaching)?);
                 let client = Sumdb::new(verifier, source.clone(), Arc::new(building.store.clone()));
-                Some(Database { name: sumdb.name().into(), client, source })
+                Some(Database { name: sumdb.name().into(), client, source, unreached: Mutex::default() })
             }
         };
         let rules = rules_of(&settings.rules)?;
@@ -108,6 +131,7 @@ impl Mount {
             rules,
             verify: settings.verify,
             chain,
+            places: Places::default(),
             private,
             database,
             fresh: building.cache.fresh.get(),
@@ -118,10 +142,16 @@ impl Mount {
 
     /// Who is asked for this module.
     pub(super) fn chain_of(&self, path: &ModulePath) -> &Arc<Chain> {
-        match &self.private {
-            Some((patterns, chain)) if patterns.cover(path) => chain,
-            _ => &self.chain,
-        }
+        self.inner_of(path).map_or(&self.chain, |inner| &inner.chain)
+    }
+
+    /// The places for what comes of this module.
+    pub(super) fn places_of(&self, path: &ModulePath) -> &Places {
+        self.inner_of(path).map_or(&self.places, |inner| &inner.places)
+    }
+
+    fn inner_of(&self, path: &ModulePath) -> Option<&Inner> {
+        self.private.as_ref().filter(|inner| inner.patterns.cover(path))
     }
 
     /// For how long it may be believed that something is not there, in seconds.
@@ -131,7 +161,7 @@ impl Mount {
 
     /// Whether the public is not asked about this module.
     pub(super) fn is_private(&self, path: &ModulePath) -> bool {
-        self.private.as_ref().is_some_and(|(patterns, _)| patterns.cover(path))
+        self.inner_of(path).is_some()
     }
 
     /// The database that has to vouch for this module, if any has to.

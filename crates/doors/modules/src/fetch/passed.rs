@@ -1,36 +1,58 @@
-//! What is asked of a checksum database through here, as the go command does it: passed on, and kept for when nobody can be
-//! asked.
+//! What is asked of a checksum database through here, as the go command does it.
 //!
-//! Where this mount checks with the same database, what was checked here is given in place of what an upstream says: a lookup
-//! then holds nothing but an authenticated record, so that also a go command is safe that does not check as it should.
+//! Where this mount checks with the same database, all that is passed was checked here first: a lookup holds nothing but an
+//! authenticated record, a tile belongs under a signed head, and a head continues the last one, so that also a go command is
+//! safe that does not check as it should. What was checked is kept beside what the gateway needed itself. A tile that belongs
+//! under no head that is known is passed on, and neither kept nor to be kept by anybody.
+//!
+//! What other databases say is passed on as it comes, and kept for when nobody can be asked: never in the place of an answer.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tradewind_core::{FaultKind, UnixMillis};
+use tradewind_core::FaultKind;
 use tradewind_ledger::{Level, Tile};
 
 use super::head::not_cached;
 use super::mount::{Database, Mount};
 use super::{Fetcher, Taken};
-use crate::failure::Failure;
-use crate::name::{Asked, ModuleVersion, SumdbAsked};
+use crate::failure::{Failure, FailureKind};
+use crate::name::{Asked, SumdbAsked};
 use crate::section::Verify;
 use crate::store::{Answer, AnswerKey};
 use crate::sumdb::{Kept, SumdbError};
 use crate::upstream::SUMDB_LARGEST;
 
+/// An answer of a checksum database.
+pub(crate) struct Passed {
+    pub(crate) bytes: Bytes,
+    pub(crate) taken: Taken,
+    /// Whether it was checked here. Nobody in between is to keep one that was not.
+    pub(crate) is_checked: bool,
+}
+
+impl Passed {
+    const fn checked(bytes: Bytes, taken: Taken) -> Self {
+        Self { bytes, taken, is_checked: true }
+    }
+
+    const fn unchecked(bytes: Bytes, taken: Taken) -> Self {
+        Self { bytes, taken, is_checked: false }
+    }
+}
+
 impl Fetcher {
     /// What a checksum database says.
     ///
     /// # Errors
-    /// When it says that there is no such thing, or cannot be asked and did not say before.
+    /// When it says that there is no such thing, when what it says does not hold, or when it cannot be asked and did not say
+    /// before.
     pub(crate) async fn passed(
         self: &Arc<Self>,
         mount: &Arc<Mount>,
         asked: &SumdbAsked,
         offline: bool,
-    ) -> Result<(Bytes, Taken), Failure> {
+    ) -> Result<Passed, Failure> {
         let name = asked.name().as_str();
         let own = mount.database.as_ref().filter(|database| &*database.name == name);
         // Whichever database it is: the name of a private module is not passed on.
@@ -40,104 +62,98 @@ impl Fetcher {
             return Err(Failure::missing(format!("{version} is private: no checksum database is asked about it")));
         }
         if let (SumdbAsked::Supported { .. }, Some(_)) = (asked, own) {
-            return Ok((Bytes::new(), Taken::Stored));
+            return Ok(Passed::checked(Bytes::new(), Taken::Stored));
         }
-        if let (SumdbAsked::Lookup { version, .. }, Some(database)) = (asked, own)
-            && mount.database_of(&version.path).is_some()
-            && !offline
-        {
-            return self.looked_up(database, version).await;
+        match own.filter(|_| mount.verify != Verify::Off) {
+            Some(database) if offline => {
+                let before = self.checked_before(&database.name, asked).await;
+                before.map(|bytes| Passed::checked(bytes, Taken::Stale)).ok_or_else(not_cached)
+            }
+            Some(database) => self.passed_by_own(mount, database, asked).await,
+            None => self.passed_by_other(mount, own, asked, offline).await,
         }
-        let key = AnswerKey::Sumdb { name: name.into(), path: path_of(asked).into() };
-        let tile = match asked {
-            SumdbAsked::Tile { path, .. } => path.parse().ok(),
-            _ => None,
+    }
+
+    /// What the database says that this mount checks with.
+    async fn passed_by_own(&self, mount: &Mount, database: &Database, asked: &SumdbAsked) -> Result<Passed, Failure> {
+        let (answer, taken) = match asked {
+            SumdbAsked::Supported { .. } => (Ok(Some(Bytes::new())), Taken::Stored),
+            SumdbAsked::Latest { .. } => (database.client.latest().await.map(Some), Taken::Fetched),
+            SumdbAsked::Lookup { version, .. } => {
+                (database.client.answer(version).await.map(|(_, answer)| Some(answer)), Taken::Fetched)
+            }
+            SumdbAsked::Tile { path, .. } => match path.parse() {
+                Ok(tile) => {
+                    let is_kept = self.store.tile(&database.name, tile).await.is_some();
+                    (database.client.tile(tile).await, if is_kept { Taken::Stored } else { Taken::Fetched })
+                }
+                Err(_) => (Ok(None), Taken::Fetched),
+            },
         };
-        // A tile is what it is for ever.
-        if let SumdbAsked::Tile { .. } = asked {
-            if let (Some(tile), Some(_)) = (tile, own)
-                && mount.verify != Verify::Off
-                && let Some(bytes) = self.checked_tile(name, tile).await
-            {
-                return Ok((bytes, Taken::Stored));
-            }
-            if let Some(kept) = self.kept(mount, &key).await {
-                return Ok((kept.body, Taken::Stored));
+        match answer {
+            Ok(Some(bytes)) => Ok(Passed::checked(bytes, taken)),
+            Ok(None) => self.ask(mount, Some(database), asked).await.map(|bytes| Passed::unchecked(bytes, taken)),
+            Err(SumdbError::NotThere(why)) => Err(Failure::missing(why)),
+            Err(SumdbError::Misbehaved(misbehaviour)) => Err(Failure::unverified(misbehaviour.told())),
+            Err(SumdbError::Kept(why)) => Err(Failure::new(FailureKind::Storage, 500, why)),
+            Err(error) => {
+                // What was checked before is given where nobody could be asked, never in the place of a bad answer.
+                let before = match &error {
+                    SumdbError::Unreachable(_) => self.checked_before(&database.name, asked).await,
+                    _ => None,
+                };
+                let failure = || Failure::upstream(FaultKind::ServerError, 502, error.to_string());
+                before.map(|bytes| Passed::checked(bytes, Taken::Stale)).ok_or_else(failure)
             }
         }
-        let failure = if offline {
-            not_cached()
-        } else {
-            match self.ask(mount, own, asked).await {
-                Ok(bytes) => match misfit(tile, &bytes) {
-                    Some(failure) => failure,
-                    None => {
-                        self.keep(mount, key, &bytes).await;
-                        return Ok((bytes, Taken::Fetched));
-                    }
-                },
+    }
+
+    /// What another database says, or one that this mount does not check with.
+    async fn passed_by_other(
+        &self,
+        mount: &Mount,
+        own: Option<&Database>,
+        asked: &SumdbAsked,
+        offline: bool,
+    ) -> Result<Passed, Failure> {
+        let key = AnswerKey::Sumdb { name: asked.name().as_str().into(), path: path_of(asked).into() };
+        let failure = match offline {
+            true => not_cached(),
+            false => match self.ask(mount, own, asked).await {
+                Ok(bytes) => {
+                    self.keep(mount, key, &bytes).await;
+                    return Ok(Passed::unchecked(bytes, Taken::Fetched));
+                }
                 Err(failure) => failure,
-            }
+            },
         };
-        if failure.is_upstreams() || offline {
-            if let Some(kept) = self.kept(mount, &key).await {
-                return Ok((kept.body, Taken::Stale));
-            }
-            if own.is_some()
-                && let Some(bytes) = self.checked_before(name, asked).await
-            {
-                return Ok((bytes, Taken::Stale));
-            }
+        if (failure.is_upstreams() || offline)
+            && let Some(kept) = self.kept(mount, &key).await
+        {
+            return Ok(Passed::unchecked(kept.body, Taken::Stale));
         }
         Err(failure)
     }
 
-    /// A lookup that is checked before it is passed on.
-    async fn looked_up(&self, database: &Database, of: &ModuleVersion) -> Result<(Bytes, Taken), Failure> {
-        match database.client.answer(of).await {
-            Ok((_, answer)) => Ok((answer, Taken::Fetched)),
-            Err(SumdbError::NotThere(why)) => Err(Failure::missing(why)),
-            Err(SumdbError::Misbehaved(misbehaviour)) => Err(Failure::unverified(misbehaviour.told())),
-            Err(error) => {
-                // What was checked before is given where nobody could be asked, never in the place of a bad answer.
-                let kept = match &error {
-                    SumdbError::Unreachable(_) => self.store.lookup(&database.name, of).await,
-                    _ => None,
-                };
-                let failure = || Failure::upstream(FaultKind::ServerError, 502, error.to_string());
-                kept.map(|kept| (kept, Taken::Stale)).ok_or_else(failure)
-            }
-        }
-    }
-
     async fn ask(&self, mount: &Mount, own: Option<&Database>, asked: &SumdbAsked) -> Result<Bytes, Failure> {
-        match own {
-            Some(database) => database.source.ask(&encoded(asked)).await,
-            None => mount.chain.get(&Asked::Sumdb(asked.clone()), SUMDB_LARGEST).await.map(|(bytes, _)| bytes),
+        let bytes = match own {
+            Some(database) => database.source.ask(&encoded(asked)).await?,
+            None => mount.chain.get(&Asked::Sumdb(asked.clone()), SUMDB_LARGEST).await?.0,
+        };
+        match misfit(asked, &bytes) {
+            Some(failure) => Err(failure),
+            None => Ok(bytes),
         }
     }
 
-    /// What was checked here when it was needed, for somebody who asks for it without a network.
+    /// What was checked here, for when nobody can be asked.
     async fn checked_before(&self, name: &str, asked: &SumdbAsked) -> Option<Bytes> {
         match asked {
             SumdbAsked::Latest { .. } => self.store.head(name).await.ok()?,
             SumdbAsked::Lookup { version, .. } => self.store.lookup(name, version).await,
-            SumdbAsked::Tile { path, .. } => self.checked_tile(name, path.parse().ok()?).await,
+            SumdbAsked::Tile { path, .. } => self.store.tile(name, path.parse().ok()?).await,
             SumdbAsked::Supported { .. } => None,
         }
-    }
-
-    /// A tile that was checked: it, or the beginning of the full one at its place.
-    async fn checked_tile(&self, name: &str, tile: Tile) -> Option<Bytes> {
-        if let Some(bytes) = self.store.tile(name, tile).await {
-            return Some(bytes);
-        }
-        let width = usize::try_from(tile.bytes()).ok()?;
-        if tile.is_full() || matches!(tile.level, Level::Records) {
-            return None;
-        }
-        let full = self.store.tile(name, tile.full()).await?;
-        (full.len() >= width).then(|| full.slice(..width))
     }
 
     async fn kept(&self, mount: &Mount, key: &AnswerKey) -> Option<Answer> {
@@ -146,14 +162,8 @@ impl Fetcher {
     }
 
     async fn keep(&self, mount: &Mount, key: AnswerKey, bytes: &Bytes) {
-        let now = self.clock.wall();
-        let answer = Answer {
-            body: bytes.clone(),
-            fetched: now,
-            fresh_until: UnixMillis(now.0),
-            upstream: String::new(),
-            checked: None,
-        };
+        let fetched = self.clock.wall();
+        let answer = Answer { body: bytes.clone(), fetched, upstream: String::new(), checked: None };
         let tree = mount.tree.clone();
         // What cannot be kept is given all the same.
         let _ = self.storing(move |store| store.keep_answer(&tree, &key, &answer)).await;
@@ -162,8 +172,12 @@ impl Fetcher {
 
 /// Why these bytes cannot be that tile, if so: a page of somebody in between would otherwise be kept for ever. Tiles of records
 /// may have any length.
-fn misfit(tile: Option<Tile>, bytes: &Bytes) -> Option<Failure> {
-    let tile = tile.filter(|tile| !matches!(tile.level, Level::Records) && tile.bytes() != bytes.len() as u64)?;
+fn misfit(asked: &SumdbAsked, bytes: &Bytes) -> Option<Failure> {
+    let SumdbAsked::Tile { path, .. } = asked else { return None };
+    let tile: Tile = path.parse().ok()?;
+    if matches!(tile.level, Level::Records) || tile.bytes() == bytes.len() as u64 {
+        return None;
+    }
     let reason = format!("the upstream answered with {} bytes for {tile}, which has {}", bytes.len(), tile.bytes());
     Some(Failure::upstream(FaultKind::BadShape, 502, reason))
 }

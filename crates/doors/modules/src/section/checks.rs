@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use tradewind_core::Code;
+use tradewind_egress::Origin;
 use tradewind_policy::{Problems, Root, Shared, Spanned, check_open_listen, check_via};
 
 use super::{Auth, Credential, HopSource, Private, RulesSection, Section, Upstreams, sumdb_of};
@@ -53,8 +54,12 @@ pub(super) fn check(section: &Section, root: &Root, shared: &Shared, problems: &
             let message = format!("a mount at `{}` is there already", mount.prefix.shown());
             check.problems.push(mount.prefix.problem(Code::ConfigBadValue, message));
         }
-        let auth = mount.auth.as_ref().or(section.auth.as_ref());
-        check.upstream(&place, mount.upstream.as_ref().or(section.upstream.as_ref()), auth, direct);
+        // What it takes from the section was looked at there.
+        let inherited = section.auth.as_ref().filter(|_| mount.upstream.is_none());
+        if mount.upstream.is_some() || mount.auth.is_some() {
+            let upstreams = mount.upstream.as_ref().or(section.upstream.as_ref());
+            check.upstream(&place, upstreams, mount.auth.as_ref().or(inherited), direct);
+        }
         check.sumdb(mount.sumdb.as_ref());
         check.private(&place, mount.private.as_ref(), direct);
         check.via(mount.via.as_ref());
@@ -83,6 +88,21 @@ impl Check<'_> {
         if let (Some(url), Some(Auth::With(_))) = (in_the_clear, auth) {
             let message = format!("`auth` would travel to {url} in the clear");
             let hint = "use https, or give the upstreams with credentials a mount, or `private`, of their own";
+            self.problems.push(self.root.problem(Code::ConfigBadValue, &path, message).with_hint(hint));
+        }
+        let mut origins: Vec<Origin> = Vec::new();
+        for hop in &upstreams.0 {
+            if let HopSource::Http(url) = &hop.source
+                && let Ok(origin) = Origin::parse(url.as_str())
+                && !origins.contains(&origin)
+            {
+                origins.push(origin);
+            }
+        }
+        if let ([first, second, ..], Some(Auth::With(_))) = (&origins[..], auth) {
+            let message = format!("`auth` would be sent to {first} and {second}, and is for one of them");
+            let hint = "use `auth: netrc`, which has a login for each host, or give the upstream that wants credentials a \
+                        mount, or `private`, of its own";
             self.problems.push(self.root.problem(Code::ConfigBadValue, &path, message).with_hint(hint));
         }
         self.auth(place, auth);

@@ -127,7 +127,8 @@ pub enum Release {
     /// When it is here and was checked.
     #[default]
     Checked,
-    /// While it comes in, but for the last 64 KiB, without which it is no zip: these follow when it was checked.
+    /// While it comes in, but for its directory and at least the last 64 KiB, without which it is no zip: these follow when it
+    /// was checked.
     Streaming,
 }
 
@@ -154,7 +155,7 @@ pub enum Together {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct CacheSettings {
-    /// How many bytes of zips; what was least recently used goes first.
+    /// How many bytes of all that is kept but for quarantine; what was least recently used goes first.
     pub max_size: ByteSize,
     /// Modules, or versions as `path@version`, that never go; patterns as in GOPRIVATE.
     pub pins: Vec<Spanned<String>>,

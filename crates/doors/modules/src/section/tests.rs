@@ -43,6 +43,34 @@ fn credentials_stay_with_the_upstream_that_they_stand_beside() {
 }
 
 #[test]
+fn credentials_are_for_one_upstream_of_a_list() {
+    let told = |section: &str| read(&format!("modules: {section}")).1;
+    let two = "upstream: \"https://a.example/x|https://b.example\"";
+    for (section, place) in [
+        (format!("{{{two}, auth: {{token: t}}}}"), "modules.upstream"),
+        (
+            format!("{{private: {{patterns: [x], {two}, auth: {{username: u, password: p}}}}}}"),
+            "modules.private.upstream",
+        ),
+        (
+            format!("{{auth: {{token: t}}, mounts: [{{prefix: m, {two}, auth: {{token: t}}}}]}}"),
+            "modules.mounts[0].upstream",
+        ),
+        (format!("{{{two}, mounts: [{{prefix: m, auth: {{headers: {{a: b}}}}}}]}}"), "modules.mounts[0].upstream"),
+    ] {
+        let problem =
+            format!("{place}: `auth` would be sent to https://a.example and https://b.example, and is for one of them");
+        assert_eq!(told(&section), [problem], "{section}");
+    }
+    // One origin, a login for each host, or none.
+    good("{upstream: \"https://a.example/x|https://a.example/y,file:///z\", auth: {token: t}}");
+    good(&format!("{{{two}, auth: netrc}}"));
+    good(&format!("{{auth: {{token: t}}, mounts: [{{prefix: m, {two}}}]}}"));
+    // It is not sent there, in the clear or otherwise.
+    good("{auth: {token: t}, mounts: [{prefix: m, upstream: \"http://b.example\"}]}");
+}
+
+#[test]
 fn upstreams_are_read_as_goproxy_is() {
     let hops = |text: &str| Upstreams::parse(text).unwrap().0;
     let [first, second, third, last] = &hops(" https://a.example/x/ , b.example|file:///srv/m%20n,,direct ")[..] else {

@@ -7,14 +7,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tradewind_core::UnixMillis;
-use tradewind_runtime::files;
 
 use super::Store;
 use super::blob::Sha256;
 use super::disk::if_there;
 use super::error::StoreError;
 use super::layout::Layout;
-use super::lock::FolderLock;
 use super::manifest::Checked;
 use super::text::{self, Encoded};
 use super::tree::{Tree, component};
@@ -52,10 +50,8 @@ pub enum AnswerKey {
 pub struct Answer {
     /// Its body, at most 8 MiB.
     pub body: Bytes,
-    /// When it came.
+    /// When it came. How long it may be given without asking again is the document's to say, whichever is in place then.
     pub fetched: UnixMillis,
-    /// Until when it may be given without asking again.
-    pub fresh_until: UnixMillis,
     /// Where it came from, without secrets.
     pub upstream: String,
     /// What the file of a version was compared with; `None` for what nobody vouches for, such as a list.
@@ -68,8 +64,6 @@ pub struct Answer {
 struct Kept {
     asked: String,
     fetched: String,
-    /// In milliseconds since the epoch: what is good for ever has no date.
-    fresh_until: u64,
     upstream: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     checked: Option<Checked>,
@@ -110,25 +104,20 @@ impl AnswerKey {
 }
 
 impl Store {
-    /// The last good answer, however old. One that is damaged is not there.
+    /// The last good answer, however old, which counts as a use of it. One that is damaged is not there.
     #[must_use]
     pub fn answer(&self, tree: &Tree, key: &AnswerKey) -> Option<Answer> {
-        let json = files::read_bytes(&self.answer_path(tree, key), MOST_BYTES).ok()?;
+        let json = self.read_light(&self.answer_path(tree, key), MOST_BYTES)?;
         let kept: Kept = serde_json::from_slice(&json).ok()?;
         let body = kept.body.bytes().ok()?;
         if kept.asked != key.asked() || kept.body_sha256 != Sha256::of(&body) {
             return None;
         }
-        Some(Answer {
-            body,
-            fetched: text::time(&kept.fetched).ok()?,
-            fresh_until: UnixMillis(kept.fresh_until),
-            upstream: kept.upstream,
-            checked: kept.checked,
-        })
+        Some(Answer { body, fetched: text::time(&kept.fetched).ok()?, upstream: kept.upstream, checked: kept.checked })
     }
 
-    /// Keeps an answer in place of the last one. A power cut may lose it, never half of it.
+    /// Keeps an answer in place of the last one, and makes room when there is too much. A power cut may lose it, never half
+    /// of it.
     ///
     /// # Errors
     /// When it is too large or cannot be written; then the last one is still there.
@@ -139,15 +128,13 @@ impl Store {
         let kept = Kept {
             asked: key.asked().to_owned(),
             fetched: answer.fetched.rfc3339(),
-            fresh_until: answer.fresh_until.0,
             upstream: answer.upstream.clone(),
             checked: answer.checked.clone(),
             body_sha256: Sha256::of(&answer.body),
             body: Encoded::of(&answer.body),
         };
         let json = serde_json::to_vec(&kept).expect("strings can be written as JSON");
-        let _lock = FolderLock::to_add(&self.0.layout.root)?;
-        self.place_unsynced(&self.answer_path(tree, key), &json)
+        self.place_light(&self.answer_path(tree, key), &json)
     }
 
     /// Forgets an answer that turned out to be wrong.

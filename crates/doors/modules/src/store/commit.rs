@@ -4,16 +4,16 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tradewind_core::UnixMillis;
+use tradewind_runtime::files;
 
 use super::Store;
 use super::disk::{make_folders, sync_folder};
 use super::error::StoreError;
 use super::incoming::{Held, Incoming};
 use super::lock::FolderLock;
-use super::manifest::Manifest;
+use super::manifest::{self, Checked, Manifest};
 use super::reading::set_modified;
 use super::tree::Tree;
 
@@ -42,6 +42,7 @@ impl Store {
         let json = manifest.to_json();
         let now = self.0.clock.wall();
         let path = self.0.layout.version(tree, &manifest.of);
+        let before = bytes_of(&path) + bytes_of(&self.0.layout.blob(&manifest.zip.sha256));
         {
             let _lock = FolderLock::to_add(&self.0.layout.root)?;
             self.place_blob(zip)?;
@@ -50,9 +51,29 @@ impl Store {
         }
         let manifest = Arc::new(manifest);
         self.0.remember(tree, &manifest, now);
-        self.0.used.fetch_add(manifest.zip.size + json.len() as u64, Ordering::Relaxed);
+        self.0.count(before, manifest.zip.size + json.len() as u64);
         self.make_room();
         Ok(manifest)
+    }
+
+    /// Notes what a kept version was compared with by now; `None` when another one is kept meanwhile, or none.
+    ///
+    /// # Errors
+    /// When it cannot be written; then all is as it was.
+    pub fn vouch(&self, tree: &Tree, known: &Manifest, checked: Checked) -> Result<Option<Arc<Manifest>>, StoreError> {
+        let path = self.0.layout.version(tree, &known.of);
+        let now = self.0.clock.wall();
+        let _lock = FolderLock::to_add(&self.0.layout.root)?;
+        let json = files::read_bytes(&path, manifest::MOST_BYTES).unwrap_or_default();
+        let Ok(mut kept) = Manifest::of_json(&known.of, &json) else { return Ok(None) };
+        if kept != *known {
+            return Ok(None);
+        }
+        kept.checked = checked;
+        self.place(&path, &kept.to_json(), Some(now))?;
+        let kept = Arc::new(kept);
+        self.0.remember(tree, &kept, now);
+        Ok(Some(kept))
     }
 
     /// Moves a zip that is on the disk to its place. One that is there already is replaced: it may be damaged.
@@ -73,9 +94,18 @@ impl Store {
         sync_folder(path.parent().unwrap_or(path))
     }
 
-    /// [`Self::place`] that a power cut may undo, or leave an empty file of.
-    pub(super) fn place_unsynced(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        self.put(path, bytes, |_| Ok(()))
+    /// Puts a file in place that a power cut may undo, or leave empty: what can be fetched again. Counts it, and makes room
+    /// when there is too much.
+    pub(super) fn place_light(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let before = bytes_of(path);
+        {
+            let _lock = FolderLock::to_add(&self.0.layout.root)?;
+            let now = self.0.clock.wall();
+            self.put(path, bytes, |file| set_modified(file, now))?;
+        }
+        self.0.count(before, bytes.len() as u64);
+        self.make_room();
+        Ok(())
     }
 
     fn put(&self, path: &Path, bytes: &[u8], finish: impl FnOnce(&File) -> io::Result<()>) -> Result<(), StoreError> {
@@ -86,6 +116,11 @@ impl Store {
         file.persist(path).map_err(|error| StoreError::at(path)(error.error))?;
         Ok(())
     }
+}
+
+/// How large a file is; 0 where there is none.
+fn bytes_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// For tests that look at a file behind the store's back.

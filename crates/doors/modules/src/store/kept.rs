@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::BoxFuture;
 use tradewind_ledger::Tile;
 use tradewind_runtime::files::{self, FileLock};
 
@@ -26,6 +26,11 @@ use crate::sumdb::Kept;
 const MOST_BYTES: u64 = 1 << 20;
 /// The most bytes of a piece of evidence.
 const MOST_EVIDENCE: usize = 256 << 10;
+/// The file with the last tree head.
+const LATEST: &str = "latest";
+/// The folders with what can be fetched again.
+const TILES: &str = "tile";
+const LOOKUPS: &str = "lookup";
 /// The file with the sizes of the trees that bundles were made with.
 const EXPORTED: &str = "exported";
 /// How many of them are remembered.
@@ -40,7 +45,7 @@ impl Store {
 
     /// The last tree head of a database; `None` when there never was one.
     pub(crate) fn kept_head(&self, name: &str) -> io::Result<Option<Bytes>> {
-        let head = if_there(files::read_bytes(&self.sumdb(name).join("latest"), MOST_BYTES))?;
+        let head = if_there(files::read_bytes(&self.sumdb(name).join(LATEST), MOST_BYTES))?;
         Ok(head.map(Bytes::from))
     }
 
@@ -52,24 +57,64 @@ impl Store {
             return Ok(false);
         }
         let _lock = FolderLock::to_add(&self.0.layout.root).map_err(of_store)?;
-        self.place(&folder.join("latest"), next, None).map_err(of_store)?;
+        self.place(&folder.join(LATEST), next, None).map_err(of_store)?;
         Ok(true)
     }
 
     fn lookup_path(&self, name: &str, of: &ModuleVersion) -> PathBuf {
-        let mut path = self.sumdb(name).join("lookup");
+        let mut path = self.sumdb(name).join(LOOKUPS);
         path.extend(of.escaped().split('/'));
         path
     }
 
     /// The answer to a lookup.
     pub(crate) fn kept_lookup(&self, name: &str, of: &ModuleVersion) -> Option<Bytes> {
-        files::read_bytes(&self.lookup_path(name, of), MOST_BYTES).ok().map(Bytes::from)
+        self.read_light(&self.lookup_path(name, of), MOST_BYTES).map(Bytes::from)
     }
 
-    /// A tile.
+    /// A tile, which may be the beginning of a wider one at its place.
     pub(crate) fn kept_tile(&self, name: &str, tile: Tile) -> Option<Bytes> {
-        files::read_bytes(&self.tile_path(name, tile), MOST_BYTES).ok().map(Bytes::from)
+        let read = |tile| self.read_light(&self.tile_path(name, tile), MOST_BYTES).map(Bytes::from);
+        if let Some(bytes) = read(tile) {
+            return Some(bytes);
+        }
+        let length = usize::try_from(tile.bytes()).ok()?;
+        let wider = self.kept_tiles_at(name, tile).into_iter().filter(|wider| wider.width > tile.width);
+        wider
+            .filter_map(|wider| read(wider).filter(|bytes| bytes.len() as u64 == wider.bytes()))
+            .next()
+            .map(|bytes| bytes.slice(..length))
+    }
+
+    /// Keeps a tile that was checked: with it go the narrower ones at its place, which it begins with, and a wider one that
+    /// does not begin with it, which is damaged. What cannot be written is fetched again.
+    pub(crate) fn put_tile(&self, name: &str, tile: Tile, bytes: &Bytes) {
+        let path = self.tile_path(name, tile);
+        let mut goes = Vec::new();
+        for other in self.kept_tiles_at(name, tile) {
+            let place = self.tile_path(name, other);
+            if other.width > tile.width {
+                let wider = files::read_bytes(&place, MOST_BYTES).unwrap_or_default();
+                if wider.len() as u64 == other.bytes() && wider.starts_with(bytes) {
+                    return;
+                }
+            }
+            if other.width != tile.width {
+                goes.push(place);
+            }
+        }
+        if self.place_light(&path, bytes).is_err() {
+            return;
+        }
+        for place in goes {
+            let bytes = std::fs::metadata(&place).map_or(0, |metadata| metadata.len());
+            if std::fs::remove_file(&place).is_ok() {
+                self.0.count(bytes, 0);
+            }
+        }
+        if tile.is_full() {
+            let _ = std::fs::remove_dir(path.with_added_extension("p")); // one that is not there, or not empty, stays
+        }
     }
 
     /// All tiles that are kept at the place of this one, the widest first.
@@ -136,25 +181,20 @@ impl Store {
         Ok(pieces.into_iter().map(|(_, text)| text).collect())
     }
 
-    /// Writes a file that need not survive a power cut. What cannot be written is fetched again.
-    fn write_quietly(&self, path: &Path, bytes: &[u8]) {
-        let lock = FolderLock::to_add(&self.0.layout.root);
-        let _ = lock.and_then(|_lock| self.place_unsynced(path, bytes));
-    }
-
-    /// Does what blocks where that is allowed.
+    /// Does what blocks where that is allowed, once somebody waits for it.
     fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> BoxFuture<'static, Result<T, io::Error>> {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || work(&store)).map(|done| done.map_err(io::Error::other)).boxed()
+        async move { tokio::task::spawn_blocking(move || work(&store)).await.map_err(io::Error::other) }.boxed()
     }
 }
 
 impl Kept for Store {
     fn head<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Option<Bytes>>> {
-        ready(self.kept_head(name)).boxed()
+        let name = name.to_owned();
+        async move { self.blocking(move |store| store.kept_head(&name)).await? }.boxed()
     }
 
     fn keep_head<'a>(&'a self, name: &'a str, last: Option<Bytes>, next: Bytes) -> BoxFuture<'a, io::Result<bool>> {
@@ -163,21 +203,24 @@ impl Kept for Store {
     }
 
     fn tile<'a>(&'a self, name: &'a str, tile: Tile) -> BoxFuture<'a, Option<Bytes>> {
-        ready(self.kept_tile(name, tile)).boxed()
+        let name = name.to_owned();
+        self.blocking(move |store| store.kept_tile(&name, tile)).map(|done| done.ok().flatten()).boxed()
     }
 
     fn keep_tile<'a>(&'a self, name: &'a str, tile: Tile, bytes: Bytes) -> BoxFuture<'a, ()> {
-        let path = self.tile_path(name, tile);
-        self.blocking(move |store| store.write_quietly(&path, &bytes)).map(drop).boxed()
+        let name = name.to_owned();
+        self.blocking(move |store| store.put_tile(&name, tile, &bytes)).map(drop).boxed()
     }
 
     fn lookup<'a>(&'a self, name: &'a str, of: &'a ModuleVersion) -> BoxFuture<'a, Option<Bytes>> {
-        ready(self.kept_lookup(name, of)).boxed()
+        let (name, of) = (name.to_owned(), of.clone());
+        self.blocking(move |store| store.kept_lookup(&name, &of)).map(|done| done.ok().flatten()).boxed()
     }
 
     fn keep_lookup<'a>(&'a self, name: &'a str, of: &'a ModuleVersion, answer: Bytes) -> BoxFuture<'a, ()> {
         let path = self.lookup_path(name, of);
-        self.blocking(move |store| store.write_quietly(&path, &answer)).map(drop).boxed()
+        // What cannot be written is fetched again.
+        self.blocking(move |store| drop(store.place_light(&path, &answer))).map(drop).boxed()
     }
 
     fn evidence<'a>(&'a self, name: &'a str, text: String) -> BoxFuture<'a, ()> {
@@ -185,6 +228,12 @@ impl Kept for Store {
         // Without room for it there is none; the call is refused all the same.
         self.blocking(move |store| store.write_evidence(&name, &text)).map(drop).boxed()
     }
+}
+
+/// Whether a file below the folder of all databases can be fetched again: no head, no evidence, no sizes of trees.
+pub(super) fn can_go(sumdb: &Path, path: &Path) -> bool {
+    let below = path.strip_prefix(sumdb).ok().and_then(|path| path.components().nth(1));
+    below.is_some_and(|folder| folder.as_os_str() == TILES || folder.as_os_str() == LOOKUPS)
 }
 
 fn of_store(error: StoreError) -> io::Error {

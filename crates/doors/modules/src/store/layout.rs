@@ -8,6 +8,7 @@
 //! answers/<tree>/github.com/!azure/x/@v/list.json            the last good lists, latest versions and queries
 //! quarantine/<tree>/github.com/!azure/x/@v/v1.2.3.json       what was refused and why; the zip beside it
 //! sumdb/<name>/{latest,tile/…,lookup/…,evidence/…}           what is known of checksum databases
+//! git/<hash>.git                                             mirrors of repositories, which version control makes
 //! ```
 //!
 //! Nothing else is kept: there is no index that could disagree with the files. When a version was last used is when its
@@ -71,6 +72,10 @@ impl Layout {
 
     pub(super) fn sumdb(&self) -> PathBuf {
         self.root.join("sumdb")
+    }
+
+    pub(super) fn mirrors(&self) -> PathBuf {
+        self.root.join("git")
     }
 }
 

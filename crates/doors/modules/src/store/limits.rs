@@ -5,8 +5,8 @@ use super::pins::Pins;
 /// How much is kept. What is larger than it may be is refused; of what is too much, the least recently used goes.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The most bytes of versions and answers, from which on versions are removed until nine tenths are left. Exceeded for
-    /// a moment by the versions that come in, and for as long as pins and zips that are being read need it.
+    /// The most bytes of all that is kept but for quarantine, from which on the least recently used is removed until nine tenths
+    /// are left. Exceeded for a moment by what comes in, and for as long as pins and zips that are being read need it.
     pub max_bytes: u64,
     /// The most bytes of one zip, 500 MiB as for the go command.
     pub max_zip: u64,

@@ -9,6 +9,7 @@ use super::blob::{Blob, Sha256};
 use super::text::{self, Encoded};
 use crate::hash::H1;
 use crate::name::ModuleVersion;
+use crate::rules::Licence;
 
 /// The form of the file; a file of another is not read.
 const FORMAT: u32 = 1;
@@ -87,10 +88,23 @@ struct Zip {
 }
 
 /// What a walk over many versions needs of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outline {
+    pub(super) zip: Blob,
+    /// When it came here.
+    pub(super) fetched: UnixMillis,
+    pub(super) time: Option<UnixMillis>,
+    pub(super) licences: Vec<Licence>,
+}
+
+/// The fields of the file that it is made of.
 #[derive(Deserialize)]
-struct Outline {
+struct Outlined {
     zip: Blob,
     fetched: String,
+    time: Option<String>,
+    #[serde(default)]
+    licences: Vec<Licence>,
 }
 
 impl Manifest {
@@ -150,10 +164,18 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Its zip, and when it came here, out of its file.
-    pub(super) fn outline(json: &[u8]) -> Option<(Blob, UnixMillis)> {
-        let outline: Outline = serde_json::from_slice(json).ok()?;
-        Some((outline.zip, text::time(&outline.fetched).ok()?))
+    /// The outline of one, out of its file.
+    pub(super) fn outline(json: &[u8]) -> Option<Outline> {
+        let Outlined { zip, fetched, time, licences } = serde_json::from_slice(json).ok()?;
+        let fetched = text::time(&fetched).ok()?;
+        Some(Outline { zip, fetched, time: time.as_deref().map(text::time).transpose().ok()?, licences })
+    }
+
+    /// The licences that were found in it. A name that is not known any more, as after going back to an older version, is
+    /// [`Licence::UNKNOWN`].
+    #[must_use]
+    pub fn known_licences(&self) -> Vec<Licence> {
+        self.licences.iter().map(|name| name.parse().unwrap_or(Licence::UNKNOWN)).collect()
     }
 
     /// About how many bytes it takes in memory.
@@ -199,7 +221,9 @@ mod tests {
             manifest.checked = checked;
             let json = manifest.to_json();
             assert_eq!(Manifest::of_json(&manifest.of, &json).unwrap(), manifest);
-            assert_eq!(Manifest::outline(&json), Some((manifest.zip, manifest.fetched)));
+            let outline = Manifest::outline(&json).unwrap();
+            assert_eq!((outline.zip, outline.fetched, outline.time), (manifest.zip, manifest.fetched, manifest.time));
+            assert_eq!(outline.licences, manifest.known_licences());
         }
         manifest.go_mod = Bytes::from_static(b"module x // \xff\xfe\n");
         manifest.mod_h1 = H1::of_mod(&manifest.go_mod);

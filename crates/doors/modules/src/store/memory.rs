@@ -1,4 +1,4 @@
-//! Versions that were asked for lately, in memory, so that a warm hit reads no file.
+//! Versions and small zips that were asked for lately, in memory, so that a warm hit reads no file.
 //!
 //! Two halves: what is found in the older one moves to the younger one, and when that is full, it becomes the older one
 //! and the older one is dropped. So all that is used often stays, within the bound, and nothing has to be put in order at

@@ -6,8 +6,8 @@
 //! file is there, which is put in its place last; whatever kills the process before leaves the folder as it was, plus a
 //! file that the next start removes.
 //!
-//! All of this blocks on the disk, and is called where that is allowed; [`Store::version`] reads one small file at most,
-//! and none when it was asked for lately. No database and no index: there is nothing here that a look at a file's name
+//! All of this blocks on the disk, and is called where that is allowed, but for what [`Store::remembered`] knows and an open
+//! of a zip that is there ([`Store::find_zip`]). No database and no index: there is nothing here that a look at a file's name
 //! does not answer, and nothing that has to be repaired.
 
 mod answers;
@@ -38,9 +38,10 @@ mod why;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tradewind_core::Clock;
 
@@ -62,6 +63,7 @@ pub use self::manifest::{Checked, Manifest};
 pub use self::pins::{BadPin, Pins};
 pub use self::prune::{Prune, Pruned};
 pub use self::quarantine::{Evidence, Refusal, Refused};
+pub(crate) use self::reading::Zip;
 pub use self::reading::ZipFile;
 pub use self::survey::{Row, Survey};
 pub use self::tree::Tree;
@@ -70,6 +72,8 @@ pub use self::why::Trace;
 
 /// Bytes of manifests in memory.
 const MEMORY: usize = 16 << 20;
+/// Bytes of small zips in memory.
+const ZIPS: usize = 16 << 20;
 
 /// The store of one data directory. Clones share everything.
 #[derive(Clone)]
@@ -80,11 +84,15 @@ struct Inner {
     clock: Arc<dyn Clock>,
     limits: ArcSwap<Limits>,
     memory: Mutex<Memory<(Tree, ModuleVersion), Known>>,
+    /// Small zips that were asked for lately, whole.
+    zips: Mutex<Memory<Sha256, Bytes>>,
     in_use: Arc<InUse>,
     /// Bytes on the disk, as far as they are known; 0 until the first survey.
     used: AtomicU64,
     /// Whether `used` has been counted.
     is_counted: AtomicBool,
+    /// What pins and readers hold may be more than there may be: from so many bytes on it is tried again to make room.
+    again_at: AtomicU64,
     /// Held by whoever evicts: one at a time, and nobody waits for it.
     evicting: Mutex<()>,
     /// Bytes that were put into quarantine since its bound was looked at.
@@ -118,9 +126,11 @@ impl Store {
             clock,
             limits: ArcSwap::from_pointee(limits),
             memory: Mutex::new(Memory::new(MEMORY)),
+            zips: Mutex::new(Memory::new(ZIPS)),
             in_use: Arc::default(),
             used: AtomicU64::new(0),
             is_counted: AtomicBool::new(false),
+            again_at: AtomicU64::new(0),
             evicting: Mutex::new(()),
             quarantined: AtomicU64::new(u64::MAX),
         })))
@@ -136,6 +146,15 @@ impl Store {
     /// [`Store::settle`].
     pub fn set_limits(&self, limits: Limits) {
         self.0.limits.store(Arc::new(limits));
+        self.0.again_at.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Inner {
+    /// A file that had so many bytes has so many now.
+    fn count(&self, before: u64, after: u64) {
+        let counted = |used: u64| Some(used.saturating_add(after).saturating_sub(before));
+        let _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted);
     }
 }
 

@@ -13,8 +13,12 @@ use super::disk::remove_empty_folders;
 use super::error::StoreError;
 use super::lock::FolderLock;
 use super::survey::{Row, Stamp, Survey};
-use super::walk;
+use super::walk::{self, Loose};
 use crate::name::Patterns;
+
+/// A mirror in which something changed so lately may be fetched into or read at the moment, also by another process: a fetch
+/// takes ten minutes at most, and reading what it brought not much longer.
+const MIRROR_IN_USE: Duration = Duration::from_secs(3600);
 
 /// What is to go. Pins and what is being read stay in any case.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +38,7 @@ pub struct Prune {
 pub struct Pruned {
     /// The versions.
     pub rows: Vec<Row>,
-    /// Bytes that are free now: the versions', those of answers, and of zips that belonged to no version.
+    /// Bytes that are free now: the versions', those of what can be fetched again, and of zips that belonged to no version.
     pub freed: u64,
     /// Bytes that are left.
     pub left: u64,
@@ -65,20 +69,28 @@ impl Store {
     }
 
     /// Makes room when there is too much and nobody else is at it. A fault is no reason to refuse what was just stored: the
-    /// next version finds it again.
+    /// next one finds it again. Where pins and readers hold too much, it is tried again once a twentieth more has come: a look
+    /// at everything for each small file would be too much.
     pub(super) fn make_room(&self) {
         let inner = &self.0;
         let most = inner.limits.load().max_bytes;
-        if !inner.is_counted.load(Ordering::Relaxed) || inner.used.load(Ordering::Relaxed) <= most {
+        let is_enough = || {
+            let again = inner.again_at.load(Ordering::Relaxed);
+            !inner.is_counted.load(Ordering::Relaxed) || inner.used.load(Ordering::Relaxed) <= most.max(again)
+        };
+        if is_enough() {
             return;
         }
         let Some(_one) = inner.evicting.try_lock() else { return };
         // Another may have made room while this one waited for nothing.
-        if inner.used.load(Ordering::Relaxed) <= most {
+        if is_enough() {
             return;
         }
         let prune = Prune { to_bytes: Some(target(most)), ..Prune::default() };
-        let _ = self.survey().and_then(|survey| self.prune_surveyed(survey, &prune, &mut |_| {}));
+        if let Ok(pruned) = self.survey().and_then(|survey| self.prune_surveyed(survey, &prune, &mut |_| {})) {
+            let again = if pruned.left > most { pruned.left.saturating_add(most / 20) } else { 0 };
+            inner.again_at.store(again, Ordering::Relaxed);
+        }
     }
 
     /// What [`Self::prune`] does once it has looked: what was stored or used since stays.
@@ -91,7 +103,7 @@ impl Store {
         let layout = &self.0.layout;
         let pins = self.0.limits.load().pins.clone();
         let now = self.0.clock.wall();
-        let Survey { rows, bytes, mut blobs, answers, .. } = survey;
+        let Survey { rows, bytes, mut blobs, loose, mirrors, .. } = survey;
         let mut pruned = Pruned { left: bytes, ..Pruned::default() };
         let _lock = FolderLock::to_remove(&layout.root)?;
         for (sha256, seen) in blobs.extract_if(|_, seen| seen.names == 0) {
@@ -100,17 +112,28 @@ impl Store {
         }
         // A heap and not a sorted list: mostly only the first few are wanted.
         let candidates = rows.iter().enumerate().map(|(place, row)| (row.used, Kind::Version(place)));
-        let loose = answers.iter().enumerate().map(|(place, found)| (found.modified, Kind::Answer(place)));
-        let loose = loose.filter(|_| prune.only.is_none());
-        let mut oldest: BinaryHeap<_> = candidates.chain(loose).map(Reverse).collect();
+        let beside = loose.iter().enumerate().map(|(place, found)| (found.modified, Kind::Loose(place)));
+        let idle = |found: &Loose| u128::from(now.0.saturating_sub(found.modified.0)) >= MIRROR_IN_USE.as_millis();
+        let idle = mirrors.iter().enumerate().filter(|(_, found)| idle(found));
+        let beside = beside.chain(idle.map(|(place, found)| (found.modified, Kind::Mirror(place))));
+        let beside = beside.filter(|_| prune.only.is_none());
+        let mut oldest: BinaryHeap<_> = candidates.chain(beside).map(Reverse).collect();
         while let Some(Reverse((used, kind))) = oldest.pop() {
             if !prune.wants(used, now, pruned.left) {
                 break;
             }
             match kind {
-                Kind::Answer(place) => {
-                    let freed = remove_unchanged(&layout.answers(), &answers[place].path, used, prune.dry_run);
+                Kind::Loose(place) => {
+                    let path = &loose[place].path;
+                    let root = if path.starts_with(layout.sumdb()) { layout.sumdb() } else { layout.answers() };
+                    let freed = remove_unchanged(&root, path, used, prune.dry_run);
                     pruned.count(freed.unwrap_or(0), progress);
+                }
+                Kind::Mirror(place) => {
+                    let mirror = &mirrors[place];
+                    if prune.dry_run || remove_mirror(&mirror.path) {
+                        pruned.count(mirror.bytes, progress);
+                    }
                 }
                 Kind::Version(place) => {
                     let row = &rows[place];
@@ -143,7 +166,8 @@ impl Store {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    Answer(usize),
+    Loose(usize),
+    Mirror(usize),
     Version(usize),
 }
 
@@ -186,6 +210,13 @@ fn remove_unchanged(root: &Path, path: &Path, used: UnixMillis, dry_run: bool) -
         }
     }
     Some(metadata.len())
+}
+
+/// Removes the mirror of a repository: out of the way first, so that nobody finds half of one.
+fn remove_mirror(path: &Path) -> bool {
+    let aside = path.with_extension("old");
+    let _ = std::fs::remove_dir_all(&aside); // of a process that was killed here
+    std::fs::rename(path, &aside).is_ok() && std::fs::remove_dir_all(&aside).is_ok()
 }
 
 /// Removes the blob at `path`, unless it was stored again since it had this stamp: the bytes it had.

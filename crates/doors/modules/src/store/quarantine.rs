@@ -113,6 +113,11 @@ impl Store {
         self.count_quarantined(blob)
     }
 
+    /// Takes a kept version out of the store, and keeps why. Its zip stays for other versions that name it.
+    pub(crate) fn withdraw(&self, tree: &Tree, of: &ModuleVersion, reason: &str) {
+        self.put_aside(tree, of, reason, None);
+    }
+
     /// Why a version was refused the last time, if it was.
     #[must_use]
     pub fn refused(&self, tree: &Tree, of: &ModuleVersion) -> Option<Refused> {

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tradewind_core::UnixMillis;
@@ -17,7 +19,7 @@ use super::error::StoreError;
 use super::lock::FolderLock;
 use super::manifest::{self, Manifest};
 use super::tree::Tree;
-use super::{Inner, Store};
+use super::{Inner, Store, walk};
 use crate::name::{ModulePath, ModuleVersion, Version};
 
 /// How exactly it is written down when a version was last used. An hour, so that reading does not write.
@@ -75,26 +77,83 @@ pub struct ZipFile {
     _reader: Reader,
 }
 
+/// A zip to give.
+#[derive(Debug)]
+pub(crate) enum Zip {
+    /// A small one that was asked for lately.
+    InMemory(Bytes),
+    /// Any other.
+    File(ZipFile),
+}
+
 impl Store {
+    /// The zip of a kept version; `None` when it is gone, or not what was stored, which [`Store::open_zip`] then deals with.
+    /// Of those up to [`Store::SMALL`] bytes that were given whole lately, some are in memory: they are what their hash says,
+    /// whatever bytes the disk has by now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn zip(&self, manifest: &Manifest) -> Result<Option<Zip>, StoreError> {
+        if manifest.zip.size <= Self::SMALL
+            && let Some(bytes) = self.0.zips.lock().get(&manifest.zip.sha256)
+            // What was removed or put aside is not there, or the next start would be the first to notice.
+            && std::fs::metadata(self.0.layout.blob(&manifest.zip.sha256)).is_ok_and(|file| file.len() == manifest.zip.size)
+        {
+            return Ok(Some(Zip::InMemory(bytes)));
+        }
+        Ok(self.find_zip(manifest)?.map(Zip::File))
+    }
+
+    /// The largest zip that is kept in memory, in bytes.
+    pub(crate) const SMALL: u64 = 256 * 1024;
+
+    /// Keeps a zip in memory that was just read whole, when it is small and what it should be.
+    pub(crate) fn remember_zip(&self, blob: &Blob, bytes: &Bytes) {
+        if blob.size <= Self::SMALL && Sha256::of(bytes) == blob.sha256 {
+            self.0.zips.lock().insert(blob.sha256, bytes.clone(), bytes.len());
+        }
+    }
+
     /// What is kept of a version, which counts as a use of it; `None` when it is not there. Reads no file when it was asked
     /// for lately. One that is damaged is put into quarantine and is not there.
     #[must_use]
     pub fn version(&self, tree: &Tree, of: &ModuleVersion) -> Option<Arc<Manifest>> {
-        let key = (tree.clone(), of.clone());
-        let found = self.0.memory.lock().get(&key);
-        let known = match found {
-            Some(known) => known,
-            None => {
-                let manifest = Arc::new(self.read(tree, of)?);
-                self.0.remember(tree, &manifest, UnixMillis(0))
-            }
-        };
+        if let Some(manifest) = self.remembered(tree, of) {
+            return Some(manifest);
+        }
+        let manifest = Arc::new(self.read(tree, of)?);
+        let known = self.0.remember(tree, &manifest, UnixMillis(0));
+        Some(self.used(tree, of, known))
+    }
+
+    /// [`Self::version`] of one that was asked for lately: reads nothing, and never waits for whoever changes the folder.
+    #[must_use]
+    pub fn remembered(&self, tree: &Tree, of: &ModuleVersion) -> Option<Arc<Manifest>> {
+        let known = self.0.memory.lock().get(&(tree.clone(), of.clone()))?;
+        Some(self.used(tree, of, known))
+    }
+
+    /// Writes down that a version is used, where that was not done lately.
+    fn used(&self, tree: &Tree, of: &ModuleVersion, known: Known) -> Arc<Manifest> {
         let now = self.0.clock.wall();
         let touched = known.touched.load(Ordering::Relaxed);
         if now.0.saturating_sub(touched) >= TOUCH_EVERY && known.touched.swap(now.0, Ordering::Relaxed) == touched {
             self.0.touch(tree, of, now);
         }
-        Some(known.manifest)
+        known.manifest
+    }
+
+    /// Reads a file that need not survive a power cut, which counts as a use of it; `None` for whatever keeps it from being
+    /// read.
+    pub(super) fn read_light(&self, path: &Path, most: u64) -> Option<Vec<u8>> {
+        let bytes = files::read_bytes(path, most).ok()?;
+        let now = self.0.clock.wall();
+        let used = std::fs::metadata(path).map_or(now, |metadata| walk::modified(&metadata));
+        if now.0.saturating_sub(used.0) >= TOUCH_EVERY {
+            // What cannot be written down makes it go earlier.
+            let _ = File::options().write(true).open(path).and_then(|file| set_modified(&file, now));
+        }
+        Some(bytes)
     }
 
     /// [`Store::version`] that is no use of it, and does not look into memory: what the disk has now.
@@ -118,22 +177,36 @@ impl Store {
     /// [`StoreError::Gone`] when it is no longer there, or has another size than when it was stored: then the version is
     /// forgotten, and has to be fetched anew. Else when it cannot be read.
     pub fn open_zip(&self, tree: &Tree, manifest: &Manifest) -> Result<ZipFile, StoreError> {
+        if let Some(zip) = self.find_zip(manifest)? {
+            return Ok(zip);
+        }
+        let blob = manifest.zip;
+        let path = self.0.layout.blob(&blob.sha256);
+        match if_there(std::fs::metadata(&path)).map_err(StoreError::at(&path))?.map(|metadata| metadata.len()) {
+            None => self.forget_dangling(tree, manifest)?,
+            Some(size) if size != blob.size => {
+                let reason = format!("its zip in the store has {size} bytes in place of {}", blob.size);
+                self.put_aside(tree, &manifest.of, &reason, Some(&blob));
+            }
+            // Stored again in between: whoever looks again finds it.
+            Some(_) => {}
+        }
+        Err(StoreError::Gone)
+    }
+
+    /// [`Self::open_zip`] that changes nothing, and so never waits for whoever changes the folder: `None` when it is gone, or
+    /// not what was stored.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn find_zip(&self, manifest: &Manifest) -> Result<Option<ZipFile>, StoreError> {
         let blob = manifest.zip;
         let path = self.0.layout.blob(&blob.sha256);
         // Counted before it is opened, so that nobody removes it in between.
         let reader = self.0.in_use.count(blob.sha256);
-        let Some(file) = if_there(File::open(&path)).map_err(StoreError::at(&path))? else {
-            self.forget_dangling(tree, manifest)?;
-            return Err(StoreError::Gone);
-        };
+        let Some(file) = if_there(File::open(&path)).map_err(StoreError::at(&path))? else { return Ok(None) };
         let size = file.metadata().map_err(StoreError::at(&path))?.len();
-        if size != blob.size {
-            drop(reader);
-            let reason = format!("its zip in the store has {size} bytes in place of {}", blob.size);
-            self.put_aside(tree, &manifest.of, &reason, Some(&blob));
-            return Err(StoreError::Gone);
-        }
-        Ok(ZipFile { file, blob, _reader: reader })
+        Ok((size == blob.size).then_some(ZipFile { file, blob, _reader: reader }))
     }
 
     /// The versions of one module that are kept, in no order.

@@ -16,9 +16,9 @@ pub enum SumdbError {
     /// The database, or a tile that is needed, cannot be had at the moment.
     #[error("{0}")]
     Unreachable(String),
-    /// What came is no answer of a checksum database, for example the page of a captive portal.
-    #[error("{0}")]
-    Garbled(String),
+    /// What came is no answer of a checksum database, for example the page of a captive portal. Its text shows what came.
+    #[error("{}", .0.summary)]
+    Garbled(Arc<Misbehaviour>),
     /// What came is not to be believed. The evidence is kept.
     #[error("{}", .0.summary)]
     Misbehaved(Arc<Misbehaviour>),

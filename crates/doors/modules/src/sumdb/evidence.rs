@@ -1,6 +1,6 @@
 //! What went wrong with an answer, and the texts that tell it: to the user, and to whoever has to judge it later.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,6 @@ use tradewind_ledger::{Hash, Tile, TreeHead, check_prefix};
 use super::lines::NoLine;
 use super::timeline::Signed;
 use super::{Misbehaviour, SumdbError};
-use crate::name::ModuleVersion;
 
 /// The most bytes of an answer that go into the evidence.
 const MAX_ANSWER_SHOWN: usize = 16 * 1024;
@@ -83,15 +82,14 @@ impl Problem {
 
     /// The error, and the evidence to keep when somebody did wrong.
     ///
-    /// `answer` is what the lookup of `of` gave.
-    pub(super) fn tell(&self, name: &str, of: &ModuleVersion, answer: Option<&Bytes>) -> (SumdbError, Option<String>) {
+    /// `answer` is what asking for `of` gave: the lookup of a version, a tile, or the latest head.
+    pub(super) fn tell(&self, name: &str, of: &dyn Display, answer: Option<&Bytes>) -> (SumdbError, Option<String>) {
         let summary = format!("{of}: {}", self.summary());
         let (text, is_fork) = match self {
             Self::NotThere(_) => return (SumdbError::NotThere(summary), None),
             Self::Unreachable(_) => return (SumdbError::Unreachable(summary), None),
-            Self::Garbled(_) => return (SumdbError::Garbled(summary), None),
             Self::Kept(_) => return (SumdbError::Kept(summary), None),
-            Self::Forged { why, .. } => (format!("verifying module: {of}: {why}\n"), false),
+            Self::Garbled(why) | Self::Forged { why, .. } => (format!("verifying module: {of}: {why}\n"), false),
             Self::NoLine(line) => (no_line(*line), false),
             Self::Fork(fork) => (fork.text(), true),
         };
@@ -110,6 +108,10 @@ impl Problem {
             }
         }
         evidence.truncate(evidence.floor_char_boundary(MAX_EVIDENCE));
+        if let Self::Garbled(_) = self {
+            // More often the page of a network than an attack: it is told, and takes no room from what proves something.
+            return (SumdbError::Garbled(Misbehaviour { summary, text: evidence, is_fork }.into()), None);
+        }
         (SumdbError::Misbehaved(Misbehaviour { summary, text, is_fork }.into()), Some(evidence))
     }
 }

@@ -70,7 +70,7 @@ impl Reader {
         for (tile, answer) in tiles.iter().zip(join_all(flights.iter().cloned()).await) {
             let answer = answer.map_err(|error| Unread::Source(*tile, error))?;
             if !answer.is_kept {
-                fetched.push(self.kept.keep_tile(&self.name, *tile, answer.bytes.clone()));
+                fetched.push((*tile, answer.bytes.clone()));
             }
             read.push((*tile, answer.bytes));
         }
@@ -79,7 +79,9 @@ impl Reader {
             Ok(checked) => checked,
             Err(why) => return Err(Unread::Wrong { why, tiles: read, has_kept }),
         };
-        join_all(fetched).await;
+        // Only now: whoever keeps something may do so before anybody waits for it.
+        join_all(fetched.into_iter().map(|(tile, bytes)| self.kept.keep_tile(&self.name, tile, bytes))).await;
+        drop(flights);
         Ok(checked)
     }
 

@@ -71,6 +71,11 @@ impl Timeline {
         Err(self.not_kept(&format!("others kept {TRIES} heads meanwhile")))
     }
 
+    /// The last head that was seen; the empty tree's before there was any.
+    pub(super) async fn head(&self) -> Result<TreeHead, Problem> {
+        self.last().await.map(|last| last.signed.head)
+    }
+
     /// The last head; what is kept is read the first time.
     async fn last(&self) -> Result<Last, Problem> {
         if let Some(last) = self.last.lock().clone() {
@@ -100,7 +105,7 @@ impl Timeline {
     }
 
     /// Checks the signature of a head.
-    fn open(&self, note: Bytes) -> Result<Signed, Problem> {
+    pub(super) fn open(&self, note: Bytes) -> Result<Signed, Problem> {
         let forged = |why: String| Problem::Forged { why, head: None, tiles: Vec::new() };
         let opened = open_note(&note, std::slice::from_ref(&self.verifier));
         let opened = opened.map_err(|error| forged(format!("reading tree note: {error}")))?;

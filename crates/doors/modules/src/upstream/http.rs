@@ -8,7 +8,7 @@ use http::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LOCATION, RANGE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use tradewind_core::{FaultKind, format_duration};
+use tradewind_core::{Clock, FaultKind, format_duration};
 use tradewind_egress::{Answer, AnswerBody, Egress, Http2, Origin, RequestBody, Roots, Route};
 
 use super::broken;
@@ -33,6 +33,7 @@ pub(in crate::upstream) struct HttpSource {
 
 struct Inner {
     egress: Arc<Egress>,
+    clock: Arc<dyn Clock>,
     route: Arc<Route>,
     roots: Roots,
     roots_name: String,
@@ -52,13 +53,14 @@ pub(super) struct Resume {
 impl HttpSource {
     pub(in crate::upstream) fn new(
         egress: Arc<Egress>,
+        clock: Arc<dyn Clock>,
         route: Arc<Route>,
         roots: Roots,
         roots_name: String,
         path: Arc<str>,
         auth: HeaderMap,
     ) -> Self {
-        Self { inner: Arc::new(Inner { egress, route, roots, roots_name, auth }), path }
+        Self { inner: Arc::new(Inner { egress, clock, route, roots, roots_name, auth }), path }
     }
 
     /// Asks for `path`, which is percent-encoded as far as it has to be.
@@ -170,9 +172,36 @@ impl Inner {
             // A weak tag may stand for other bytes that mean the same (RFC 9110 §8.8.1).
             let etag = head.headers.get(ETAG).filter(|tag| tag.as_bytes().first() == Some(&b'"')).cloned();
             let resume = etag.map(|etag| Resume { inner: Arc::clone(self), route, target, etag });
-            return Ok(Opened::answer(from, length, body, resume));
+            return Ok(Opened::answer(from, length, body, &self.clock, resume));
         }
-        Err(refused(&from, head.status, &head.headers, body).await)
+        Err(self.refused(&from, head.status, &head.headers, body).await)
+    }
+
+    /// The failure that a status stands for, with what the upstream says about it.
+    async fn refused(&self, from: &Arc<str>, status: StatusCode, headers: &HeaderMap, body: AnswerBody) -> Failure {
+        let is_text = headers.get(CONTENT_TYPE).is_some_and(|of| of.as_bytes().starts_with(b"text/plain"));
+        let said = if is_text {
+            // Some send all that a program has printed: its beginning says why.
+            let said = Opened::answer(Arc::clone(from), None, body, &self.clock, None).first(ERROR_BODY).await;
+            let text = said.unwrap_or_default();
+            String::from_utf8_lossy(&text).trim().to_owned()
+        } else {
+            body.finish_in_background();
+            String::new()
+        };
+        let reason = if said.is_empty() { format!("{from} answered {status}") } else { said };
+        let number = status.as_u16();
+        match number {
+            404 | 410 => Failure { status: number, ..Failure::missing(reason) },
+            // Not the caller's credentials are meant, which it would be asked for if it saw these.
+            401 | 407 => {
+                Failure::upstream(FaultKind::Unauthorized, 502, format!("{from} wants other credentials: {reason}"))
+            }
+            400..=499 if number != 429 => Failure::upstream(FaultKind::Rejected, number, reason),
+            429 => Failure::upstream(FaultKind::RateLimited, 429, reason),
+            500..=599 => Failure::upstream(FaultKind::ServerError, number, reason),
+            _ => broken(from, format_args!("it answered {status}")),
+        }
     }
 }
 
@@ -183,30 +212,5 @@ impl Resume {
         let range = answer.head.headers.get(CONTENT_RANGE).and_then(|range| range.to_str().ok()).unwrap_or_default();
         let begins_there = range.strip_prefix("bytes ").is_some_and(|range| range.starts_with(&format!("{come}-")));
         (answer.head.status == StatusCode::PARTIAL_CONTENT && begins_there).then_some(answer.body)
-    }
-}
-
-/// The failure that a status stands for, with what the upstream says about it.
-async fn refused(from: &Arc<str>, status: StatusCode, headers: &HeaderMap, body: AnswerBody) -> Failure {
-    let is_text = headers.get(CONTENT_TYPE).is_some_and(|of| of.as_bytes().starts_with(b"text/plain"));
-    let said = if is_text {
-        let text = Opened::answer(Arc::clone(from), None, body, None).collect(ERROR_BODY).await.unwrap_or_default();
-        String::from_utf8_lossy(&text).trim().to_owned()
-    } else {
-        body.finish_in_background();
-        String::new()
-    };
-    let reason = if said.is_empty() { format!("{from} answered {status}") } else { said };
-    let number = status.as_u16();
-    match number {
-        404 | 410 => Failure { status: number, ..Failure::missing(reason) },
-        // Not the caller's credentials are meant, which it would be asked for if it saw these.
-        401 | 407 => {
-            Failure::upstream(FaultKind::Unauthorized, 502, format!("{from} wants other credentials: {reason}"))
-        }
-        400..=499 if number != 429 => Failure::upstream(FaultKind::Rejected, number, reason),
-        429 => Failure::upstream(FaultKind::RateLimited, 429, reason),
-        500..=599 => Failure::upstream(FaultKind::ServerError, number, reason),
-        _ => broken(from, format_args!("it answered {status}")),
     }
 }

@@ -1,4 +1,7 @@
 //! A body that an upstream has begun to send.
+//!
+//! One that comes drop by drop would hold its place among those that come in for years without ever pausing for long: so there
+//! is a least rate, over the time that was spent waiting for it alone, and a time within which a small answer has to be here.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use tradewind_core::{FaultKind, format_duration};
+use tradewind_core::{Clock, FaultKind, format_duration};
 use tradewind_egress::AnswerBody;
 
 use super::broken;
@@ -16,6 +19,12 @@ use crate::failure::Failure;
 
 /// How long an upstream may pause within a body.
 const IDLE: Duration = Duration::from_secs(30);
+/// Over so much waiting a body has to come as fast as [`LEAST_RATE`].
+const WINDOW: Duration = Duration::from_secs(60);
+/// The least bytes in a second.
+const LEAST_RATE: u64 = 8 * 1024;
+/// How long the whole of a small answer may take from its head on.
+const SMALL: Duration = Duration::from_secs(120);
 /// How often a body that broke off is asked for again, from where it broke off.
 const MOST_RESUMES: u32 = 3;
 /// What is read from a file at once.
@@ -34,15 +43,22 @@ pub(crate) struct Opened {
 }
 
 enum Body {
-    Answer(Box<AnswerBody>, Option<Resume>),
+    Answer(Box<AnswerBody>, Pace, Option<Resume>),
     File(Option<File>),
     Whole(Bytes),
 }
 
 impl Opened {
     /// The body of an answer; `resume` when the rest can be asked for again.
-    pub(super) fn answer(from: Arc<str>, length: Option<u64>, body: AnswerBody, resume: Option<Resume>) -> Self {
-        Self { from, length, body: Body::Answer(Box::new(body), resume), come: 0, resumed: 0 }
+    pub(super) fn answer(
+        from: Arc<str>,
+        length: Option<u64>,
+        body: AnswerBody,
+        clock: &Arc<dyn Clock>,
+        resume: Option<Resume>,
+    ) -> Self {
+        let pace = Pace { clock: Arc::clone(clock), waited: Duration::ZERO, come: 0 };
+        Self { from, length, body: Body::Answer(Box::new(body), pace, resume), come: 0, resumed: 0 }
     }
 
     /// A file.
@@ -99,10 +115,10 @@ impl Opened {
                 *file = Some(reading);
                 Ok((!piece.is_empty()).then(|| piece.into()))
             }
-            Body::Answer(body, _) => loop {
-                let Ok(frame) = tokio::time::timeout(IDLE, body.frame()).await else {
+            Body::Answer(body, pace, _) => loop {
+                let Some(frame) = pace.wait(body.frame()).await else {
                     body.distrust_connection();
-                    let reason = format!("{}: nothing came for {}", self.from, format_duration(IDLE));
+                    let reason = pace.complaint(&self.from);
                     return Err(Failure::upstream(FaultKind::IdleTimeout, 504, reason));
                 };
                 match frame {
@@ -111,7 +127,10 @@ impl Opened {
                         return Err(Failure::upstream(fault.kind, 502, &*fault.detail));
                     }
                     Some(Ok(frame)) => match frame.into_data() {
-                        Ok(piece) if !piece.is_empty() => return Ok(Some(piece)),
+                        Ok(piece) if !piece.is_empty() => {
+                            pace.come += piece.len() as u64;
+                            return Ok(Some(piece));
+                        }
                         _ => {}
                     },
                 }
@@ -121,7 +140,7 @@ impl Opened {
 
     /// Asks for the rest, or gives the failure back.
     async fn resume(&mut self, failure: Failure) -> Result<(), Failure> {
-        let Body::Answer(body, Some(resume)) = &mut self.body else { return Err(failure) };
+        let Body::Answer(body, pace, Some(resume)) = &mut self.body else { return Err(failure) };
         if self.resumed >= MOST_RESUMES {
             return Err(failure);
         }
@@ -129,6 +148,7 @@ impl Opened {
         match resume.from(self.come).await {
             Some(rest) => {
                 **body = rest;
+                (pace.waited, pace.come) = (Duration::ZERO, 0);
                 Ok(())
             }
             None => Err(failure),
@@ -138,21 +158,30 @@ impl Opened {
     /// The beginning of it, up to about `most` bytes; the rest is given up.
     ///
     /// # Errors
-    /// As [`Self::piece`].
+    /// As [`Self::collect`], but for its length.
     pub(crate) async fn first(mut self, most: usize) -> Result<Bytes, Failure> {
-        let mut begun = BytesMut::new();
-        while begun.len() < most {
-            let Some(piece) = self.piece().await? else { break };
-            begun.extend_from_slice(&piece);
-        }
-        Ok(begun.freeze())
+        let from = Arc::clone(&self.from);
+        let reading = async {
+            let mut begun = BytesMut::new();
+            while begun.len() < most {
+                let Some(piece) = self.piece().await? else { break };
+                begun.extend_from_slice(&piece);
+            }
+            Ok(begun.freeze())
+        };
+        in_time(&from, reading).await
     }
 
     /// All of it, at most `limit` bytes.
     ///
     /// # Errors
-    /// As [`Self::piece`], and when it is longer.
-    pub(crate) async fn collect(mut self, limit: usize) -> Result<Bytes, Failure> {
+    /// As [`Self::piece`], and when it is longer, or is not here within two minutes.
+    pub(crate) async fn collect(self, limit: usize) -> Result<Bytes, Failure> {
+        let from = Arc::clone(&self.from);
+        in_time(&from, self.whole_of(limit)).await
+    }
+
+    async fn whole_of(mut self, limit: usize) -> Result<Bytes, Failure> {
         let too_large = |from: &str| {
             let reason = format!("{from}: the answer has more than {limit} bytes");
             Failure::upstream(FaultKind::TooLarge, 502, reason)
@@ -175,5 +204,52 @@ impl Opened {
             }
         }
         Ok(if joined.is_empty() { only.unwrap_or_default() } else { joined.freeze() })
+    }
+}
+
+/// What `reading` gives, unless it takes too long.
+async fn in_time(from: &str, reading: impl Future<Output = Result<Bytes, Failure>>) -> Result<Bytes, Failure> {
+    tokio::time::timeout(SMALL, reading).await.unwrap_or_else(|_| {
+        let reason = format!("{from}: the answer was not here whole after {}", format_duration(SMALL));
+        Err(Failure::upstream(FaultKind::IdleTimeout, 504, reason))
+    })
+}
+
+/// How fast a body comes. Only the time counts that was spent waiting for it: a slow disk of ours is not its fault.
+struct Pace {
+    clock: Arc<dyn Clock>,
+    /// How long was waited since the window began.
+    waited: Duration,
+    /// What came since.
+    come: u64,
+}
+
+impl Pace {
+    /// Waits for what comes next; `None` when it does not come, or what comes is too little.
+    async fn wait<T>(&mut self, next: impl Future<Output = T>) -> Option<T> {
+        tokio::pin!(next);
+        loop {
+            let left = WINDOW.saturating_sub(self.waited);
+            let patience = left.min(IDLE);
+            let began = self.clock.now();
+            let came = tokio::time::timeout(patience, &mut next).await;
+            self.waited += self.clock.now().since(began).min(patience);
+            match came {
+                Ok(came) => return Some(came),
+                Err(_) if patience < left || self.is_too_slow() => return None,
+                Err(_) => (self.waited, self.come) = (Duration::ZERO, 0),
+            }
+        }
+    }
+
+    fn is_too_slow(&self) -> bool {
+        self.come < LEAST_RATE * WINDOW.as_secs()
+    }
+
+    fn complaint(&self, from: &str) -> String {
+        if self.waited < WINDOW || self.come == 0 {
+            return format!("{from}: nothing came for {}", format_duration(IDLE));
+        }
+        format!("{from}: less than 8 KiB came in a second, over {}", format_duration(WINDOW))
     }
 }

@@ -16,9 +16,6 @@ use crate::hash::{H1, H1Builder};
 use crate::name::ModuleVersion;
 use crate::rules::{LONGEST_LICENCE, Licence, is_licence_file};
 
-/// The most licence files that are looked at.
-const MOST_LICENCE_FILES: usize = 8;
-
 /// What is known of a zip that keeps all rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZipFacts {
@@ -83,7 +80,7 @@ fn check<R: Read + Seek>(file: R, of: &ModuleVersion, limits: &ZipLimits) -> Res
             return Err(ZipFault::Overlap(entry.header.name.to_string()));
         }
         let name = entry.header.name.strip_prefix(&prefix).unwrap_or_default();
-        let mut keep = kept.room_for(name, entry.role);
+        let mut keep = Kept::room_for(name, entry.role);
         let mut sha256 = Context::new(&SHA256);
         unpacker.read(&mut reader, &entry.header, next, |bytes| {
             sha256.update(bytes);
@@ -151,8 +148,8 @@ fn entries<R: Read + Seek>(
 #[derive(Default)]
 struct Kept {
     go_mod: Option<Vec<u8>>,
-    /// The beginning of each licence file, by its name.
-    licence_files: Vec<(String, Vec<u8>)>,
+    /// What each licence file is, by its name: of all of them, since whoever packs a zip orders it as it likes.
+    licence_files: Vec<(String, Vec<Licence>)>,
 }
 
 /// Room for the content of one file, up to a limit.
@@ -171,10 +168,8 @@ impl Room {
 }
 
 impl Kept {
-    fn room_for(&self, name: &str, role: Role) -> Room {
-        let is_licence = matches!(role, Role::License | Role::Top)
-            && is_licence_file(name)
-            && self.licence_files.len() < MOST_LICENCE_FILES;
+    fn room_for(name: &str, role: Role) -> Room {
+        let is_licence = matches!(role, Role::License | Role::Top) && is_licence_file(name);
         match role {
             Role::GoMod => Room { kept: Some(Vec::new()), most: usize::MAX },
             _ if is_licence => Room { kept: Some(Vec::new()), most: LONGEST_LICENCE },
@@ -187,16 +182,16 @@ impl Kept {
         if name == "go.mod" {
             self.go_mod = Some(bytes);
         } else {
-            self.licence_files.push((name.to_owned(), bytes));
+            self.licence_files.push((name.to_owned(), Licence::recognise(&bytes)));
         }
     }
 
     fn licences(&mut self) -> Vec<Licence> {
         self.licence_files.sort();
         let mut licences = Vec::new();
-        for licence in self.licence_files.iter().flat_map(|(_, text)| Licence::recognise(text)) {
-            if !licences.contains(&licence) {
-                licences.push(licence);
+        for licence in self.licence_files.iter().flat_map(|(_, found)| found) {
+            if !licences.contains(licence) {
+                licences.push(*licence);
             }
         }
         licences

@@ -31,6 +31,7 @@ fn write(path: &Path, files: &BTreeMap<String, Vec<u8>>) {
 /// Has the manifest say what the files are now, as whoever forges a bundle would.
 fn forge_manifest(files: &mut BTreeMap<String, Vec<u8>>) {
     let mut manifest: serde_json::Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    manifest["files"] = serde_json::json!({});
     for (name, bytes) in files.iter().filter(|(name, _)| *name != "manifest.json") {
         let sha256 = Sha256::of(bytes).to_string();
         manifest["files"][name.as_str()] = serde_json::json!({"sha256": sha256, "size": bytes.len()});
@@ -227,4 +228,34 @@ async fn what_is_damaged_in_the_store_is_not_carried_away() {
     assert!(!output.exists());
     let left = std::fs::read_dir(here.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(left.filter(|name| name.to_string_lossy().starts_with(".tmp")).count(), 0);
+}
+
+#[tokio::test]
+async fn tiles_that_do_not_belong_under_the_head_are_not_kept() {
+    let (here, sums, honest) = bundle().await;
+    let below = "cache/download/sumdb/sum.example.com/db/";
+    let place = here.folder.path().join("forged.tar");
+    // One that no record of this bundle needs, and one in the place of a good one.
+    for (name, length) in [("tile/8/0/000", 8192), ("tile/8/0/001.p/9", 9 * 32)] {
+        let mut files = honest.clone();
+        files.insert(format!("{below}{name}"), vec![7; length]);
+        forge_manifest(&mut files);
+        write(&place, &files);
+        let (there, imported) = try_import(&sums, &place).await;
+        imported.unwrap();
+        let kept = there.store.kept_tile("sum.example.com/db", name.parse().unwrap());
+        assert_ne!(kept, Some(vec![7; length].into()), "{name}");
+    }
+    // Nor are any under a head that nobody signed.
+    let mut files = honest.clone();
+    let head = files.get_mut(&format!("{below}latest")).unwrap();
+    let place_of_size = head.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    head[place_of_size] = b'9';
+    files.remove(LOOKUP);
+    forge_manifest(&mut files);
+    write(&place, &files);
+    let (there, imported) = try_import(&sums, &place).await;
+    imported.unwrap();
+    assert_eq!(there.store.kept_tile("sum.example.com/db", "tile/8/0/000".parse().unwrap()), None);
+    assert_eq!(there.store.kept_head("sum.example.com/db").unwrap(), None);
 }

@@ -66,7 +66,7 @@ async fn a_bundle_carries_versions_with_their_proofs() {
             assert_eq!(bytes.len() as u64, manifest.zip.size);
         }
         let list = there.store.answer(&there.tree, &AnswerKey::List(one.of.path.clone())).unwrap();
-        assert_eq!((&list.body[..], list.fresh_until), (&b"v1.2.3\n"[..], UnixMillis(0)));
+        assert_eq!((&list.body[..], list.fetched), (&b"v1.2.3\n"[..], UnixMillis(0)), "whoever can ask does so");
         let again = there.import(&sums.trust(false), &place).await;
         assert_eq!((again.present, again.stored.len(), again.refused.len()), (2, 0, 0));
     }
@@ -152,13 +152,8 @@ async fn a_go_mod_alone_is_enough_where_no_zip_is_named() {
     let manifest = here.fetch(&sums, "example.com/a@v1.0.0", "package a").await;
     let of = &manifest.of;
     let keep = |body: &bytes::Bytes, key| {
-        let answer = crate::store::Answer {
-            body: body.clone(),
-            fetched: UnixMillis(1),
-            fresh_until: UnixMillis(2),
-            upstream: String::new(),
-            checked: None,
-        };
+        let answer =
+            crate::store::Answer { body: body.clone(), fetched: UnixMillis(1), upstream: String::new(), checked: None };
         here.store.keep_answer(&here.tree, &key, &answer).unwrap();
     };
     keep(&manifest.info, AnswerKey::Info(of.clone()));
@@ -222,4 +217,71 @@ async fn lists_grow_with_each_import() {
     }
     let key = AnswerKey::List(ModulePath::parse("example.com/a").unwrap());
     assert_eq!(&there.store.answer(&there.tree, &key).unwrap().body[..], b"v1.0.0\nv1.1.0\n");
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a test damages its own files")]
+async fn a_damaged_tile_is_asked_for_again_when_a_bundle_is_made() {
+    let (here, there, sums) = (Side::new(), Side::new(), Sums::new());
+    here.fetch(&sums, "example.com/a@v1.0.0", "package a").await;
+    let tiles = here.folder.path().join("modules/sumdb/sum.example.com%2fdb/tile/8/0");
+    let damaged = tiles.join("001.p").read_dir().unwrap().next().unwrap().unwrap().path();
+    let length = std::fs::metadata(&damaged).unwrap().len();
+    std::fs::write(&damaged, vec![7; usize::try_from(length).unwrap()]).unwrap();
+    let (_, offline) = here.export(&sums.trust(false), &["example.com/a@v1.0.0"], "1.tar").await;
+    assert_eq!((offline.proven, offline.problems.len()), (0, 1), "{offline:?}");
+    let (bundle, online) = here.export(&sums.trust(true), &["example.com/a@v1.0.0"], "2.tar").await;
+    assert_eq!((online.proven, online.problems.len()), (1, 0), "{online:?}");
+    assert_eq!(there.import(&sums.trust(false), &bundle).await.stored.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_there_and_would_not_be_given_is_taken_anew() {
+    let (here, there, sums) = (Side::new(), Side::new(), Sums::new());
+    let manifest = here.fetch(&sums, "example.com/a@v1.0.0", "package a").await;
+    let (bundle, _) = here.export(&sums.trust(true), &["example.com/a@v1.0.0"], "b.tar").await;
+    let own = sums.trust(false);
+    let possible = Trust { verify: Verify::WhenPossible, ..sums.trust(false) };
+    let private = Trust { private: Patterns::parse(["example.com"]).unwrap(), ..sums.trust(false) };
+    let by = |name: &str| Checked::Sumdb(name.to_owned());
+    for (checked, trust, is_there) in [
+        (by(NAME), &own, true),
+        (Checked::GoSum, &own, true),
+        (by("another"), &own, false),
+        (Checked::Off, &own, false),
+        (Checked::Unreached, &own, false),
+        (Checked::Unreached, &possible, false),
+        (Checked::Private, &own, false),
+        (Checked::Private, &private, true),
+        (Checked::Off, &unverified(), true),
+    ] {
+        let put = there.put("example.com/a@v1.0.0", "package a");
+        there.store.vouch(&there.tree, &put, checked.clone()).unwrap().unwrap();
+        let imported = there.import(trust, &bundle).await;
+        assert_eq!(
+            (imported.present, imported.stored.len()),
+            (usize::from(is_there), usize::from(!is_there)),
+            "{checked:?}"
+        );
+        let now = there.store.read(&there.tree, &manifest.of).unwrap().checked;
+        assert_eq!(now, if is_there { checked.clone() } else { by(NAME) }, "{checked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_toolchain_is_a_module_like_others() {
+    let (here, there, sums) = (Side::new(), Side::new(), Sums::new());
+    let of = "golang.org/toolchain@v0.0.1-go1.25.3.linux-amd64";
+    let manifest = here.fetch(&sums, of, "package toolchain").await;
+    let (bundle, exported) = here.export(&sums.trust(true), &[of], "b.tar").await;
+    assert_eq!((exported.versions, exported.proven), (1, 1));
+    let imported = there.import(&sums.trust(false), &bundle).await;
+    assert_eq!(imported.stored[0].checked, Checked::Sumdb(NAME.to_owned()), "{imported:?}");
+    assert_eq!(there.store.read(&there.tree, &manifest.of).unwrap().h1, manifest.h1);
+    let list = there.store.answer(&there.tree, &AnswerKey::List(manifest.of.path.clone())).unwrap();
+    assert_eq!(&list.body[..], b"v0.0.1-go1.25.3.linux-amd64\n");
+    // Unpacked it is what a go command reads.
+    let files = unpacked(&bundle);
+    assert!(files.contains_key("cache/download/golang.org/toolchain/@v/v0.0.1-go1.25.3.linux-amd64.zip"));
+    assert!(files.keys().any(|name| name.ends_with("/lookup/golang.org/toolchain@v0.0.1-go1.25.3.linux-amd64")));
 }

@@ -1,9 +1,13 @@
 //! Several upstreams, one after the other, and what each may answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use http::Method;
 
 use super::origin::{Origin, Said};
-use super::rig::Rig;
+use super::rig::{Rig, read};
 
 const LIST: &str = "/example.com/a/@v/list";
 
@@ -27,6 +31,55 @@ async fn a_comma_goes_on_when_something_is_not_there_and_a_pipe_whatever_happene
     first.stop().await;
     assert_eq!(asked(&format!("upstream: \"{a},{b}\"")).await.status, 502);
     assert_eq!(asked(&format!("upstream: \"{a}|{b}\"")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_pipe_goes_on_also_when_something_breaks_off_or_is_no_answer() {
+    let (first, second) = (Origin::start().await, Origin::start().await);
+    let files = [("go.mod", "module example.com/a\n"), ("a.go", "package a\n")];
+    for origin in [&first, &second] {
+        origin.has("example.com/a@v1.0.0", &files);
+    }
+    let zip = second.has("example.com/a@v1.0.0", &files);
+    second.say("/example.com/a/@latest", Said::new(200, r#"{"Version":"v1.0.0"}"#));
+    for (separator, status) in [(",", 502), ("|", 200)] {
+        let section = format!("{{sumdb: off, upstream: \"{}{separator}{}\"}}", first.url(), second.url());
+        let rig = Rig::start(&section).await;
+        first.say("/example.com/a/@v/v1.0.0.zip", Said { cut: Some(100), ..Said::new(200, zip.clone()) });
+        let got = rig.get("example.com/a/@v/v1.0.0.zip").await;
+        assert_eq!(got.status, status, "{separator} {got:?}");
+        assert!(status != 200 || got.body == zip);
+        first.say("/example.com/a/@latest", Said::new(200, "log in first"));
+        assert_eq!(rig.get("example.com/a/@latest").await.status, status, "{separator}");
+        let rig = Rig::start(&section).await;
+        first.say("/example.com/a/@v/v1.0.0.info", Said::new(200, "log in first"));
+        assert_eq!(rig.get("example.com/a/@v/v1.0.0.info").await.status, status, "{separator}");
+        first.has("example.com/a@v1.0.0", &files);
+    }
+}
+
+#[tokio::test]
+async fn a_zip_that_is_being_given_is_not_gone_on_with_from_another_upstream() {
+    let (first, second) = (Origin::start().await, Origin::start().await);
+    let noise: String = (0..1_500_000).map(|_| char::from(fastrand::u8(b' '..b'~'))).collect();
+    let files = [("go.mod", "module example.com/a\n"), ("noise", noise.as_str())];
+    let zip = first.has("example.com/a@v1.0.0", &files);
+    // The same module, packed in another order.
+    let other = second.has("example.com/a@v1.0.0", &[files[1], files[0]]);
+    let path = "/example.com/a/@v/v1.0.0.zip";
+    first.say(path, Said { cut: Some(800_000), ..Said::new(200, zip.clone()) });
+    second.say(path, Said { gate: Some(1), ..Said::new(200, other.clone()) });
+    let section = format!("{{sumdb: off, release: streaming, upstream: \"{}|{}\"}}", first.url(), second.url());
+    let rig = Rig::start(&section).await;
+    let answer = rig.send(Method::GET, &format!("/go{path}"), &[]).await;
+    assert_eq!(answer.head.status, 200);
+    second.until(path, 1).await;
+    second.open_gate();
+    let got = read(answer).await;
+    assert!(!got.whole && got.body == zip[..got.body.len()], "{}", got.body.len());
+    let record = &rig.records(1).await[0];
+    assert_eq!((&record["outcome"], &record["fault"]), (&"partial".into(), &"cut".into()), "{record}");
+    assert_eq!(rig.get(&path[1..]).await.body, other);
 }
 
 #[tokio::test]
@@ -166,5 +219,73 @@ async fn what_is_too_young_is_on_no_list() {
         let got = rig.get(&format!("example.com/a/@v/v1.1.0.{file}")).await;
         assert_eq!(got.status, 403, "{file}: {got:?}");
         assert!(got.text().contains("is younger than 7d"), "{got:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_newest_on_a_list_is_old_enough_however_many_are_not() {
+    let origin = Origin::start().await;
+    let versions: Vec<String> = (0..40).map(|number| format!("v1.{number}.0")).collect();
+    for (number, version) in versions.iter().enumerate() {
+        let time = if number < 3 { "2020-01-01T00:00:00Z" } else { "2999-01-01T00:00:00Z" };
+        let info = format!(r#"{{"Version":"{version}","Time":"{time}"}}"#);
+        origin.has(&format!("example.com/a@{version}"), &[("go.mod", "module example.com/a\n")]);
+        origin.say(&format!("/example.com/a/@v/{version}.info"), Said::new(200, info));
+    }
+    origin.say(LIST, Said::new(200, versions.join("\n")));
+    let rig = Rig::start(&format!("{{sumdb: off, upstream: \"{}\", rules: {{min-age: 7d}}}}", origin.url())).await;
+    assert_eq!(rig.get("example.com/a/@v/list").await.text(), "v1.0.0\nv1.1.0\nv1.2.0\n");
+}
+
+#[tokio::test]
+async fn an_upstream_that_cannot_be_reached_is_not_waited_for_by_everybody() {
+    let origin = Origin::start().await;
+    let paths: Vec<String> = (0..3).map(|number| format!("example.com/{number}/@v/list")).collect();
+    for path in &paths {
+        origin.say(&format!("/{path}"), Said::new(200, "v1.0.0\n"));
+    }
+    let rig = Rig::start(&format!("{{sumdb: off, upstream: \"{}\"}}", origin.url())).await;
+    for path in &paths {
+        assert_eq!(rig.get(path).await.status, 200);
+    }
+    let gone = Gone::start().await;
+    rig.reload(&format!("{{sumdb: off, upstream: \"{}\"}}", gone.url));
+    rig.clock.go(Duration::from_secs(3600));
+    assert_eq!(rig.get(&paths[0]).await.text(), "v1.0.0\n");
+    let asked = gone.count();
+    assert!(asked > 0);
+    assert_eq!(rig.get(&paths[1]).await.text(), "v1.0.0\n");
+    assert_eq!(gone.count(), asked, "it was asked a moment ago");
+    assert_eq!(rig.get("example.com/new/@v/list").await.status, 502);
+    assert!(gone.count() > asked, "there is nothing else to give");
+    rig.clock.go(Duration::from_secs(11));
+    let asked = gone.count();
+    assert_eq!(rig.get(&paths[2]).await.text(), "v1.0.0\n");
+    assert!(gone.count() > asked, "it may be there again");
+}
+
+/// Hangs up on everybody.
+struct Gone {
+    url: String,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Gone {
+    #[expect(clippy::disallowed_methods, reason = "a test has no supervisor")]
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counting = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while listener.accept().await.is_ok() {
+                counting.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Self { url, asked }
+    }
+
+    fn count(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 }

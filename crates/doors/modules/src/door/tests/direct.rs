@@ -120,3 +120,43 @@ async fn a_zip_has_the_files_of_its_module() {
     }
     assert_eq!(rig.get("github.com/o/r/sub/@v/list").await.text(), "v0.1.0\n");
 }
+
+#[tokio::test]
+async fn a_version_that_is_mirrored_needs_no_news() {
+    let folder = tempfile::tempdir().unwrap();
+    repository(folder.path());
+    let rig = Rig::start("{sumdb: off, upstream: direct, direct: git}").await;
+    mirrored(&rig, folder.path());
+    assert_eq!(rig.get("github.com/o/r/@v/list").await.status, 200);
+    std::fs::rename(folder.path().join("work"), folder.path().join("gone")).unwrap();
+    rig.clock.go(std::time::Duration::from_secs(120));
+    assert_eq!(rig.get("github.com/o/r/@v/v1.0.0.mod").await.status, 200);
+    let unknown = rig.get("github.com/o/r/@v/v1.0.1.mod").await;
+    assert!(unknown.text().contains("git fetch: "), "it may be there by now, and is asked for: {unknown:?}");
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a test lays out its own files")]
+async fn very_many_tags_of_later_major_versions_cost_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let work = folder.path().join("work");
+    write(&work, &[("r.go", "package r\n")]);
+    git(&work, &["init", "--quiet", "--initial-branch=main"]);
+    git(&work, &["add", "."]);
+    git(&work, &["commit", "--quiet", "-m", "one"]);
+    let without = git(&work, &["rev-parse", "HEAD"]);
+    write(&work, &[("go.mod", "module github.com/o/r/v3\n")]);
+    git(&work, &["add", "."]);
+    git(&work, &["commit", "--quiet", "-m", "two"]);
+    let with = git(&work, &["rev-parse", "HEAD"]);
+    let mut tags = format!("{with} refs/tags/v3.0.0\n");
+    let mut listed = String::new();
+    for number in 0..6000 {
+        tags.push_str(&format!("{without} refs/tags/v2.0.{number}\n"));
+        listed.push_str(&format!("v2.0.{number}+incompatible\n"));
+    }
+    std::fs::write(work.join(".git/packed-refs"), tags).unwrap();
+    let rig = Rig::start("{sumdb: off, upstream: direct, direct: git}").await;
+    mirrored(&rig, folder.path());
+    assert_eq!(rig.get("github.com/o/r/@v/list").await.text(), listed);
+}

@@ -135,6 +135,14 @@ impl Origin {
         let _ = tokio::time::timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{path} is not asked for"));
     }
 
+    /// Waits until so many paths that end so have been asked for.
+    pub(super) async fn until_asked(&self, ending: &str, count: usize) {
+        let mut asked = self.state.asked.subscribe();
+        let reached =
+            asked.wait_for(|asked| asked.iter().filter(|asked| asked.path.ends_with(ending)).count() >= count);
+        let _ = tokio::time::timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{ending} is not asked for"));
+    }
+
     /// All that was asked.
     pub(super) fn asked(&self) -> Vec<Asked> {
         self.state.asked.borrow().clone()

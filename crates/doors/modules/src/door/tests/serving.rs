@@ -15,6 +15,20 @@ async fn with(section: &str) -> (Rig, Origin) {
 }
 
 #[tokio::test]
+async fn a_small_zip_that_was_given_lately_is_given_from_memory() {
+    let (rig, origin) = with("").await;
+    let zip = origin.has("example.com/a@v1.0.0", &FILES);
+    for _ in 0..2 {
+        assert_eq!(rig.get("example.com/a/@v/v1.0.0.zip").await.body, zip);
+    }
+    origin.stop().await;
+    std::fs::remove_dir_all(rig.folder.path().join("modules/blobs")).unwrap();
+    assert_eq!(rig.get("example.com/a/@v/v1.0.0.zip").await.body, zip);
+    let part = rig.ask(http::Method::GET, "/go/example.com/a/@v/v1.0.0.zip", &[("range", "bytes=3-9")]).await;
+    assert_eq!((part.status, part.body), (206, zip.slice(3..10)));
+}
+
+#[tokio::test]
 async fn every_file_of_the_protocol_has_its_type_and_age() {
     let (rig, origin) = with("").await;
     let zip = origin.has("example.com/a@v1.0.0", &FILES);
@@ -152,6 +166,12 @@ async fn a_key_may_have_what_its_patterns_name() {
         assert_eq!((refused.status, refused.header("content-type")), (403, "text/plain; charset=UTF-8"));
         assert!(refused.text().contains("`ci` may not use modules/example.com/b"), "{refused:?}");
     }
+    // What a database says is for every key: the module may come from elsewhere.
+    let lookup = "/sumdb/sum.golang.org/lookup/example.com/b@v1.0.0";
+    origin.say(lookup, Said::new(200, "a record"));
+    let asked = rig.ask(Method::GET, &format!("/go{lookup}"), &[("authorization", login)]).await;
+    assert_eq!((asked.status, asked.text()), (200, "a record"));
+    assert_eq!(rig.get(&lookup[1..]).await.status, 401);
     let nobody = rig.get("example.com/a/@v/list").await;
     assert_eq!((nobody.status, nobody.header("content-type")), (401, "text/plain; charset=utf-8"));
     assert!(nobody.text().contains("TW1015"), "{nobody:?}");

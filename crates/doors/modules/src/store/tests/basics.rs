@@ -117,7 +117,6 @@ fn the_last_good_answers_are_kept() {
         let answer = Answer {
             body: Bytes::from(format!("v1.0.{place}\n")),
             fetched: UnixMillis(5000),
-            fresh_until: if place == 1 { UnixMillis(u64::MAX) } else { UnixMillis(65_000) },
             upstream: "https://proxy.golang.org".to_owned(),
             checked: (place == 0).then(|| Checked::Sumdb("db".to_owned())),
         };
@@ -146,7 +145,6 @@ fn the_last_good_answers_are_kept() {
     let large = Answer {
         body: Bytes::from(vec![b'v'; (8 << 20) + 1]),
         fetched: UnixMillis(0),
-        fresh_until: UnixMillis(0),
         upstream: String::new(),
         checked: None,
     };
@@ -173,4 +171,22 @@ fn names_of_the_longest_kind_are_kept() {
     let manifest = sample(&module, &version, held.blob());
     assert!(bench.store.commit(&bench.tree, manifest, held).is_ok());
     assert!(bench.has(&module, &version));
+}
+
+#[test]
+fn what_a_version_was_compared_with_can_be_noted_later() {
+    let bench = Bench::new(Limits::default());
+    let manifest = bench.commit("example.com/a", "v1.0.0", b"zip");
+    let by = Checked::Sumdb("later".to_owned());
+    let noted = bench.store.vouch(&bench.tree, &manifest, by.clone()).unwrap().unwrap();
+    assert_eq!(noted.checked, by);
+    assert_eq!(bench.store.remembered(&bench.tree, &manifest.of).unwrap().checked, by);
+    let other = bench.reopened(Limits::default());
+    assert_eq!(other.remembered(&bench.tree, &manifest.of), None, "nothing was asked for yet");
+    assert_eq!(other.version(&bench.tree, &manifest.of).unwrap().checked, by);
+    // Of one that is kept no more as it was known, nothing is said.
+    assert_eq!(bench.store.vouch(&bench.tree, &manifest, Checked::GoSum).unwrap(), None);
+    bench.store.withdraw(&bench.tree, &manifest.of, "it is another");
+    assert_eq!(bench.store.version(&bench.tree, &manifest.of), None);
+    assert_eq!(bench.store.refused(&bench.tree, &manifest.of).unwrap().reason, "it is another");
 }

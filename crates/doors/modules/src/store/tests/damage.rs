@@ -2,7 +2,7 @@
 
 use super::support::{Bench, commit, held, noise, of};
 use crate::store::commit::flip_a_bit;
-use crate::store::{Evidence, Limits, Refusal, StoreError, Tree};
+use crate::store::{Evidence, Limits, Refusal, StoreError, Tree, Zip};
 
 #[test]
 fn a_flipped_bit_in_a_zip_is_found_and_put_into_quarantine() {
@@ -45,6 +45,30 @@ fn a_zip_of_another_size_is_not_served() {
     assert_eq!(bench.store.version(&bench.tree, &manifest.of), None);
     let refused = bench.store.refused(&bench.tree, &manifest.of).unwrap();
     assert_eq!(refused.reason, "its zip in the store has 4 bytes in place of 11");
+}
+
+#[test]
+fn what_is_in_memory_of_a_small_zip_is_what_it_should_be() {
+    let bench = Bench::new(Limits::default());
+    let (small, large) = (noise(3, 5000), noise(4, 300_000));
+    let manifest = bench.commit("example.com/a", "v1.0.0", &small);
+    let is_in_memory = |manifest| matches!(bench.store.zip(manifest).unwrap(), Some(Zip::InMemory(_)));
+    // It comes from the disk damaged, and is not kept.
+    let mut flipped = small.clone();
+    flipped[77] ^= 1;
+    bench.store.remember_zip(&manifest.zip, &flipped.into());
+    assert!(!is_in_memory(&manifest));
+    bench.store.remember_zip(&manifest.zip, &small.clone().into());
+    // What happens to the file then is not seen.
+    flip_a_bit(&bench.blob(&manifest.zip));
+    let Some(Zip::InMemory(bytes)) = bench.store.zip(&manifest).unwrap() else { panic!("from the disk") };
+    assert_eq!(bytes, small);
+    // That it is there no more is.
+    std::fs::remove_file(bench.blob(&manifest.zip)).unwrap();
+    assert!(bench.store.zip(&manifest).unwrap().is_none(), "another process has put it aside");
+    let manifest = bench.commit("example.com/b", "v1.0.0", &large);
+    bench.store.remember_zip(&manifest.zip, &large.into());
+    assert!(!is_in_memory(&manifest), "too large");
 }
 
 #[test]

@@ -75,3 +75,34 @@ async fn tiles_lookups_and_evidence_are_kept() {
     }
     assert_eq!(bench.store.evidence_against("db").unwrap(), ["first", "second"]);
 }
+
+fn hashes(width: u32) -> Bytes {
+    (0..width).flat_map(|place| [place as u8; 32]).collect::<Vec<u8>>().into()
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a test damages its own files")]
+async fn a_wider_tile_takes_the_place_of_narrower_ones() {
+    let bench = Bench::new(Limits::default());
+    let store = &bench.store;
+    let tile = |width| Tile { height: 8, level: Level::Hashes(0), index: 3, width };
+    let folder = bench.folder.path().join("sumdb/db/tile/8/0/003.p");
+    let there = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
+    for width in [5, 9, 200] {
+        store.keep_tile("db", tile(width), hashes(width)).await;
+        assert_eq!(there(), 1, "{width}");
+    }
+    store.keep_tile("db", tile(7), hashes(7)).await;
+    assert_eq!(there(), 1, "it is the beginning of the one that is there");
+    for width in [5, 7, 200] {
+        assert_eq!(store.tile("db", tile(width)).await, Some(hashes(width)), "a client with an older head has it too");
+    }
+    assert_eq!(store.tile("db", tile(201)).await, None);
+    // One that does not begin with what was checked is damaged.
+    std::fs::write(folder.join("200"), vec![9; 200 * 32]).unwrap();
+    store.keep_tile("db", tile(7), hashes(7)).await;
+    assert_eq!((store.tile("db", tile(7)).await, store.tile("db", tile(8)).await), (Some(hashes(7)), None));
+    store.keep_tile("db", tile(256), hashes(256)).await;
+    assert!(!folder.exists(), "what is full never changes");
+    assert_eq!(store.tile("db", tile(7)).await, Some(hashes(7)));
+}

@@ -31,7 +31,6 @@ fn write_for_ever(folder: &Path) {
                     let answer = Answer {
                         body: vec![b'v'; (number as usize % 9) * 5000].into(),
                         fetched: UnixMillis(1),
-                        fresh_until: UnixMillis(2),
                         upstream: String::new(),
                         checked: None,
                     };

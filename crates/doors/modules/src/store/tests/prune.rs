@@ -3,11 +3,16 @@
 use std::io::Read;
 use std::time::Duration;
 
+use bytes::Bytes;
+use tradewind_core::{Clock as _, UnixMillis};
+use tradewind_ledger::{Level, Tile};
+
 use super::support::{Bench, commit, held, noise, of};
-use crate::name::Patterns;
+use crate::name::{ModulePath, Patterns};
 use crate::store::lock::FolderLock;
 use crate::store::manifest::sample;
-use crate::store::{Limits, Pins, Prune, Tree};
+use crate::store::{Answer, AnswerKey, Limits, Pins, Prune, Tree};
+use crate::sumdb::Kept as _;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -184,4 +189,113 @@ fn nobody_removes_while_somebody_adds() {
     let removing = || drop(bench.store.prune(&Prune { to_bytes: Some(0), ..Prune::default() }, &mut |_| {}).unwrap());
     assert!(waits_for(FolderLock::to_add(bench.folder.path()).unwrap(), removing));
     assert!(!bench.has("example.com/a", "v1.0.0"));
+}
+
+/// Keeps an answer of 10,000 bytes.
+fn keep_list(bench: &Bench, module: &str) {
+    let body = vec![b'v'; 10_000].into();
+    let answer = Answer { body, fetched: UnixMillis(1), upstream: String::new(), checked: None };
+    bench.store.keep_answer(&bench.tree, &list(module), &answer).unwrap();
+}
+
+fn list(module: &str) -> AnswerKey {
+    AnswerKey::List(ModulePath::parse(module).unwrap())
+}
+
+fn full_tile(index: u64) -> Tile {
+    Tile { height: 8, level: Level::Hashes(0), index, width: 256 }
+}
+
+#[test]
+fn answers_alone_stay_within_the_bound() {
+    let bench = Bench::new(limits(100_000, &[]));
+    bench.store.settle().unwrap();
+    keep_list(&bench, "example.com/used");
+    for number in 0..40 {
+        bench.clock.advance(HOUR);
+        keep_list(&bench, &format!("example.com/m{number}"));
+        // The same one again is no more than one.
+        keep_list(&bench, &format!("example.com/m{number}"));
+        assert!(
+            bench.store.answer(&bench.tree, &list("example.com/used")).is_some(),
+            "{number}: it is used all the time"
+        );
+    }
+    let survey = bench.store.survey().unwrap();
+    assert!((50_000..=100_000).contains(&survey.bytes), "{}", survey.bytes);
+    assert!(bench.store.answer(&bench.tree, &list("example.com/m39")).is_some());
+    assert!(bench.store.answer(&bench.tree, &list("example.com/m0")).is_none());
+}
+
+#[tokio::test]
+async fn tiles_and_lookups_go_and_heads_and_evidence_never() {
+    let bench = Bench::new(limits(100_000, &[]));
+    bench.store.settle().unwrap();
+    assert!(bench.store.keep_head("db", None, Bytes::from_static(b"head")).await.unwrap());
+    bench.store.evidence("db", "evidence".to_owned()).await;
+    bench.store.add_exported_size("db", 77).unwrap();
+    for index in 0..40 {
+        bench.clock.advance(HOUR);
+        bench.store.keep_tile("db", full_tile(index), vec![0; 8192].into()).await;
+        bench.store.keep_lookup("db", &of("example.com/a", &format!("v1.0.{index}")), vec![0; 5000].into()).await;
+    }
+    let survey = bench.store.survey().unwrap();
+    assert!((50_000..=100_000).contains(&survey.bytes), "{}", survey.bytes);
+    assert!(
+        bench.store.tile("db", full_tile(39)).await.is_some() && bench.store.tile("db", full_tile(0)).await.is_none()
+    );
+    bench.store.prune(&Prune { to_bytes: Some(0), ..Prune::default() }, &mut |_| {}).unwrap();
+    assert!(bench.store.tile("db", full_tile(39)).await.is_none());
+    assert!(bench.store.lookup("db", &of("example.com/a", "v1.0.39")).await.is_none());
+    assert_eq!(bench.store.head("db").await.unwrap(), Some(Bytes::from_static(b"head")));
+    assert_eq!(bench.store.evidence_against("db").unwrap(), ["evidence"]);
+    assert_eq!(bench.store.exported_sizes("db"), [77]);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test lays out its own files")]
+fn mirrors_of_repositories_are_counted_and_go_when_they_are_idle() {
+    let bench = Bench::new(limits(100_000, &[]));
+    let mirror = |name: &str, age: Duration| {
+        let folder = bench.folder.path().join("git").join(name);
+        std::fs::create_dir_all(folder.join("objects/pack")).unwrap();
+        std::fs::write(folder.join("objects/pack/1.pack"), noise(1, 40_000)).unwrap();
+        let at = std::time::UNIX_EPOCH + Duration::from_millis(bench.clock.wall().0) - age;
+        for entry in [folder.join("HEAD"), folder.join("objects")] {
+            if !entry.exists() {
+                std::fs::write(&entry, b"ref").unwrap();
+            }
+            std::fs::File::open(&entry).unwrap().set_modified(at).unwrap();
+        }
+        folder
+    };
+    let (idle, newer) = (mirror("a.git", 30 * HOUR), mirror("b.git", 20 * HOUR));
+    let busy = mirror("c.git", Duration::from_secs(60));
+    let before = bench.store.survey().unwrap().bytes;
+    assert!(before >= 120_000, "{before}");
+    let pruned = bench.store.settle().unwrap();
+    assert!(!idle.exists() && newer.exists() && busy.exists(), "{pruned:?}");
+    assert!(pruned.freed >= 40_000 && pruned.left <= 90_000, "{pruned:?}");
+    bench.store.prune(&Prune { to_bytes: Some(0), ..Prune::default() }, &mut |_| {}).unwrap();
+    assert!(!newer.exists() && busy.exists(), "somebody may be fetching into it");
+    assert_eq!(std::fs::read_dir(bench.folder.path().join("git")).unwrap().count(), 1, "nothing is left of them");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test lays out its own files")]
+fn what_pins_hold_is_not_looked_at_for_each_small_file() {
+    let bench = Bench::new(limits(10_000, &["example.com/pinned"]));
+    bench.store.settle().unwrap();
+    bench.commit("example.com/pinned", "v1.0.0", &noise(1, 30_000));
+    // A survey would count this file, which no store has put there.
+    std::fs::write(bench.folder.path().join("answers/stranger"), vec![0; 5000]).unwrap();
+    let used = || bench.store.0.used.load(std::sync::atomic::Ordering::Relaxed);
+    let before = used();
+    let body = Bytes::from_static(b"v1.0.0\n");
+    let answer = Answer { body, fetched: UnixMillis(1), upstream: String::new(), checked: None };
+    bench.store.keep_answer(&bench.tree, &list("example.com/small"), &answer).unwrap();
+    assert!((before + 1..before + 1000).contains(&used()), "{before} {}", used());
+    bench.clock.advance(HOUR);
+    keep_list(&bench, "example.com/large");
+    assert!(used() < 31_500, "it is looked at again once enough has come: {}", used());
 }

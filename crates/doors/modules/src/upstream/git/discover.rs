@@ -40,6 +40,7 @@ impl Git {
         let route = self.egress.route(origin, Http2::Auto, &self.roots, "", self.via.as_ref());
         let source = HttpSource::new(
             Arc::clone(&self.egress),
+            self.mirrors.clock(),
             route,
             self.roots.clone(),
             String::new(),

@@ -24,6 +24,9 @@ use super::opened::Opened;
 use crate::failure::Failure;
 use crate::name::{Asked, Query};
 
+/// Where a mirror keeps what the repository's own HEAD is.
+const HEAD: &str = "refs/tradewind/head";
+
 /// Version control as one mount asks it.
 pub(crate) struct Git {
     pub(super) mirrors: Arc<Mirrors>,
@@ -42,24 +45,42 @@ impl Git {
             (_, Some(path)) => path,
         };
         let place: Place = self.find(path).await?;
-        let mirror = self.mirrors.open(&place.url).await?;
-        let from: Arc<str> = place.url.as_str().into();
-        let code = Code { mirror: &mirror, place: &place, path };
-        let whole = |text: String| Opened::whole(Arc::clone(&from), text.into());
-        match asked {
-            Asked::List(_) => code.list().await.map(whole),
-            Asked::Latest(_) => code.latest().await.map(whole),
-            Asked::Info(_, Query::Version(version)) => code.info(version).await.map(whole),
-            Asked::Info(_, Query::Other(query)) => code.query(query).await.map(whole),
-            Asked::Mod(of) => {
-                let go_mod = code.go_mod(&of.version).await?;
-                Ok(Opened::whole(Arc::clone(&from), go_mod))
+        // A version that is here already needs no news: a tag stays what it was.
+        if is_version(asked)
+            && let Some(mirror) = self.mirrors.kept(&place.url)
+        {
+            match answer(&Code { mirror: &mirror, place: &place, path }, asked).await {
+                Err(failure) if failure.is_missing() => {}
+                answered => return answered,
             }
-            Asked::Zip(of) => {
-                let (file, length) = code.zip(of).await?;
-                Ok(Opened::file(Arc::clone(&from), length, file))
-            }
-            Asked::Sumdb(_) => Err(Failure::missing("version control has no checksum database")),
         }
+        let mirror = self.mirrors.open(&place.url).await?;
+        answer(&Code { mirror: &mirror, place: &place, path }, asked).await
+    }
+}
+
+/// Whether what is asked for never changes.
+const fn is_version(asked: &Asked) -> bool {
+    matches!(asked, Asked::Info(_, Query::Version(_)) | Asked::Mod(_) | Asked::Zip(_))
+}
+
+/// Makes the answer out of what is mirrored.
+async fn answer(code: &Code<'_>, asked: &Asked) -> Result<Opened, Failure> {
+    let from: Arc<str> = code.place.url.as_str().into();
+    let whole = |text: String| Opened::whole(Arc::clone(&from), text.into());
+    match asked {
+        Asked::List(_) => code.list().await.map(whole),
+        Asked::Latest(_) => code.latest().await.map(whole),
+        Asked::Info(_, Query::Version(version)) => code.info(version).await.map(whole),
+        Asked::Info(_, Query::Other(query)) => code.query(query).await.map(whole),
+        Asked::Mod(of) => {
+            let go_mod = code.go_mod(&of.version).await?;
+            Ok(Opened::whole(Arc::clone(&from), go_mod))
+        }
+        Asked::Zip(of) => {
+            let (file, length) = code.zip(of).await?;
+            Ok(Opened::file(Arc::clone(&from), length, file))
+        }
+        Asked::Sumdb(_) => Err(Failure::missing("version control has no checksum database")),
     }
 }

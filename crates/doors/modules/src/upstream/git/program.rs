@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tradewind_core::{FaultKind, format_duration};
 use tradewind_runtime::environment;
@@ -39,8 +40,16 @@ pub(super) fn command(repository: &Path) -> std::process::Command {
 
 /// Runs git in a repository; what it prints. An exit status that is not 0 is a failure.
 pub(super) async fn run(repository: &Path, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+    run_with(repository, arguments, Bytes::new()).await
+}
+
+/// [`run`] with something to read.
+pub(super) async fn run_with(repository: &Path, arguments: &[&str], input: Bytes) -> Result<Vec<u8>, Failure> {
     let mut command = command(repository);
     command.args(arguments);
+    if !input.is_empty() {
+        command.stdin(Stdio::piped());
+    }
     let mut command = Command::from(command);
     command.kill_on_drop(true);
     let broken = |error| Failure::internal(format!("git broke off: {error}"));
@@ -49,8 +58,17 @@ pub(super) async fn run(repository: &Path, arguments: &[&str]) -> Result<Vec<u8>
             Failure::upstream(FaultKind::Unauthorized, 502, format!("direct: git cannot be run: {error}"))
         })?;
         let (stdout, stderr) = child.stdout.take().zip(child.stderr.take()).expect("both are piped");
-        // Too much of the one ends both: the process is killed when it is dropped.
-        let (printed, said) = tokio::try_join!(printed(stdout), async { last_of(stderr).await.map_err(broken) })?;
+        let stdin = child.stdin.take();
+        let asking = async {
+            if let Some(mut stdin) = stdin {
+                // One that reads no more says why.
+                let _ = stdin.write_all(&input).await;
+            }
+            Ok(())
+        };
+        let complaint = async { last_of(stderr).await.map_err(broken) };
+        // Too much of the one ends all: the process is killed when it is dropped.
+        let ((), printed, said) = tokio::try_join!(asking, printed(stdout), complaint)?;
         let status = child.wait().await.map_err(broken)?;
         Ok::<_, Failure>((status, printed, said))
     };

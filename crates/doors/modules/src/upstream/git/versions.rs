@@ -6,9 +6,10 @@ use bytes::Bytes;
 use serde_json::json;
 use tradewind_core::UnixMillis;
 
+use super::HEAD;
 use super::discover::Place;
 use super::mirror::{Mirror, odd};
-use super::program::{line, run};
+use super::program::{line, run, run_with};
 use super::tree::{belonging, files, pack};
 use crate::failure::Failure;
 use crate::name::{ModulePath, ModuleVersion, Version, pseudo_version};
@@ -17,8 +18,6 @@ use crate::name::{ModulePath, ModuleVersion, Version, pseudo_version};
 const SHORT: usize = 12;
 /// The most bytes of a go.mod.
 const LARGEST_MOD: u64 = 16 << 20;
-/// Where a mirror keeps what the repository's own HEAD is.
-const HEAD: &str = "refs/tradewind/head";
 
 /// A module in a repository.
 pub(super) struct Code<'a> {
@@ -104,11 +103,21 @@ impl Code<'_> {
             },
         };
         if !latest_is_module {
+            // Those with a go.mod would be modules of another path. One process for all: there may be very many tags.
+            let go_mod = in_folder(&self.folder().0);
+            let objects = incompatible.iter().map(|version| {
+                let tag = format!("refs/tags/{}", self.tag_of(version));
+                format!("{tag}^{{commit}}\n{tag}:{go_mod}\n")
+            });
+            let arguments = ["cat-file", "--batch-check=%(objecttype)"];
+            let printed = run_with(&self.mirror.folder, &arguments, objects.collect::<String>().into()).await?;
+            let said = String::from_utf8_lossy(&printed);
+            let mut kinds = said.lines();
             for version in incompatible {
-                // One with a go.mod would be a module of another path.
-                if let Some(commit) = self.commit(&format!("refs/tags/{}", self.tag_of(&version))).await?
-                    && self.read_mod(&commit, &self.folder().0).await?.is_none()
-                {
+                let (Some(commit), Some(go_mod)) = (kinds.next(), kinds.next()) else {
+                    return Err(odd("git said nothing of some tags"));
+                };
+                if commit == "commit" && go_mod != "blob" {
                     all.push(version);
                 }
             }
@@ -301,7 +310,7 @@ impl Code<'_> {
     }
 
     async fn read_mod(&self, commit: &Commit, folder: &str) -> Result<Option<Bytes>, Failure> {
-        let path = if folder.is_empty() { "go.mod".to_owned() } else { format!("{folder}/go.mod") };
+        let path = in_folder(folder);
         let object = format!("{}:{path}", commit.hash);
         let Some(size) = line(&self.mirror.folder, &["cat-file", "-s", &object]).await? else { return Ok(None) };
         if size.parse::<u64>().map_or(true, |size| size > LARGEST_MOD) {
@@ -309,6 +318,11 @@ impl Code<'_> {
         }
         Ok(Some(run(&self.mirror.folder, &["cat-file", "blob", &object]).await?.into()))
     }
+}
+
+/// The path of the go.mod in a folder.
+fn in_folder(folder: &str) -> String {
+    if folder.is_empty() { "go.mod".to_owned() } else { format!("{folder}/go.mod") }
 }
 
 /// The path behind `module` in a go.mod.
@@ -348,7 +362,7 @@ mod tests {
     }
 
     fn code_in<T>(path: &str, root: &str, folder: &str, look: impl FnOnce(&Code<'_>) -> T) -> T {
-        let mirror = Mirror { folder: "x".into(), beside: "y".into() };
+        let mirror = Mirror::nowhere();
         let place = Place { root: root.to_owned(), url: String::new(), folder: folder.to_owned() };
         look(&Code { mirror: &mirror, place: &place, path: &ModulePath::parse(path).unwrap() })
     }
