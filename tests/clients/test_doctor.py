@@ -14,9 +14,10 @@ from cell import CELLS, HEALTHY  # noqa: E402
 
 # What has been reached. These numbers only rise.
 CAUSES = 70
-ALL_CELLS = 104
-AUTOMATIC = 65
-EXPLAINED = 94
+# Causes of which a machine was repaired by running what the doctor printed, as it stands.
+REPAIRED = 70
+ALL_CELLS = 132
+EXPLAINED = 120
 HEALTHY_WORLDS = 15
 
 QUICK = sorted(name for name, cell in (CELLS | HEALTHY).items() if cell.quick)
@@ -39,7 +40,8 @@ def test_the_whole_catalogue():
     sick = [result for result in results if result.cause]
     assert good >= CAUSES
     assert len(sick) >= ALL_CELLS
-    assert sum(bool(result.automatic and result.fixed) for result in sick) >= AUTOMATIC
+    assert all(result.shown for result in sick)
+    assert len(run.repaired(results)) >= REPAIRED
     assert sum(bool(result.explained) for result in sick) >= EXPLAINED
     assert len(results) - len(sick) >= HEALTHY_WORLDS
 

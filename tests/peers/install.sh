@@ -4,7 +4,7 @@
 #   install.sh test    the Python venv with the official clients, llm-katan and pytest; the official clients for Node;
 #                      squid, tinyproxy, a KDC, pacparser, sing-box and mihomo to go out through and to compare with;
 #                      Go, with the tests of its own go command built
-#   install.sh go      those two alone: Go and its tests; part of test as well
+#   install.sh go      those two alone: Go and its tests, and an old go command; part of test as well
 #   install.sh prometheus   Prometheus with promtool; part of test as well
 #   install.sh ways    more to go out through: px, cntlm; and zashboard with a Chromium to look at it
 #   install.sh bench   Envoy, nginx, TensorZero, LiteLLM, wrk and mihomo, to measure against; the questions and weights of meaning
@@ -29,6 +29,7 @@ mihomo_version=0.2.1
 # Needs Python 3.11.
 numpy_version=2.4.6
 node_version=24.19.0
+old_go_version=1.19
 playwright_version=1.65.1
 px_version=0.13.0
 sing_box_version=1.14.4
@@ -147,6 +148,30 @@ install_prometheus() {
         "$peers/$name/promtool" --version >/dev/null 2>&1 || fail "the promtool of Debian's package does not run here"
         stamp "$name"
     fi
+}
+
+# A go command from before 1.21, which cannot read a go.mod of today: Debian's, of whose package nothing else is kept.
+install_old_go() {
+    local name=go-$old_go_version
+    if ! done_before "$name"; then
+        command -v apt-get >/dev/null || fail "an old Go cannot be had without Debian's apt-get"
+        say "fetching Go $old_go_version"
+        local work=$peers/$name.work package=golang-$old_go_version-go
+        rm -rf "$work" "${peers:?}/$name"
+        mkdir -p "$work"
+        (cd "$work" && { apt-get -qq download "$package" 2>/dev/null ||
+            { as_root apt-get -qq update >&2 && apt-get -qq download "$package"; }; }) ||
+            fail "Debian's package $package cannot be had"
+        dpkg -x "$work"/golang-*.deb "$work/root"
+        # A GOROOT is known by its folder of tools.
+        mkdir -p "$peers/$name/bin" "$peers/$name/pkg/tool"
+        mv "$work/root/usr/lib/go-$old_go_version/bin/go" "$peers/$name/bin/"
+        mv "$work/root/usr/lib/go-$old_go_version/VERSION" "$peers/$name/"
+        rm -rf "$work"
+        "$peers/$name/bin/go" version >/dev/null || fail "the go command of Debian's package does not run here"
+        stamp "$name"
+    fi
+    ln -sfn "$name" "$peers/old-go"
 }
 
 # Somebody else's proxies, and a KDC for those that want Kerberos. Debian's scripts start none of them, see `debian`.
@@ -411,10 +436,12 @@ for part in "$@"; do
         install_mihomo
         install_sing_box
         install_go
+        install_old_go
         ;;
     go)
         install_python
         install_go
+        install_old_go
         ;;
     ways)
         install_python

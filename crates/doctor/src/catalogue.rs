@@ -453,9 +453,20 @@ mod tests {
             for system in [System::Linux, System::MacOs, System::Windows] {
                 for shell in [Shell::Posix, Shell::Fish, Shell::PowerShell, Shell::Cmd] {
                     let text = format!("{} {}", about(cause).helps, advice(cause, system, shell));
-                    for word in
-                        ["GOSUMDB=off", "GOINSECURE", "GONOSUMDB=*", "GONOSUMCHECK", "sslVerify", "--insecure", "-k "]
-                    {
+                    for word in ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ALL_PROXY"] {
+                        // The go command refuses to keep these.
+                        assert!(!text.contains(&format!("go env -w {word}")), "{cause:?}: {text}");
+                    }
+                    for word in [
+                        "GOSUMDB=off",
+                        "GOSUMDB= ",
+                        "GOINSECURE",
+                        "GONOSUMDB=*",
+                        "GONOSUMCHECK",
+                        "sslVerify",
+                        "--insecure",
+                        "-k ",
+                    ] {
                         // `security` has a -k of its own, for the keychain.
                         let text = text.replace("-k /Library", "");
                         assert!(!text.contains(word), "{cause:?} says {word}: {text}");

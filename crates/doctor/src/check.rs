@@ -39,13 +39,6 @@ impl Check {
     pub fn of_settings(name: &'static str, needs: &[&'static str], look: fn(&World) -> Outcome) -> Self {
         Self::new(name, needs, move |world| Box::pin(async move { look(world) }))
     }
-
-    /// Adds a need whose name is only known when the check is made.
-    #[must_use]
-    pub fn needing(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.needs.push(name.into());
-        self
-    }
 }
 
 impl fmt::Debug for Check {

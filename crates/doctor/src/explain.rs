@@ -59,6 +59,9 @@ const SIGNS: &[Sign] = &[
     sign(Cause::ToolchainWithoutSumdb, &["checksum database disabled by gosumdb=off"]),
     sign(Cause::ToolchainMissing, &["toolchain not available"]),
     sign(Cause::ToolchainTooOld, &["requires go >="]),
+    // Before 1.21 a go.mod had neither three numbers nor a toolchain.
+    sign(Cause::OldGo, &["invalid go version", "must match format"]),
+    sign(Cause::OldGo, &["unknown directive: toolchain"]),
     sign(Cause::ToolchainTooOld, &["invalid gotoolchain"]),
     sign(Cause::ToolchainTooOld, &["cannot find \"go1", "in path"]),
     sign(Cause::GosumdbMalformed, &["invalid gosumdb"]),
@@ -323,7 +326,7 @@ fn module(text: &str) -> Option<&str> {
 }
 
 fn check(target: Option<&Url>) -> String {
-    target.map_or_else(|| "tradewind doctor --go".to_owned(), |url| format!("curl -v -o /dev/null {}", url.bare()))
+    target.map_or_else(|| "go mod download".to_owned(), |url| format!("curl -v -o /dev/null {}", url.bare()))
 }
 
 #[cfg(test)]

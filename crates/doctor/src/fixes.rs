@@ -54,11 +54,17 @@ pub fn install(world: &World, package: &str) -> Fix {
     let Some((_, steps)) = MANAGERS.iter().find(|(name, _)| world.system == System::Linux && is_there(name)) else {
         return Fix::by_hand(format!("install {package}"));
     };
-    let sudo = if is_root() { "" } else { "sudo " };
+    let sudo = sudo();
     let (last, first) = steps.split_last().expect("each manager has a step");
     let mut commands: Vec<String> = first.iter().map(|step| format!("{sudo}{step}")).collect();
     commands.push(format!("{sudo}{last} {package}"));
     Fix::command(world.shell.all(&commands))
+}
+
+/// What stands before a command that only root may run.
+#[must_use]
+pub(crate) fn sudo() -> &'static str {
+    if is_root() { "" } else { "sudo " }
 }
 
 /// Whether this process may do everything, as in most containers.

@@ -89,6 +89,16 @@ impl Shell {
         }
     }
 
+    /// The value of the variable `name` as a word of a command: the shell reads it, and nothing of it is shown.
+    #[must_use]
+    pub fn value_of(self, name: &str) -> String {
+        match self {
+            Self::Posix | Self::Fish => format!("\"${name}\""),
+            Self::PowerShell => format!("$env:{name}"),
+            Self::Cmd => format!("\"%{name}%\""),
+        }
+    }
+
     /// One command line out of several that are run in order, each only when the one before it worked.
     #[must_use]
     pub fn all(self, commands: &[String]) -> String {
@@ -113,6 +123,12 @@ mod tests {
         assert_eq!(Shell::Fish.quoted(r"a\b"), r"'a\\b'");
         assert_eq!(Shell::PowerShell.quoted("it's"), "'it''s'");
         assert_eq!(Shell::Cmd.quoted("100%"), "\"100%%\"");
+    }
+
+    #[test]
+    fn a_variable_is_read_where_it_is() {
+        let all = [Shell::Posix, Shell::Fish, Shell::PowerShell, Shell::Cmd];
+        assert_eq!(all.map(|shell| shell.value_of("A_B")), ["\"$A_B\"", "\"$A_B\"", "$env:A_B", "\"%A_B%\""]);
     }
 
     #[test]

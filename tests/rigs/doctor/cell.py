@@ -1,7 +1,7 @@
 """A cell: one cause of the catalogue, made in a world of its own, and what has to come of it.
 
-The loop is closed: the real go command fails with the symptom, the doctor names the cause first, its fix is run, and the
-same go command succeeds.
+The loop is closed: the real go command fails with the symptom, the doctor names the cause first, its check is run and shows the
+fault, its fix is run, and the same go command succeeds.
 """
 
 import json
@@ -11,12 +11,91 @@ from urllib.parse import quote
 
 from world import World
 
-# What no fix may ever say, for it switches verification off.
+# What no fix may ever say: it switches verification off, or go refuses it.
 FORBIDDEN = re.compile(
     r"GOSUMDB=['\"]?off|GOINSECURE|GONOSUMDB=['\"]?\*|GONOSUMCHECK|GOFLAGS=\S*-insecure|sslVerify|curl[^\n;|&]* (-k|--insecure)\b"
-    r"|rm [^\n]*go\.sum\b|verify=off",
+    r"|rm [^\n]*go\.sum\b|verify=off|GOSUMDB=(['\"]{2}|\s|$)|go env -w ['\"]?(HTTPS?|ALL|NO)_PROXY",
     re.I,
 )
+
+# What the check of a cause shows, on either output; a cell may have its own.
+WORKS = r"^(200|404)$"
+SHOWS = {
+    # What is in no catalogue is a server that fails, in these cells.
+    0: r"< HTTP/1\.1 5\d\d",
+    1: "could not resolve host",
+    2: r"trying (0\.0\.0\.0|10\.20\.30\.40):",
+    3: "connection refused",
+    4: "timed out",
+    5: "timed out",
+    6: "unable to get local issuer certificate|self-signed certificate in certificate chain",
+    7: "error (setting certificate|adding trust)|unable to get local issuer certificate",
+    8: "error (setting certificate|adding trust)|unable to get local issuer certificate|self-signed certificate in",
+    9: "subject name .*does not match|no alternative certificate subject name",
+    10: "certificate is not yet valid|certificate has expired",
+    11: "connection reset by peer",
+    12: "wrong version number",
+    13: "SSL connection using",
+    14: "<!doctype html>",
+    15: "< location: http://",
+    16: "maximum .* redirects",
+    17: " 403 ",
+    18: "is not approved",
+    19: "< HTTP/1.1 401",
+    20: "refusing to pass credentials to insecure URL",
+    21: "HTTP/1.1 407",
+    22: "HTTP/1.1 407",
+    23: "HTTP/1.1 407",
+    24: "(.|\n)* 502 (.|\n)*no credentials cache",
+    25: "wrong version number",
+    26: "connection refused|could not resolve proxy",
+    27: "unsupported proxy syntax|could not resolve proxy|port number",
+    28: "FindProxyForURL|CONNECT tunnel failed",
+    29: WORKS,
+    30: WORKS,
+    31: WORKS,
+    32: WORKS,
+    33: WORKS,
+    34: WORKS,
+    35: "[';\uff0c\\\\]",
+    36: "htps://",
+    37: r"\A,?\s*\Z",
+    38: "^off$",
+    39: "first.corp.test,",
+    40: "old-proxy.corp.test",
+    41: WORKS,
+    42: "not found: git.corp.test|terminal prompts disabled|verifying (.|\n)*(404 Not Found|410 Gone)",
+    43: "verifying (.|\n)*(404 Not Found|410 Gone)",
+    44: '"Version"',
+    45: "module lookup disabled by GOPROXY=off",
+    46: 'exec: "git": executable file not found',
+    47: "terminal prompts disabled|could not read username",
+    48: WORKS,
+    49: r"^\*:off$",
+    50: "could not resolve host",
+    51: " 503 ",
+    52: "^on$",
+    53: "checksum database disabled by GOSUMDB=off",
+    54: " 404 ",
+    55: r"requires go >= 1\.99",
+    56: "SECURITY ERROR",
+    57: "^example.com/greet v1.1.0 h1:",
+    58: "^go.sum database tree",
+    59: "missing go.sum entry",
+    60: "not a valid zip file|checksum mismatch|has been modified",
+    61: "transfer closed|unexpected eof",
+    62: "not a directory|permission denied|no space left on device",
+    63: "not found",
+    64: "not found|module example.com/upper",
+    65: " 429 ",
+    66: "taken down",
+    67: "inconsistent vendoring|vendor",
+    68: "^off$",
+    69: "timed out",
+    70: r"^go version go1\.19\.",
+}
+# What a check may begin with, behind variables that are set for it.
+PROGRAM = re.compile(r"([A-Z0-9]+=\S+ )*(curl|go) ")
 
 CELLS = {}
 HEALTHY = {}
@@ -33,6 +112,7 @@ class Cell:
     quick: bool
     status: int
     alone: str
+    shows: str
 
 
 @dataclass
@@ -41,6 +121,9 @@ class ByHand:
 
     says: str
     does: object
+
+    def __post_init__(self):
+        assert self.says, "a fix for a person has to say something"
 
 
 @dataclass
@@ -53,6 +136,7 @@ class Result:
     found: int | None = None
     named: bool = False
     automatic: bool | None = None
+    shown: bool | None = None
     fixed: bool | None = None
     explained: bool | None = None
     seconds: float = 0.0
@@ -65,14 +149,15 @@ class Result:
         return not self.problems
 
 
-def cell(cause, symptom, quick=False, status=1, alone=""):
+def cell(cause, symptom, quick=False, status=1, alone="", shows=None):
     """`symptom` is a pattern of what go says; `None` when it says nothing until it is killed. `status` 0: go succeeds, and
-    the doctor still warns. `alone` is why the text alone does not tell the cause, where it does not."""
+    the doctor still warns. `alone` is why the text alone does not tell the cause, where it does not. `shows` is what the
+    doctor's own check shows, where that is not what it shows for every such cause."""
 
     def add(make):
         name = f"{cause:02}-{make.__name__.replace('_', '-')}"
         assert name not in CELLS, name
-        CELLS[name] = Cell(name, cause, symptom, make, quick, status, alone)
+        CELLS[name] = Cell(name, cause, symptom, make, quick, status, alone, shows or SHOWS[cause])
         return make
 
     return add
@@ -81,7 +166,7 @@ def cell(cause, symptom, quick=False, status=1, alone=""):
 def healthy(quick=False):
     def add(make):
         name = f"healthy-{make.__name__.replace('_', '-')}"
-        HEALTHY[name] = Cell(name, 0, "", make, quick, 0, "")
+        HEALTHY[name] = Cell(name, 0, "", make, quick, 0, "", "")
         return make
 
     return add
@@ -123,6 +208,8 @@ def judge(name, folder):
     result.named = first["cause"] == chosen.cause
     if not result.named:
         problem(f"found {[(f['cause'], f['title'], f['evidence']) for f in findings]}; go says {before.said.strip()!r}")
+    if result.named:
+        result.shown = all([check(world, chosen, finding, problem) for finding in findings])
     if chosen.symptom and chosen.status:
         explain(world, chosen, before, result)
     typed = first["fix"] if first["automatic"] else None
@@ -149,6 +236,18 @@ def hide(world, text, problem):
         for form in forms:
             if form in text:
                 problem(f"of the secret {secret!r} {form!r} is shown: {text}")
+
+
+def check(world, chosen, finding, problem):
+    """Runs the check of a finding as it is printed: whether it shows what is wrong."""
+    if not PROGRAM.match(finding["check"] + " "):
+        problem(f"a check is neither curl nor go: {finding['check']!r}")
+    wanted = chosen.shows if finding["cause"] == chosen.cause else SHOWS[finding["cause"]]
+    ran = world.shell(finding["check"])
+    shown = ran.status is not None and re.search(wanted, ran.said, re.I | re.M) is not None
+    if not shown:
+        problem(f"the check {finding['check']!r} ends with {ran.status} and does not show {wanted!r}: {ran.said}")
+    return shown
 
 
 def explain(world, chosen, before, result):
@@ -186,7 +285,8 @@ def fix(world, first, by_hand, result):
         # In the same shell, for that is where some fixes are.
         again = world.shell(script.removesuffix(world.command) + f"{world.binary} doctor --go --json", limit=90)
         try:
-            left = [finding["cause"] for finding in json.loads(again.out)["findings"]]
+            # Behind what the fix itself says.
+            left = [finding["cause"] for finding in json.loads(again.out[again.out.index("{\n") :])["findings"]]
         except ValueError:
             left = [result.cause]
         if result.cause in left:

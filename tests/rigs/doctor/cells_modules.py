@@ -6,7 +6,7 @@ from cell import ByHand, cell, healthy
 from forge import SECRET, private
 from go_sumdb import varied
 from servers import Answer, not_found
-from world import SUMS
+from world import ELSEWHERE, SUMS
 
 import go_tree
 
@@ -92,6 +92,26 @@ def git_has_no_login(world):
     return ByHand("credential helper", log_in)
 
 
+@cell(47, "terminal prompts disabled|could not read Username")
+def login_that_no_helper_reads(world):
+    """As it is left by a machine's image, or by an editor."""
+    without(public_inside(world))
+    secret = world.secret("gl-token-0815-4711")
+    private(world, private="Basic " + base64.b64encode(f"me:{secret}".encode()).decode())
+    world.env["GOPRIVATE"] = "git.corp.test"
+    (world.home / ".git-credentials").write_text(f"https://me:{secret}@git.corp.test\n")
+
+
+@cell(47, "terminal prompts disabled|could not read Username")
+def git_has_a_key_for_ssh(world):
+    """The forge knows the user's key; by https nobody has logged in."""
+    without(public_inside(world))
+    private(world, private="Basic nobody")
+    world.env["GOPRIVATE"] = "git.corp.test"
+    # The other end of ssh: what it is told to run, where the repositories are.
+    world.program("ssh", f'for told; do :; done; cd {world.folder}/repositories/git.corp.test && eval "$told"')
+
+
 @cell(42, "terminal prompts disabled|could not read Username")
 def private_module_falls_through_to_git(world):
     """git has no login either: naming the host in GOPRIVATE is half of what has to be done."""
@@ -122,6 +142,14 @@ def sumdb_is_not_reached(world):
     return ByHand("passes it on", lambda: world.site("sum.corp.test", SUMS, tree=Sums(world.database)))
 
 
+@cell(50, "verifying .*no such host")
+def sumdb_has_moved(world):
+    """GOSUMDB still names where the database was; the module proxy passes it on."""
+    world.company()
+    (world.app / "go.sum").unlink()
+    world.env["GOSUMDB"] = f"{world.env['GOSUMDB']} https://old-sums.corp.test"
+
+
 def no_sums(world):
     site = world.company()
     site.gate = lambda path, headers: not_found() if path.startswith("sumdb/") else None
@@ -150,7 +178,15 @@ def sumdb_of_the_proxy_fails(world):
     site = world.company()
     site.gate = lambda path, headers: Answer(503, b"database is down\n") if path.startswith("sumdb/") else None
     (world.app / "go.sum").unlink()
-    return ByHand("", lambda: setattr(site, "gate", None))
+    return ByHand("have the module proxy corrected", lambda: setattr(site, "gate", None))
+
+
+@cell(51, "503 Service Unavailable")
+def sumdb_is_reached_without_the_proxy(world):
+    site = world.company()
+    site.gate = lambda path, headers: Answer(503, b"database is down\n") if path.startswith("sumdb/") else None
+    world.site("sum.corp.test", SUMS, tree=Sums(world.database))
+    (world.app / "go.sum").unlink()
 
 
 def changed(world, path="example.com/greet", version="v1.1.0"):
@@ -166,7 +202,6 @@ def go_sum_of_a_moved_tag(world):
     world.company()
     other = changed(world)
     world.write("go.sum", other.go_sum())
-    return ByHand("", lambda: world.write("go.sum", world.tree.go_sum(("example.com/greet", "v1.1.0"))))
 
 
 @cell(56, "SECURITY ERROR(.|\n)*go.sum")
@@ -176,7 +211,22 @@ def proxy_with_a_changed_copy(world):
     other = changed(world)
     name = "example.com/greet/@v/v1.1.0.zip"
     site.gate = lambda path, headers: Answer(body=other.files[name]) if path == name else None
-    return ByHand("", lambda: setattr(site, "gate", None))
+    return ByHand("compare with the checksum database", lambda: setattr(site, "gate", None))
+
+
+@cell(56, "SECURITY ERROR(.|\n)*go.sum")
+def first_proxy_with_a_changed_copy(world):
+    """The second one has what go.sum has."""
+    second_is_right(world)
+
+
+def second_is_right(world):
+    bad = world.site("first.corp.test", ELSEWHERE)
+    name = "example.com/greet/@v/v1.1.0.zip"
+    other = changed(world)
+    bad.gate = lambda path, headers: Answer(body=other.files[name]) if path == name else None
+    world.company()
+    world.env["GOPROXY"] = "https://first.corp.test,https://goproxy.corp.test"
 
 
 @cell(57, "does NOT match the one reported by the checksum server")
@@ -186,7 +236,13 @@ def proxy_and_database_differ(world):
     name = "example.com/greet/@v/v1.1.0.zip"
     site.gate = lambda path, headers: Answer(body=other.files[name]) if path == name else None
     (world.app / "go.sum").unlink()
-    return ByHand("", lambda: setattr(site, "gate", None))
+    return ByHand("dropped from the cache", lambda: setattr(site, "gate", None))
+
+
+@cell(57, "does NOT match the one reported by the checksum server")
+def only_the_first_proxy_differs(world):
+    second_is_right(world)
+    (world.app / "go.sum").unlink()
 
 
 @cell(58, "misbehavior detected")
@@ -221,6 +277,22 @@ def fork(world, between, changed_record):
         site.database, site.gate = honest, None
 
     return ByHand("stop", found_out)
+
+
+@cell(58, "misbehavior detected")
+def proxy_passes_on_another_database(world):
+    """At its own host the database still is what it was."""
+    fork(world, "go clean -modcache", 280)
+    world.site("sum.corp.test", SUMS, tree=Sums(world.database))
+
+
+@cell(57, "does NOT match the one reported by the checksum server")
+def empty_gosumdb_checks_all_the_same(world):
+    """Somebody has read that this switches the database off; it means the default."""
+    second_is_right(world)
+    world.goroot_env(GOSUMDB=world.env["GOSUMDB"])
+    world.env["GOSUMDB"] = ""
+    (world.app / "go.sum").unlink()
 
 
 @healthy()

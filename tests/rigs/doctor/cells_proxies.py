@@ -44,6 +44,16 @@ def login_on_plain(world):
     return ByHand("USER:PASSWORD", f"export HTTP_PROXY=http://me:{secret}@proxy.corp.test:3128")
 
 
+@cell(22, "407 Proxy Authentication Required")
+def login_of_plain_is_in_another_variable(world):
+    world.site("modules.test", PUBLIC, port=80, secure=False, names=world.outside)
+    world.env["GOPROXY"] = "http://modules.test"
+    secret = world.secret("hunter2hunter2")
+    world.http_proxy(login=f"me:{secret}")
+    world.env["HTTP_PROXY"] = HTTP_PROXY
+    world.env["HTTPS_PROXY"] = f"http://me:{secret}@proxy.corp.test:3128"
+
+
 @cell(21, "Proxy Authentication Required")
 def login_at_squid(world):
     secret = world.secret("squid-s3cret-42")
@@ -73,6 +83,20 @@ def forbidden_by_squid(world):
 @cell(23, "Proxy Authentication Required", quick=True, alone="which logins the proxy offers is not in it")
 def proxy_speaks_ntlm_alone(world):
     """The fix is our own gateway, which logs in for go."""
+    entry = ntlm(world)
+    return ByHand("auth: ntlm", lambda: gateway(world, entry))
+
+
+@cell(23, "Proxy Authentication Required", alone="which logins the proxy offers is not in it")
+def somebody_here_logs_in_already(world):
+    """The gateway runs on this machine, and this shell does not go there."""
+    entry = ntlm(world)
+    outside = world.env["HTTPS_PROXY"]
+    gateway(world, entry)
+    world.env["HTTPS_PROXY"] = outside
+
+
+def ntlm(world):
     world.public()
     secret = world.secret("ntlm-s3cret word")
     users = world.folder / "users"
@@ -81,7 +105,7 @@ def proxy_speaks_ntlm_alone(world):
     port = int(program.says(r"^(\d+)$"))
     world.env["HTTPS_PROXY"] = f"http://127.0.0.1:{port}"
     entry = {"name": "corp", "type": "http", "server": "127.0.0.1", "port": port, "auth": "ntlm"}
-    return ByHand("auth: ntlm", lambda: gateway(world, entry | {"username": "CORP\\bob", "password": secret}))
+    return entry | {"username": "CORP\\bob", "password": secret}
 
 
 def gateway(world, entry, **environment):
@@ -103,6 +127,19 @@ def gateway(world, entry, **environment):
 @cell(24, "Bad Gateway", alone="go shows nothing of what the proxy says but the status")
 def no_kerberos_ticket(world):
     """The gateway is there and would log in, and nobody has said kinit."""
+    return ByHand("kinit", kerberos(world).log_in)
+
+
+@cell(24, "Bad Gateway", alone="go shows nothing of what the proxy says but the status")
+def ticket_of_a_service_has_run_out(world):
+    """A machine that builds has a keytab in place of somebody who types a password."""
+    kdc = kerberos(world)
+    keytab = world.folder / "client.keytab"
+    kdc.run(counterparts.tool("kadmin.local"), "-r", counterparts.REALM, "-q", f"ktadd -k {keytab} {counterparts.USER}")
+    world.env["KRB5_CLIENT_KTNAME"] = f"FILE:{keytab}"
+
+
+def kerberos(world):
     world.public()
     folder = world.folder / "kdc"
     folder.mkdir()
@@ -121,12 +158,10 @@ def no_kerberos_ticket(world):
         KRB5_CONFIG=str(world.folder / "krb5.conf"),
         KRB5RCACHENAME="none:",
     )
-    kerberos = {name: kdc.environment[name] for name in ("KRB5_CONFIG", "KRB5CCNAME")}
-    world.env.update(kerberos)
-    gateway(
-        world, {"name": "corp", "type": "http", "server": "localhost", "port": 3129, "auth": "negotiate"}, **kerberos
-    )
-    return ByHand("kinit", kdc.log_in)
+    names = {name: kdc.environment[name] for name in ("KRB5_CONFIG", "KRB5CCNAME")}
+    world.env.update(names)
+    gateway(world, {"name": "corp", "type": "http", "server": "localhost", "port": 3129, "auth": "negotiate"}, **names)
+    return kdc
 
 
 def hosts(world):
@@ -284,13 +319,21 @@ def two_spellings(world):
     world.env["https_proxy"] = HTTP_PROXY
 
 
-@cell(34, "refusing to use HTTP_PROXY value in CGI environment")
+@cell(34, "refusing to use HTTP_PROXY value in CGI environment", shows="refusing to use HTTP_PROXY value in CGI")
 def in_a_cgi_script(world):
     world.site("modules.test", PUBLIC, port=80, secure=False, names=world.outside)
     world.env["GOPROXY"] = "http://modules.test"
     world.http_proxy()
     world.env["HTTP_PROXY"] = HTTP_PROXY
     world.env["REQUEST_METHOD"] = "GET"
+
+
+@cell(29, "no such host")
+def go_env_refuses_what_would_help(world):
+    """A guide has said `go env -w HTTPS_PROXY=…`: go refuses that, and the doctor never says it."""
+    only_all_proxy(world)
+    refused = world.shell(f"go env -w HTTPS_PROXY={HTTP_PROXY}")
+    assert refused.status != 0 and "HTTPS_PROXY" in refused.said, refused
 
 
 @healthy()

@@ -21,6 +21,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import cells_answers  # noqa: E402, F401
 import cells_modules  # noqa: E402, F401
 import cells_network  # noqa: E402, F401
 import cells_proxies  # noqa: E402, F401
@@ -78,7 +79,7 @@ def results_of(names, workers=4):
 def table(results):
     """The score."""
     word = {True: "yes", False: "NO", None: "-"}
-    rows = [("cell", "symptom", "found", "named", "automatic", "fixed", "explained", "s")]
+    rows = [("cell", "symptom", "found", "named", "shown", "automatic", "fixed", "explained", "s")]
     for r in results:
         rows.append(
             (
@@ -86,6 +87,7 @@ def table(results):
                 word[r.symptom],
                 str(r.found or "-"),
                 word[r.named],
+                word[r.shown],
                 word[r.automatic],
                 word[r.fixed],
                 word[r.explained],
@@ -105,6 +107,11 @@ def score(results):
         if result.cause:
             causes.setdefault(result.cause, []).append(result.good)
     return sum(all(good) for good in causes.values()), len(causes)
+
+
+def repaired(results):
+    """The causes for which a fix that the doctor printed was run as it stands, and go then succeeded."""
+    return sorted({r.cause for r in results if r.cause and r.good and r.automatic and r.fixed})
 
 
 GUIDE = pathlib.Path(__file__).resolve().parents[3] / "docs/doctor.md"
@@ -186,6 +193,8 @@ def main():
     well = [r for r in results if not r.cause]
     cells, worlds = f"{sum(r.good for r in results)} of {len(results)}", f"{sum(r.good for r in well)} of {len(well)}"
     print(f"{good} of {causes} causes, {cells} cells, among them {worlds} healthy worlds")
+    own = repaired(results)
+    print(f"{len(own)} causes repaired by running what the doctor printed: {' '.join(map(str, own))}")
     return any(not result.good for result in results)
 
 

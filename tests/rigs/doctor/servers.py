@@ -156,7 +156,8 @@ class Port:
 
     def __init__(self, address, port, behave):
         self.behave = behave
-        self.socket = socket.create_server((address, port))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.socket = socket.create_server((address, port), family=family)
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
@@ -182,15 +183,19 @@ def reset(connection):
     connection.close()
 
 
-def join(one, other):
-    """Passes on in both directions until an end."""
+def join(one, other, most=None):
+    """Passes on in both directions until an end, or until `most` bytes have come from the other."""
     with one, other:
+        left = most
         while True:
             ready, _, _ = select.select([one, other], [], [], 60)
             if not ready:
                 return
             for source in ready:
                 data = source.recv(65536)
+                if source is other and left is not None:
+                    data = data[:left]
+                    left -= len(data)
                 if not data:
                     return
                 (other if source is one else one).sendall(data)
@@ -200,12 +205,13 @@ class HttpProxy:
     """A forward proxy with its own idea of names: CONNECT and plain requests.
 
     `login` is the user:password it wants, `offers` the schemes that it names in 407. `blocked` are hosts that it answers
-    403 for. `certificate` makes it speak TLS itself.
+    403 for. `most` is how many bytes of an answer it lets through.
     """
 
-    def __init__(self, address, port, names, login=None, offers=("Basic realm=proxy",), blocked=(), pages=None):
+    def __init__(self, address, port, names, login=None, offers=("Basic realm=proxy",), blocked=(), pages=None, most=None):
         self.names, self.login, self.offers, self.blocked = names, login, offers, set(blocked)
         self.pages = pages or {}
+        self.most = most
         self.asked = []
         self.port = Port(address, port, self.behave)
 
@@ -255,7 +261,7 @@ class HttpProxy:
                 continue
             if method == "CONNECT":
                 connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                join(connection, upstream)
+                join(connection, upstream, self.most)
                 return
             path = urllib.parse.urlunsplit(("", "", url.path or "/", url.query, ""))
             kept = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if not name.startswith("proxy-"))

@@ -24,6 +24,8 @@ from go_sumdb import Database  # noqa: E402
 from servers import Authority, HttpProxy, NameServer, Site  # noqa: E402
 
 GO = (go_tree.PEERS / "go/go").resolve()
+# A go command from before 1.21, with the holes of its time.
+OLD_GO = (go_tree.PEERS / "old-go").resolve()
 COMPILED = go_tree.PEERS / "go-cache"
 # Addresses. All are on the loopback device of the namespace; none is private, for a private one is suspicious.
 RESOLVER = "198.51.100.53"
@@ -173,7 +175,7 @@ class World:
         """A machine with these programs and Go's, and no others."""
         bare = self.folder / "bare"
         bare.mkdir()
-        for name in (*names, *"sh bash cat env id chmod chown rm mkdir sed grep sleep true".split()):
+        for name in (*names, *"sh bash cat cp curl env id ln chmod chown rm mkdir sed grep sleep true".split()):
             (bare / name).symlink_to(shutil.which(name))
         self.env["PATH"] = f"{GO}/bin:{self.bin}:{bare}"
 
@@ -188,6 +190,22 @@ class World:
         file = self.home / ".config/go/env"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+
+    def goroot_env(self, **values):
+        """What the image's own go.env says, in GOROOT."""
+        lines = (GO / "go.env").read_text().splitlines()
+        kept = [line for line in lines if line.partition("=")[0] not in values]
+        copy = self.folder / "go.env"
+        copy.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in values.items())]) + "\n")
+        run("mount", "--bind", copy, GO / "go.env")
+
+    def package_manager(self, package, brings):
+        """An apt-get that the machine's own one agrees with, and that brings what the package has."""
+        own = shutil.which("apt-get")
+        self.program(
+            "apt-get",
+            f'case "$*" in update) ;; "install -y {package}") {own} -s "$@" >/dev/null && {brings} ;; *) exit 100 ;; esac',
+        )
 
     def secret(self, text):
         """A text that must not be seen in anything the doctor prints."""

@@ -10,6 +10,7 @@ mod targets;
 pub(crate) use network::{cannot_be_at, is_own, no_roots};
 pub(crate) use suspects::{instead_of, suspects};
 
+use crate::settings::Needed;
 use crate::{Check, Outcome, World};
 
 /// Everything that the go command depends on: settings and files first, then the way out, then what only matters when
@@ -20,6 +21,11 @@ pub fn go_checks(world: &World) -> Vec<Check> {
     checks.extend(network::checks(world));
     checks.extend(settings::after_the_network());
     checks
+}
+
+/// The command with which go fetches `module`, and says why it cannot.
+fn download(world: &World, module: &Needed) -> String {
+    format!("go mod download {}", world.shell.quoted(&format!("{}@{}", module.path, module.version)))
 }
 
 /// Everything that settings and files tell, without asking anybody.

@@ -50,7 +50,7 @@ const NOT_HAD: &[Cause] = &[
     Cause::NoSuchVersion,
 ];
 /// Module proxies that anybody may ask: they have no private modules.
-const PUBLIC_PROXIES: [&str; 4] = ["proxy.golang.org", "goproxy.io", "goproxy.cn", "mirrors.aliyun.com"];
+pub(super) const PUBLIC_PROXIES: [&str; 4] = ["proxy.golang.org", "goproxy.io", "goproxy.cn", "mirrors.aliyun.com"];
 
 /// The check that brings them in.
 pub(super) fn look(world: &World) -> Outcome {
@@ -111,6 +111,11 @@ fn bare(url: &Url) -> String {
     Url { path: String::new(), ..url.bare() }.to_string()
 }
 
+/// A proxy as a word of a command: as it is in the variable `from`, where that has a login.
+fn word(world: &World, url: &Url, from: &str) -> String {
+    if url.user.is_some() { world.shell.value_of(from) } else { bare(url) }
+}
+
 /// `NAME=value` out of another variable, in a way that shows no password: the shell reads it where it is.
 fn copied(world: &World, name: &'static str, from: &str, url: &Url) -> Fix {
     use crate::Shell;
@@ -131,8 +136,10 @@ fn proxy_variable(target: &Url) -> &'static str {
 
 fn no_proxy(world: &World, target: &Url, entry: &str) -> Option<Suspect> {
     let settings = &world.settings.http_proxy;
-    let proxy = if target.scheme == "https" { &settings.https } else { &settings.http };
-    let proxy = proxy.as_ref()?.url.as_ref().ok()?;
+    let setting = if target.scheme == "https" { &settings.https } else { &settings.http };
+    let setting = setting.as_ref()?;
+    let proxy = setting.url.as_ref().ok()?;
+    let check = curl(target, Some(&word(world, proxy, setting.name)));
     let (name, list) = settings.no_proxy.as_ref()?;
     let rest: Vec<&str> = list.split(',').map(str::trim).filter(|part| !part.eq_ignore_ascii_case(entry)).collect();
     let fix = match rest.iter().any(|part| !part.is_empty()) {
@@ -143,7 +150,7 @@ fn no_proxy(world: &World, target: &Url, entry: &str) -> Option<Suspect> {
         }
         false => Fix::in_shell(world.shell.unset(name)),
     };
-    let finding = Finding::new(Cause::NoProxySwallows, curl(target, Some(&bare(proxy))), fix).seen(format!(
+    let finding = Finding::new(Cause::NoProxySwallows, check, fix).seen(format!(
         "{name} has the entry {entry}, which covers {}: go does not ask {} for it",
         target.host,
         bare(proxy)
@@ -154,8 +161,10 @@ fn no_proxy(world: &World, target: &Url, entry: &str) -> Option<Suspect> {
 
 fn loopback(world: &World, target: &Url) -> Option<Suspect> {
     let settings = &world.settings.http_proxy;
-    let proxy = if target.scheme == "https" { &settings.https } else { &settings.http };
-    let proxy = proxy.as_ref()?.url.as_ref().ok()?;
+    let setting = if target.scheme == "https" { &settings.https } else { &settings.http };
+    let setting = setting.as_ref()?;
+    let proxy = setting.url.as_ref().ok()?;
+    let check = curl(target, Some(&word(world, proxy, setting.name)));
     let own_name = machine_name()?;
     let goproxy = world.settings.get("GOPROXY")?;
     let value = goproxy.value().replace(&format!("//{}", target.host), &format!("//{own_name}"));
@@ -164,7 +173,7 @@ fn loopback(world: &World, target: &Url) -> Option<Suspect> {
     } else {
         Fix::by_hand(format!("write {own_name} in place of {} in GOPROXY", target.host))
     };
-    let finding = Finding::new(Cause::LocalhostNeverProxied, curl(target, Some(&bare(proxy))), fix).seen(format!(
+    let finding = Finding::new(Cause::LocalhostNeverProxied, check, fix).seen(format!(
         "{} is this machine for go, which asks no proxy for it; {} would reach it",
         target.host,
         bare(proxy)
@@ -187,8 +196,8 @@ fn no_proxy_set(world: &World, target: &Url) -> Vec<Suspect> {
     }
     let name = proxy_variable(target);
     let mut suspects = Vec::new();
-    let mut add = |cause: Cause, url: Option<Url>, fix: Fix, evidence: String| {
-        let check = curl(target, url.as_ref().map(bare).as_deref());
+    let mut add = |cause: Cause, url: Option<Url>, from: &str, fix: Fix, evidence: String| {
+        let check = curl(target, url.as_ref().map(|url| word(world, url, from)).as_deref());
         let instead = url.map(Instead::HttpProxy);
         let finding = Finding::new(cause, check, fix).seen(evidence);
         suspects.push(Suspect { finding, explains: NOT_REACHED, subject: host(target), instead, needs_proof: false });
@@ -200,14 +209,14 @@ fn no_proxy_set(world: &World, target: &Url) -> Vec<Suspect> {
     {
         let fix = copied(world, name, other.name, url);
         let seen = format!("{} is set and {name} is not; {} is {}", other.name, target.host, target.scheme);
-        add(Cause::OnlyHttpProxy, Some(url.clone()), fix, seen);
+        add(Cause::OnlyHttpProxy, Some(url.clone()), other.name, fix, seen);
     }
     if let Some((spelled, value)) = settings.environment.first(&["ALL_PROXY", "all_proxy"])
         && let Ok(url) = Url::parse(value)
         && !url.host.is_empty()
     {
         let fix = copied(world, name, spelled, &url);
-        add(Cause::OnlyAllProxy, Some(url), fix, format!("{spelled} is set and {name} is not"));
+        add(Cause::OnlyAllProxy, Some(url), spelled, fix, format!("{spelled} is set and {name} is not"));
     }
     for spelled in [name, if name == "HTTPS_PROXY" { "https_proxy" } else { "http_proxy" }] {
         if let Some(line) = profiles::setting_of(world, spelled)
@@ -224,6 +233,7 @@ fn no_proxy_set(world: &World, target: &Url) -> Vec<Suspect> {
             add(
                 Cause::OtherEnvironment,
                 Some(url),
+                name,
                 fix,
                 format!("{place} sets {spelled} for shells, and this process has none{sudo}"),
             );
@@ -235,7 +245,7 @@ fn no_proxy_set(world: &World, target: &Url) -> Vec<Suspect> {
             if let Ok(url) = Url::parse(&format!("http://{address}")) {
                 let fix = set_process(world, name, &format!("http://{address}"));
                 let seen = format!("the system's settings name the proxy {address} ({shown_by}), the environment none");
-                add(Cause::ProxyOnlyInSystem, Some(url), fix, seen);
+                add(Cause::ProxyOnlyInSystem, Some(url), name, fix, seen);
             }
         }
         Some(Desktop::Script { url, shown_by }) => {
@@ -244,7 +254,7 @@ fn no_proxy_set(world: &World, target: &Url) -> Vec<Suspect> {
             ));
             let seen =
                 format!("the system's settings name the proxy script {url} ({shown_by}), the environment no proxy");
-            add(Cause::ProxyOnlyInSystem, None, fix, seen);
+            add(Cause::ProxyOnlyInSystem, None, name, fix, seen);
         }
         None => {}
     }
@@ -262,13 +272,12 @@ fn case_conflict(world: &World, target: &Url, proxy: &Url) -> Option<Suspect> {
         return None;
     }
     let url = Url::parse(other).ok().filter(|url| !url.host.is_empty())?;
-    let finding =
-        Finding::new(Cause::ProxyCaseConflict, curl(target, Some(&bare(&url))), copied(world, upper, lower, &url))
-            .seen(format!(
-                "{upper} is {}, {lower} is {}: go takes {upper}, curl takes {lower}",
-                bare(proxy),
-                bare(&url)
-            ));
+    let finding = Finding::new(
+        Cause::ProxyCaseConflict,
+        curl(target, Some(&word(world, &url, lower))),
+        copied(world, upper, lower, &url),
+    )
+    .seen(format!("{upper} is {}, {lower} is {}: go takes {upper}, curl takes {lower}", bare(proxy), bare(&url)));
     let instead = Some(Instead::HttpProxy(url));
     Some(Suspect { finding, explains: WRONG_SERVER, subject: host(proxy), instead, needs_proof: false })
 }
@@ -394,7 +403,7 @@ fn no_git(world: &World) -> Option<Suspect> {
     if world.settings.git.path.is_some() || !ends_direct || entries.len() < 2 {
         return None;
     }
-    let finding = Finding::new(Cause::NoGit, "git --version", install(world, "git"))
+    let finding = Finding::new(Cause::NoGit, "go mod download", install(world, "git"))
         .seen("no module proxy has it, GOPROXY ends with direct, and there is no git in PATH");
     Some(Suspect { finding, explains: &[Cause::NoSuchVersion], subject: None, instead: None, needs_proof: false })
 }

@@ -24,7 +24,22 @@ pub enum Desktop {
 
 const GNOME: &str = "gsettings list-recursively org.gnome.system.proxy";
 const MACOS: &str = "scutil --proxy";
-const WINDOWS: &str = r#"reg query "HKCU\Software\Microsoft\Windows\CurrentVersion\Internet Settings""#;
+/// The keys of Windows that name a proxy, each with the command that shows it: what a group policy says comes before what the
+/// user has set.
+const WINDOWS: [(&str, &str); 3] = [
+    (
+        r"HKCU\Software\Policies\Microsoft\Windows\CurrentVersion\Internet Settings",
+        r#"reg query "HKCU\Software\Policies\Microsoft\Windows\CurrentVersion\Internet Settings""#,
+    ),
+    (
+        r"HKLM\Software\Policies\Microsoft\Windows\CurrentVersion\Internet Settings",
+        r#"reg query "HKLM\Software\Policies\Microsoft\Windows\CurrentVersion\Internet Settings""#,
+    ),
+    (
+        r"HKCU\Software\Microsoft\Windows\CurrentVersion\Internet Settings",
+        r#"reg query "HKCU\Software\Microsoft\Windows\CurrentVersion\Internet Settings""#,
+    ),
+];
 
 impl Desktop {
     /// Asks the system's own tool; `None` when there is none, or it names nothing. Those of macOS and Windows are read by
@@ -37,9 +52,7 @@ impl Desktop {
         match system {
             System::Linux => gnome(&ask("gsettings", &["list-recursively", "org.gnome.system.proxy"])?),
             System::MacOs => macos(&ask("scutil", &["--proxy"])?),
-            System::Windows => {
-                windows(&ask("reg", &["query", r"HKCU\Software\Microsoft\Windows\CurrentVersion\Internet Settings"])?)
-            }
+            System::Windows => windows(|key| ask("reg", &["query", key])),
         }
     }
 }
@@ -80,8 +93,13 @@ fn macos(text: &str) -> Option<Desktop> {
     None
 }
 
+/// The first key that names one; `query` gives what `reg query KEY` prints.
+fn windows(query: impl Fn(&str) -> Option<String>) -> Option<Desktop> {
+    WINDOWS.into_iter().find_map(|(key, shown_by)| of_key(&query(key)?, shown_by))
+}
+
 /// Lines such as `    ProxyServer    REG_SZ    proxy.example.com:8080`.
-fn windows(text: &str) -> Option<Desktop> {
+fn of_key(text: &str, shown_by: &'static str) -> Option<Desktop> {
     let value = |key: &str| {
         let mut lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
         lines.find(|words| words.len() >= 3 && words[0] == key).map(|words| words[2..].join(" "))
@@ -90,9 +108,9 @@ fn windows(text: &str) -> Option<Desktop> {
         let servers = value("ProxyServer")?;
         let https = servers.split(';').find_map(|part| part.strip_prefix("https="));
         let address = https.unwrap_or_else(|| servers.split(';').next().unwrap_or_default());
-        return Some(Desktop::Proxy { address: address.to_owned(), shown_by: WINDOWS });
+        return Some(Desktop::Proxy { address: address.to_owned(), shown_by });
     }
-    value("AutoConfigURL").map(|url| Desktop::Script { url, shown_by: WINDOWS })
+    value("AutoConfigURL").map(|url| Desktop::Script { url, shown_by })
 }
 
 #[cfg(test)]
@@ -112,9 +130,25 @@ mod tests {
         let text = "<dictionary> {\n  HTTPSEnable : 1\n  HTTPSPort : 3128\n  HTTPSProxy : proxy.example.com\n}";
         assert_eq!(macos(text), address("proxy.example.com:3128", MACOS));
         assert_eq!(macos(&text.replace("Enable : 1", "Enable : 0")), None);
-        let text = "    ProxyEnable    REG_DWORD    0x1\n    ProxyServer    REG_SZ    http=a:1;https=b:2\n";
-        assert_eq!(windows(text), address("b:2", WINDOWS));
-        assert_eq!(windows("    AutoConfigURL    REG_SZ    http://wpad/x.pac\n"), script("http://wpad/x.pac", WINDOWS));
-        assert_eq!((gnome(""), macos(""), windows("")), (None, None, None));
+        assert_eq!((gnome(""), macos("")), (None, None));
+    }
+
+    #[test]
+    fn a_group_policy_comes_before_the_user_of_windows() {
+        let [policy, machine, user] = WINDOWS;
+        let of_user = "    ProxyEnable    REG_DWORD    0x1\n    ProxyServer    REG_SZ    http=a:1;https=b:2\n";
+        let of_policy = "    AutoConfigURL    REG_SZ    http://wpad/x.pac\n";
+        let proxy = Some(Desktop::Proxy { address: "b:2".to_owned(), shown_by: user.1 });
+        let script = |shown_by| Some(Desktop::Script { url: "http://wpad/x.pac".to_owned(), shown_by });
+        let registry = |texts: &[(&str, &str)]| {
+            windows(|key| texts.iter().find(|(own, _)| *own == key).map(|(_, text)| (*text).to_owned()))
+        };
+        assert_eq!(registry(&[(user.0, of_user)]), proxy);
+        assert_eq!(registry(&[(user.0, of_user), (policy.0, of_policy)]), script(policy.1));
+        assert_eq!(registry(&[(user.0, of_user), (machine.0, of_policy)]), script(machine.1));
+        // A policy about something else says nothing of it.
+        assert_eq!(registry(&[(user.0, of_user), (policy.0, "    Autodetect    REG_DWORD    0x0\n")]), proxy);
+        assert_eq!(registry(&[(user.0, &of_user.replace("0x1", "0x0"))]), None);
+        assert_eq!(registry(&[]), None);
     }
 }

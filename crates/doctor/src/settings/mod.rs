@@ -19,7 +19,7 @@ mod patterns;
 mod program;
 mod project;
 pub(crate) mod redact;
-#[cfg(windows)]
+#[cfg(any(windows, test))]
 mod registry;
 mod setting;
 
@@ -135,7 +135,7 @@ impl Settings {
         for name in GO_SETTINGS {
             let mut all = Vec::new();
             if let Some(value) = environment.get(name) {
-                all.push((process_origin(name), value.to_owned()));
+                all.push((process_origin(name, value), value.to_owned()));
             }
             let both = [(&user, env_file.as_ref()), (&goroot, goroot_file.as_ref())];
             for (place, (lines, file)) in both.into_iter().enumerate() {
@@ -291,9 +291,10 @@ impl Settings {
 }
 
 /// Where a value in the process's environment comes from: on Windows possibly from the registry.
-fn process_origin(name: &'static str) -> Origin {
+#[cfg_attr(not(windows), expect(unused_variables, reason = "elsewhere there is no registry"))]
+fn process_origin(name: &'static str, value: &str) -> Origin {
     #[cfg(windows)]
-    if let Some(key) = registry::key_of(name) {
+    if let Some(key) = registry::key_of(name, value, registry::query) {
         return Origin::Registry(key);
     }
     Origin::Process(name)

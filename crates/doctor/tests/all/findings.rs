@@ -1,7 +1,7 @@
 //! Each cause that settings and files alone tell, and its fix; and machines on which nothing is wrong.
 
 use tradewind_doctor::Weight;
-use tradewind_doctor::settings::Origin;
+use tradewind_doctor::settings::{Gosumdb, Origin};
 
 use crate::machine::{Machine, PROXY};
 
@@ -113,6 +113,62 @@ fn toolchains_have_to_be_here_or_downloaded_and_checked() {
     assert_eq!(newer().with("GOTOOLCHAIN", "local").file("go/go.env", "GOTOOLCHAIN=local\n").first().0, 55);
     let old = Machine::new().file("go/VERSION", "go1.26.5\n");
     assert_eq!(old.first(), (70, "install Go 1.26.6 or newer".to_owned()));
+}
+
+#[test]
+fn an_old_go_before_a_newer_one() {
+    let old = || Machine::new().file("go/VERSION", "go1.19.8\n");
+    let newer = |machine: Machine| {
+        machine.write("newer/VERSION", "go1.27.3\n");
+        machine.write("newer/pkg/tool/x", "");
+        machine.program("newer/bin/go");
+        let folder = machine.path("newer/bin").display().to_string();
+        let path = format!("{}:{}:{folder}", machine.path("go/bin").display(), machine.path("bin").display());
+        (machine.with("PATH", &path), format!("export PATH={folder}:\"$PATH\""))
+    };
+    let (machine, fix) = newer(old());
+    assert_eq!(machine.first(), (70, fix));
+    assert_eq!(machine.report().findings[0].weight, Weight::Warns);
+    // It tries what a newer go.mod asks for, whatever GOTOOLCHAIN says.
+    let (machine, fix) = newer(old().file("app/go.mod", "module m\n\ngo 1.27\n").with("GOTOOLCHAIN", "local"));
+    assert_eq!((machine.causes(), machine.first().1), (vec![70], fix));
+    // Go 1.19 fails at such a go.mod, whatever else is wrong.
+    let three = "module m\n\ngo 1.27.0\n";
+    let (machine, fix) = newer(old().file("app/go.mod", three).with("GOPROXY", "off"));
+    assert_eq!(machine.first(), (70, fix));
+    assert_eq!(machine.report().findings[0].weight, Weight::Breaks);
+    let toolchain = old().file("app/go.mod", "module m\n\ngo 1.20\n\ntoolchain go1.27.3\n");
+    assert_eq!(toolchain.first(), (70, "install Go 1.27.0 or newer".to_owned()));
+    assert_eq!(toolchain.report().findings[0].weight, Weight::Breaks);
+    // An older one behind it is none that helps.
+    let (machine, _) = newer(old());
+    machine.write("newer/VERSION", "go1.25.1\n");
+    assert_eq!(machine.first().1, "install Go 1.27.0 or newer");
+}
+
+#[test]
+fn an_empty_gosumdb_is_the_default_and_switches_nothing_off() {
+    for machine in [
+        Machine::new().with("GOSUMDB", ""),
+        Machine::new().go_env("GOSUMDB=\n"),
+        Machine::new().with("GOSUMDB", "").go_env("GOSUMDB=\n"),
+    ] {
+        let settings = machine.world().settings;
+        assert_eq!(settings.text("GOSUMDB"), "sum.golang.org");
+        assert!(matches!(settings.gosumdb, Ok(Gosumdb::Database { .. })));
+        assert_eq!(machine.causes(), [0; 0]);
+        // So a toolchain can be checked.
+        let newer = machine.file("app/go.mod", "module m\ngo 1.99\n");
+        assert_eq!(newer.causes(), [0; 0]);
+    }
+}
+
+#[test]
+fn the_file_of_go_env_w_has_no_http_proxies() {
+    let machine = Machine::new().go_env("HTTPS_PROXY=http://proxy:1\nHTTP_PROXY=http://proxy:1\nNO_PROXY=*\n");
+    let settings = machine.world().settings;
+    assert!(settings.http_proxy.https.is_none() && settings.http_proxy.http.is_none());
+    assert!(settings.http_proxy.no_proxy.is_none());
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Machine {
             .unwrap();
     }
 
-    fn program(&self, name: &str) {
+    pub(crate) fn program(&self, name: &str) {
         self.executable(name, "exit 1");
     }
 

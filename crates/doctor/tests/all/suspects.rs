@@ -9,6 +9,16 @@ fn unreachable(machine: &Machine) -> (u8, String) {
     after(machine, Cause::HostNotFound, Subject::Host("mod.example.com".to_owned()), None)
 }
 
+/// The check of that finding.
+fn check_of(machine: &Machine) -> String {
+    let mut checks = settings_checks();
+    checks.push(Check::new("network", &[], |_| {
+        let finding = Finding::new(Cause::HostNotFound, "", Fix::by_hand("look")).at("mod.example.com");
+        Box::pin(async move { Outcome::finding(finding) })
+    }));
+    run(&machine.world(), &checks).findings[0].check.clone()
+}
+
 /// The first finding when `subject` fails with `cause`, and `tried` says what else was tried.
 fn after(machine: &Machine, cause: Cause, subject: Subject, tried: Option<(Instead, bool)>) -> (u8, String) {
     let mut checks = settings_checks();
@@ -49,6 +59,8 @@ fn variables_that_go_does_not_read() {
     assert_eq!(unreachable(&all), (29, "export HTTPS_PROXY=http://proxy:1".to_owned()));
     let secret = Machine::new().with("all_proxy", "http://me:secret99@proxy:1");
     assert_eq!(unreachable(&secret), (29, "export HTTPS_PROXY=\"$all_proxy\"".to_owned()));
+    assert!(check_of(&secret).contains("-x \"$all_proxy\" "), "{}", check_of(&secret));
+    assert!(check_of(&all).contains("-x http://proxy:1 "), "{}", check_of(&all));
     let http = Machine::new().with("HTTP_PROXY", "http://proxy:1");
     assert_eq!(unreachable(&http), (30, "export HTTPS_PROXY=http://proxy:1".to_owned()));
     let https = Machine::new().with("HTTPS_PROXY", "http://proxy:1").with("GOPROXY", "http://mod.example.com");

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 use tradewind_doctor::settings::{Environment, Overrides};
-use tradewind_doctor::{Report, World, examine, explain, go_checks};
+use tradewind_doctor::{Cause, Finding, Fix, NotRun, Report, World, examine, explain, go_checks};
 use tradewind_runtime::SystemClock;
 
 use crate::{Source, say};
@@ -97,7 +97,9 @@ impl Doctor {
         if self.models || (neither && source != Source::BuiltIn) {
             match source.load() {
                 None => bail!("there is no configuration to check\n  = hint: name one with -f FILE or -d DIRECTORY"),
-                Some(Err(problems)) => bail!("{}", problems.trim_end()),
+                Some(Err(problems)) if self.models => bail!("{}", problems.trim_end()),
+                // What was found of the go command's way is not lost for it.
+                Some(Err(problems)) => report.add(unreadable(&problems)),
                 Some(Ok(document)) => report.add(runtime.block_on(models::examine(&document, &world))),
             }
         } else if neither && !has_go {
@@ -138,4 +140,14 @@ impl Doctor {
         }
         Ok(())
     }
+}
+
+/// The report on a configuration whose providers cannot be asked, since it is none.
+fn unreadable(problems: &str) -> Report {
+    let fix = Fix::by_hand("correct the configuration, or name another with -f FILE");
+    let finding = Finding::new(Cause::Other, "tradewind check", fix)
+        .titled("the configuration cannot be used")
+        .seen(problems.trim_end());
+    let not_run = NotRun { check: "providers".to_owned(), because: finding.title.clone() };
+    Report { findings: vec![finding], not_run: vec![not_run], ..Report::default() }
 }

@@ -28,7 +28,7 @@ pub(super) async fn finding(context: Context<'_>, left: &Left) -> Finding {
 }
 
 /// The versions that the first proxy that knows the module has.
-async fn versions(context: Context<'_>, proxies: &[Url], path: &str) -> Option<Vec<String>> {
+pub(super) async fn versions(context: Context<'_>, proxies: &[Url], path: &str) -> Option<Vec<String>> {
     for proxy in proxies {
         let url = proxy.join(&format!("{}/@v/list", escaped(path)));
         if let Ok(answer) = context.client().get(&url).await
@@ -99,7 +99,7 @@ fn no_such_version(world: &World, module: &Needed, versions: &[String], check: S
 }
 
 /// Versions by their numbers, a pre-release before its release.
-fn by_number(a: &str, b: &str) -> std::cmp::Ordering {
+pub(super) fn by_number(a: &str, b: &str) -> std::cmp::Ordering {
     let key = |version: &str| {
         let version = version.trim_start_matches('v').split('+').next().unwrap_or_default().to_owned();
         let (numbers, pre) = match version.split_once('-') {

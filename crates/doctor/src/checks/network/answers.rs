@@ -38,7 +38,7 @@ pub(super) async fn wrong(context: Context<'_>, entry: &Url, answer: &Answer, as
         }
         401 => unauthorized(context, entry, answer),
         403 => forbidden(context, entry, answer).await,
-        407 => login_of_answer(context, answer),
+        407 => login_of_answer(context, answer).await,
         429 => limited(context.world, answer),
         451 => gone(answer),
         _ => other(answer),
@@ -83,8 +83,12 @@ fn body(context: Context<'_>, answer: &Answer, asked: Asked) -> Option<Finding> 
         Ended::Stalled if length == 0 || asked != Asked::Zip => {
             let limit = tradewind_core::format_duration(context.world.limits.body);
             return Some(
-                Finding::new(Cause::SlowAnswer, curl(&answer.url), by_hand(Cause::SlowAnswer))
-                    .seen(format!("{length} bytes came, and no end within {limit}")),
+                Finding::new(
+                    Cause::SlowAnswer,
+                    format!("curl -v -m 20 -o /dev/null {}", answer.url.bare()),
+                    by_hand(Cause::SlowAnswer),
+                )
+                .seen(format!("{length} bytes came, and no end within {limit}")),
             );
         }
         Ended::Whole | Ended::Enough | Ended::Stalled => {}

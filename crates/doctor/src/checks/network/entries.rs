@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::answers::{self, Asked};
 use super::reach::replaced_entry;
-use super::{Context, Found, absent, seen};
+use super::{Context, Found, absent, elsewhere, seen};
 use crate::checks::settings::toolchain;
 use crate::probe::{Answer, Ended};
 use crate::settings::{Entry, Needed, Source, Then, escaped};
@@ -47,7 +47,7 @@ pub(super) fn file_of(proxy: &Url, module: &Needed, ending: &str) -> Url {
 }
 
 /// What is asked for where nothing is missing: a list of versions that exists anywhere.
-fn list_of(world: &World, proxy: &Url) -> Url {
+pub(super) fn list_of(world: &World, proxy: &Url) -> Url {
     let needed = world.settings.project.as_ref().map(crate::settings::Project::needed).unwrap_or_default();
     let covered = |module: &&Needed| world.settings.no_proxy.covering(&module.path).is_none();
     let module = needed.iter().filter(covered).find(|module| module.direct);
@@ -56,7 +56,7 @@ fn list_of(world: &World, proxy: &Url) -> Url {
 }
 
 /// What came of one entry.
-enum Came {
+pub(super) enum Came {
     /// Everything that was asked for.
     All(Option<Box<Download>>),
     /// It has not got it.
@@ -239,20 +239,27 @@ async fn judged(
     if is_repaired {
         return outcome;
     }
-    let Some(healthy) = next_healthy(context, &entries[place + 1..], module).await else { return outcome };
     let (Some(Source::Proxy(url)), Some(setting)) =
         (entries.get(place).map(|entry| &entry.source), world.settings.get("GOPROXY"))
     else {
         return outcome;
     };
+    if let Some(repaired) = elsewhere::found(context, url, module, first).await {
+        return with_fix(outcome, repaired);
+    }
+    let Some(healthy) = next_healthy(context, &entries[place + 1..], module).await else {
+        return match elsewhere::hidden(context, url, module, first).await {
+            Some(repaired) => with_fix(outcome, repaired),
+            None => outcome,
+        };
+    };
     if hangs {
         // No separator helps against an entry that never answers.
-        if let Some(fix) = replaced_entry(world, url, None) {
-            outcome.findings[0].fix = fix;
-            let told = format!("{healthy}, the next entry, has what is asked for");
-            outcome.findings[0].evidence.push(told);
-        }
-        return outcome;
+        let told = format!("{healthy}, the next entry, has what is asked for");
+        return match replaced_entry(world, url, None) {
+            Some(fix) => with_fix(outcome, (fix, told)),
+            None => outcome,
+        };
     }
     if setting.shown() != setting.value() {
         return outcome;
@@ -263,6 +270,13 @@ async fn judged(
         .seen(format!("{} fails: {}", url.bare(), first.title))
         .seen(format!("{healthy}, behind the comma, has what is asked for, and is not asked"));
     outcome.findings.insert(0, finding);
+    outcome
+}
+
+/// The outcome with another fix for what it found first, and what that is known by.
+fn with_fix(mut outcome: Outcome, (fix, told): (Fix, String)) -> Outcome {
+    outcome.findings[0].fix = fix;
+    outcome.findings[0].evidence.push(told);
     outcome
 }
 
@@ -311,7 +325,7 @@ fn in_folder(url: &Url, module: Option<&Needed>) -> Came {
 }
 
 /// Asks one entry for the files of a module as `go mod download` does, or for a list.
-async fn ask(context: Context<'_>, proxy: &Url, module: Option<&Needed>, all: &mut Outcome) -> Came {
+pub(super) async fn ask(context: Context<'_>, proxy: &Url, module: Option<&Needed>, all: &mut Outcome) -> Came {
     let Some(module) = module else {
         return match one(context, proxy, &list_of(context.world, proxy), Asked::List, all).await {
             Ok(_) => Came::All(None),

@@ -5,14 +5,19 @@
 
 mod absent;
 mod answers;
+mod elsewhere;
 mod entries;
+mod hosts_file;
 mod origin;
+mod origin_ways;
 mod proxy;
 mod reach;
 mod sumdb;
 mod sums;
 mod tls;
 
+#[cfg(test)]
+mod elsewhere_tests;
 #[cfg(test)]
 mod sums_tests;
 #[cfg(test)]
@@ -55,6 +60,8 @@ struct Found {
 struct Context<'a> {
     world: &'a World,
     roots: &'a Roots,
+    /// Another way than the settings', where one is tried.
+    instead: Option<&'a Instead>,
 }
 
 /// The checks, in the order in which a root cause comes before its consequences.
@@ -65,7 +72,7 @@ pub(super) fn checks(world: &World) -> Vec<Check> {
         let (roots, found) = (roots.clone(), found.clone());
         Check::new(name, needs, move |world| {
             let (roots, found) = (roots.clone(), found.clone());
-            Box::pin(async move { run(Context { world, roots: &roots }, &found).await })
+            Box::pin(async move { run(Context { world, roots: &roots, instead: None }, &found).await })
         })
     };
     vec![
@@ -82,7 +89,7 @@ type Looking = for<'a> fn(Context<'a>, &'a Found) -> std::pin::Pin<Box<dyn Futur
 
 impl<'a> Context<'a> {
     fn client(&self) -> Client<'a> {
-        Client::new(self.world, self.roots)
+        Client { instead: self.instead, ..Client::new(self.world, self.roots) }
     }
 
     /// What `trouble` is called in the catalogue.

@@ -1,9 +1,9 @@
 //! Modules that come from their origin: the repository is found as go finds it, and git is asked whether it is let in (47).
 
-use std::process::Stdio;
-
 use super::entries::{Left, add};
+use super::origin_ways::{git_error, let_in};
 use super::{Context, Found, absent, curl};
+use crate::checks::download;
 use crate::probe::Answer;
 use crate::settings::covers;
 use crate::{Cause, Finding, Fix, Outcome, Url, about};
@@ -38,11 +38,14 @@ async fn of_one(context: Context<'_>, left: &Left) -> Outcome {
     let mut outcome = match place {
         Place::NotReached(outcome) => *outcome,
         Place::Unknown(finding) => Outcome::finding(finding),
-        Place::At(url) => match git_error(context, &url).await {
+        Place::At(url) => match git_error(context, &url, &[]).await {
             None => return Outcome::good().fact(format!("origin of {}", module.path), url),
             Some(words) => {
                 let letters = absent_elsewhere(context, left).await;
-                Outcome::finding(letters.unwrap_or_else(|| git_finding(context, left, &url, &words)))
+                Outcome::finding(match letters {
+                    Some(finding) => finding,
+                    None => git_finding(context, left, &url, &words).await,
+                })
             }
         },
     };
@@ -143,33 +146,9 @@ fn import_of(answer: &Answer, path: &str) -> Option<String> {
     fitting.next()
 }
 
-/// What git says of a repository as go would ask it; `None` when it is let in.
-async fn git_error(context: Context<'_>, url: &str) -> Option<String> {
-    let git = context.world.settings.git.path.as_ref()?;
-    let mut command = tokio::process::Command::new(git);
-    command.args(["ls-remote", "-q", "--", url, "HEAD"]).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
-    command.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never").env("LC_ALL", "C");
-    if context.world.settings.environment.get("GIT_SSH_COMMAND").is_none() {
-        command.env("GIT_SSH_COMMAND", "ssh -o ControlMaster=no -o BatchMode=yes");
-    }
-    let output = tokio::time::timeout(context.world.limits.body, command.output()).await;
-    match output {
-        Err(_) => Some("no answer".to_owned()),
-        Ok(Err(error)) => Some(error.to_string()),
-        Ok(Ok(output)) if output.status.success() => None,
-        Ok(Ok(output)) => {
-            let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-            let telling = lines.iter().find(|line| line.starts_with("fatal:") || line.contains("denied"));
-            let line = telling.or_else(|| lines.last()).copied().unwrap_or("it fails without a word");
-            Some(crate::settings::redact::redacted(line))
-        }
-    }
-}
-
-fn git_finding(context: Context<'_>, left: &Left, url: &str, words: &str) -> Finding {
+async fn git_finding(context: Context<'_>, left: &Left, url: &str, words: &str) -> Finding {
     let lower = words.to_ascii_lowercase();
-    let check = format!("GIT_TERMINAL_PROMPT=0 git ls-remote {url}");
+    let check = download(context.world, &left.module);
     let has = |signs: &[&str]| signs.iter().any(|sign| lower.contains(sign));
     let path = &left.module.path;
     let told = format!("git: {words}");
@@ -190,6 +169,9 @@ fn git_finding(context: Context<'_>, left: &Left, url: &str, words: &str) -> Fin
             let set = finding.fix.text.clone();
             let fix = Fix::by_hand(format!("{set}; and store a login for https://{host} in git's credential helper"));
             return Finding { fix, ..finding }.seen(told);
+        }
+        if let Some((fix, seen)) = let_in(context, url).await {
+            return Finding::new(Cause::GitCannotAuthenticate, check, fix).seen(told).seen(seen).of_module(path);
         }
         let fix = Fix::by_hand(format!(
             "store a login for https://{host} in git's credential helper, or with a key of SSH there: git config --global \

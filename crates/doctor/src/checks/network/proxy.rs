@@ -2,7 +2,9 @@
 //! letting a host through.
 
 use std::path::Path;
+use std::process::Stdio;
 
+use super::elsewhere::without_proxy;
 use super::{Context, bare, curl, variable};
 use crate::probe::challenge::{self, Challenge};
 use crate::probe::http::Response;
@@ -16,7 +18,7 @@ pub(super) async fn finding(context: Context<'_>, trouble: &Trouble) -> Finding 
     let Way::Proxy(proxy) = &trouble.way else {
         return Finding::new(
             Cause::ProxyCaseConflict,
-            "env | grep -i proxy",
+            curl(&trouble.url),
             Fix::in_shell(context.world.shell.unset("REQUEST_METHOD")),
         )
         .titled("HTTP_PROXY is refused where REQUEST_METHOD is set");
@@ -129,7 +131,7 @@ async fn refused(context: Context<'_>, trouble: &Trouble, proxy: &Url, answer: &
         None => finding,
     };
     match answer.status {
-        407 => login(context, &trouble.url, proxy, answer, Cause::ProxyAuthOnConnect).seen(told),
+        407 => login(context, &trouble.url, proxy, answer, Cause::ProxyAuthOnConnect).await.seen(told),
         401 | 403 | 451 => with(
             Finding::new(
                 Cause::Forbidden,
@@ -153,16 +155,14 @@ async fn beyond(context: Context<'_>, trouble: &Trouble, proxy: &Url, answer: &R
     let world = context.world;
     let check = test(proxy, &trouble.url);
     let host = &trouble.url.host;
-    if says_kerberos(world, answer) && has_ticket(world).await == Some(false) {
-        return no_ticket(world, proxy);
+    if says_kerberos(world, answer) && succeeds(world, "klist", &["-s"]).await == Some(false) {
+        return no_ticket(world, proxy, check).await;
     }
     if answer.status == 501 {
         return no_proxy_at_all(context, trouble, proxy).await;
     }
     let finding = if direct_works(context, &trouble.first).await {
-        let (name, list) = world.settings.http_proxy.no_proxy.clone().unwrap_or(("NO_PROXY", String::new()));
-        let list = if list.is_empty() { host.clone() } else { format!("{list},{host}") };
-        Finding::new(Cause::Other, check, set_process(world, name, &list))
+        Finding::new(Cause::Other, check, without_proxy(world, host))
             .titled(format!("the HTTP proxy does not get to {host}, which is reached without it"))
     } else {
         Finding::new(
@@ -217,7 +217,7 @@ fn script(world: &World, name: &'static str, body: &[u8]) -> Option<Fix> {
 }
 
 /// 407, on CONNECT or on a plain request.
-pub(super) fn login(context: Context<'_>, url: &Url, proxy: &Url, answer: &Response, cause: Cause) -> Finding {
+pub(super) async fn login(context: Context<'_>, url: &Url, proxy: &Url, answer: &Response, cause: Cause) -> Finding {
     let world = context.world;
     let name = variable(world, url);
     let offered = challenge::challenges(answer.all("proxy-authenticate"));
@@ -228,7 +228,7 @@ pub(super) fn login(context: Context<'_>, url: &Url, proxy: &Url, answer: &Respo
         format!("the proxy offers: {}", challenge::told(&offered))
     };
     if !offered.is_empty() && !challenge::offers(&offered, "Basic") {
-        return not_spoken(world, proxy, &offered, check).seen(offers).at(&proxy.host);
+        return not_spoken(context, url, proxy, &offered, check).await.seen(offers).at(&proxy.host);
     }
     let sent = match &proxy.user {
         None => format!("{name} has no user and password"),
@@ -254,11 +254,29 @@ fn same_proxy_with_login(world: &World, proxy: &Url) -> Option<&'static str> {
     })
 }
 
+/// Where programs that log in for others listen on this machine, by default: Tradewind and mihomo, cntlm and px.
+const LOGGING_IN: [u16; 2] = [7890, 3128];
+
 /// Logins that the go command does not know.
-fn not_spoken(world: &World, proxy: &Url, offered: &[Challenge], check: String) -> Finding {
+async fn not_spoken(context: Context<'_>, url: &Url, proxy: &Url, offered: &[Challenge], check: String) -> Finding {
+    let world = context.world;
+    let name = variable(world, url);
+    for port in LOGGING_IN {
+        let own = Url::parse(&format!("http://127.0.0.1:{port}")).expect("it is a URL");
+        if own.host_and_port() == proxy.host_and_port() {
+            continue;
+        }
+        let instead = Instead::HttpProxy(own.clone());
+        let answer = context.client().instead(&instead).get(url).await;
+        if answer.is_ok_and(|answer| answer.response.status < 500 && answer.response.status != 407) {
+            let fix = set_process(world, name, &own.to_string());
+            return Finding::new(Cause::ProxyAuthNotSpoken, check, fix)
+                .seen(format!("{own} on this machine logs in for others: {} is reached through it", url.host));
+        }
+    }
     let kerberos = challenge::offers(offered, "Negotiate") || challenge::offers(offered, "Kerberos");
     let auth = if kerberos { "negotiate" } else { "ntlm" };
-    let own_port = world.shell.set("HTTPS_PROXY", "http://127.0.0.1:7890");
+    let own_port = world.shell.set(name, "http://127.0.0.1:7890");
     let fix = Fix::by_hand(format!(
         "let Tradewind log in for go: a proxy {} with `auth: {auth}` under `proxies` and `mixed-port: 7890` in tradewind.yaml, \
          `tradewind run`, then {own_port}",
@@ -278,19 +296,24 @@ fn says_kerberos(world: &World, answer: &Response) -> bool {
     has(&["kerberos", "ticket", "gssapi", "negotiate", "kinit"]) || (is_set_up && has(&["tw5003", "logs in"]))
 }
 
-fn no_ticket(world: &World, proxy: &Url) -> Finding {
-    let fix = Fix::by_hand(advice(Cause::NoKerberosTicket, world.system, world.shell));
-    Finding::new(Cause::NoKerberosTicket, "klist -s && echo there is a ticket", fix)
+async fn no_ticket(world: &World, proxy: &Url, check: String) -> Finding {
+    // A service's own keys stand in for a password: `-i` takes the keytab of clients.
+    let (fix, told) = if succeeds(world, "klist", &["-k", "-i"]).await == Some(true) {
+        (Fix::command("kinit -k -i"), "there is a keytab to log in with (klist -k -i)")
+    } else {
+        (Fix::by_hand(advice(Cause::NoKerberosTicket, world.system, world.shell)), "there is no keytab for clients")
+    };
+    Finding::new(Cause::NoKerberosTicket, format!("{check}; klist"), fix)
         .seen("klist finds no valid ticket")
+        .seen(told)
         .at(&proxy.host)
 }
 
-/// Whether there is a Kerberos ticket; `None` where nobody can tell.
-async fn has_ticket(world: &World) -> Option<bool> {
-    let klist = crate::settings::find_program("klist", &world.settings.environment, world.system)?;
-    let mut command = tokio::process::Command::new(klist);
-    command.arg("-s").stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).kill_on_drop(true);
-    command.stderr(std::process::Stdio::null());
+/// Whether `program` ends well; `None` where it is not there, or does not end.
+async fn succeeds(world: &World, program: &str, args: &[&str]) -> Option<bool> {
+    let program = crate::settings::find_program(program, &world.settings.environment, world.system)?;
+    let mut command = tokio::process::Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let status = tokio::time::timeout(world.limits.first_byte, command.status()).await.ok()?.ok()?;
     Some(status.success())
 }
@@ -301,10 +324,10 @@ pub(super) fn is_direct(way: &Way) -> bool {
 }
 
 /// 407 of an answer that came back as any other.
-pub(super) fn login_of_answer(context: Context<'_>, answer: &Answer) -> Finding {
+pub(super) async fn login_of_answer(context: Context<'_>, answer: &Answer) -> Finding {
     if let (Way::Proxy(proxy), "http") = (&answer.way, answer.url.scheme.as_str()) {
         let told = format!("GET {} is answered {}", answer.url.bare(), answer.response.line());
-        return login(context, &answer.url, proxy, &answer.response, Cause::ProxyAuthOnHttp).seen(told);
+        return login(context, &answer.url, proxy, &answer.response, Cause::ProxyAuthOnHttp).await.seen(told);
     }
     // Not the proxy in between says it, but the server.
     Finding::new(

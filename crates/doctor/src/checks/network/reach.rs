@@ -3,14 +3,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Context, curl};
+use super::{Context, curl, hosts_file};
+use crate::fixes::sudo;
 use crate::probe::http::{self, Patience};
-use crate::probe::lookup::NotFound;
+use crate::probe::lookup::{self, NotFound};
 use crate::probe::tcp::{self, Attempt, NotConnected};
 use crate::probe::tls::{self, NoTls};
 use crate::probe::{Client, NoAnswer, Trouble, What, dns};
 use crate::settings::{Setting, Way};
-use crate::{Cause, Finding, Fix, Shell, Url, World, about, set_go};
+use crate::{Cause, Finding, Fix, Shell, System, Url, World, about, set_go};
 
 /// Hosts that everybody knows to be public.
 const PUBLIC: [&str; 10] = [
@@ -37,6 +38,11 @@ pub(super) async fn finding(context: Context<'_>, trouble: &Trouble) -> Finding 
     }
 }
 
+/// The same for what may never answer: curl itself waits for minutes.
+fn curl_with_limit(url: &Url) -> String {
+    format!("curl -v -m 20 -o /dev/null {}", url.bare())
+}
+
 fn by_hand(cause: Cause) -> Fix {
     Fix::by_hand(about(cause).helps)
 }
@@ -51,7 +57,7 @@ async fn asked_servers(context: Context<'_>, host: &str) -> Vec<(IpAddr, dns::Sa
 
 async fn no_host(context: Context<'_>, trouble: &Trouble, error: &NotFound) -> Finding {
     let host = &trouble.url.host;
-    let mut finding = Finding::new(Cause::HostNotFound, format!("getent hosts {host}"), by_hand(Cause::HostNotFound))
+    let mut finding = Finding::new(Cause::HostNotFound, curl(&trouble.url), by_hand(Cause::HostNotFound))
         .seen(format!("the system finds no address of {host}: {error}"));
     for (server, said) in asked_servers(context, host).await {
         finding = finding.seen(format!("asked for {host}, the name server {server} says: {said}"));
@@ -87,7 +93,7 @@ async fn no_connection(context: Context<'_>, trouble: &Trouble, attempts: &[Atte
     }
     let refused = attempts.iter().any(|attempt| attempt.error == Some(NotConnected::Refused));
     let cause = if refused { Cause::ConnectionRefused } else { Cause::SilentDrop };
-    let mut finding = Finding::new(cause, curl(&trouble.url), by_hand(cause)).seen(told);
+    let mut finding = Finding::new(cause, curl_with_limit(&trouble.url), by_hand(cause)).seen(told);
     if cause == Cause::SilentDrop {
         let limit = tradewind_core::format_duration(context.world.limits.connect);
         finding = finding.seen(format!("waited {limit} for each address"));
@@ -117,8 +123,15 @@ async fn misled(context: Context<'_>, trouble: &Trouble, attempts: &[Attempt]) -
         return None;
     }
     let addresses: Vec<String> = attempts.iter().map(|attempt| attempt.address.ip().to_string()).collect();
-    let mut finding = Finding::new(Cause::SplitDns, format!("getent ahosts {host}"), by_hand(Cause::SplitDns))
+    // Once the file says nothing of it, the name server is asked.
+    let fix = if outside.is_some() { hosts_file::without(context.world, host, &addresses) } else { None };
+    let by_file = fix.is_some();
+    let fix = fix.unwrap_or_else(|| by_hand(Cause::SplitDns));
+    let mut finding = Finding::new(Cause::SplitDns, curl(&trouble.url), fix)
         .seen(format!("{host} resolves to {}, where no public host is", addresses.join(", ")));
+    if by_file {
+        finding = finding.seen(format!("{} says so, and the name server does not", hosts_file::PLACE));
+    }
     for (server, said) in &said {
         finding = finding.seen(format!("asked for {host}, the name server {server} says: {said}"));
     }
@@ -154,6 +167,9 @@ async fn no_tls(context: Context<'_>, trouble: &Trouble, error: &NoTls, address:
         NoTls::Silent => {
             let limit = tradewind_core::format_duration(context.world.limits.handshake);
             let told = format!("{port} takes the connection, and says nothing to the first message of TLS for {limit}");
+            if let Some(finding) = only_by_ipv6(context, url, address).await {
+                return finding.seen(told);
+            }
             let small = match address {
                 Some(address) => plainly(context, url, address).await,
                 None => None,
@@ -164,21 +180,41 @@ async fn no_tls(context: Context<'_>, trouble: &Trouble, error: &NoTls, address:
                 None | Some(Err(NoAnswer::Silent(_))) => {}
                 // An answer, an alert, an end: somebody is there.
                 Some(_) => {
-                    return Finding::new(Cause::PathMtu, curl(url), by_hand(Cause::PathMtu))
+                    return Finding::new(Cause::PathMtu, curl_with_limit(url), by_hand(Cause::PathMtu))
                         .seen(told)
                         .seen("a small message is answered: large packets get lost on the way");
                 }
             }
-            Finding::new(Cause::SlowAnswer, curl(url), by_hand(Cause::SlowAnswer)).seen(told)
+            Finding::new(Cause::SlowAnswer, curl_with_limit(url), by_hand(Cause::SlowAnswer)).seen(told)
         }
         NoTls::Other(_) => Finding::new(
             Cause::Other,
-            format!("openssl s_client -connect {port} -servername {}", url.host),
+            curl(url),
             Fix::by_hand("have the server's TLS looked at: go needs TLS 1.2 or newer"),
         )
         .titled("no TLS comes about with the server")
         .seen(told),
     }
+}
+
+/// IPv6 addresses take connections that then hang, and IPv4 ones of the same host do not: go stays with the first that
+/// connects.
+async fn only_by_ipv6(context: Context<'_>, url: &Url, address: Option<SocketAddr>) -> Option<Finding> {
+    let limits = &context.world.limits;
+    let hangs = address.filter(SocketAddr::is_ipv6)?;
+    let others = lookup::addresses(&url.host, hangs.port(), limits.lookup).await.ok()?;
+    let others: Vec<SocketAddr> = others.into_iter().filter(SocketAddr::is_ipv4).collect();
+    let (stream, _) = tcp::connect(&others, limits.connect).await.ok()?;
+    let shaken = stream.peer_addr().ok()?;
+    tls::handshake(stream, &url.host, limits.handshake).await.ok()?;
+    let fix = match context.world.system {
+        System::Linux => Fix::command(format!("{}sysctl -w net.ipv6.conf.all.disable_ipv6=1", sudo())),
+        System::MacOs => Fix::by_hand("switch IPv6 off: networksetup -setv6off, and the name of the network service"),
+        System::Windows => Fix::by_hand("switch IPv6 off for the network adapter"),
+    };
+    let finding = Finding::new(Cause::PathMtu, curl_with_limit(url), fix)
+        .seen(format!("{hangs} takes the connection and hangs, {shaken} shakes hands for TLS"));
+    Some(finding)
 }
 
 /// Whether `address` shakes hands with somebody who names no host.
@@ -271,7 +307,9 @@ async fn no_answer(context: Context<'_>, trouble: &Trouble, error: &NoAnswer) ->
         return finding.seen(told);
     }
     match error {
-        NoAnswer::Silent(_) => Finding::new(Cause::SlowAnswer, curl(url), by_hand(Cause::SlowAnswer)).seen(told),
+        NoAnswer::Silent(_) => {
+            Finding::new(Cause::SlowAnswer, curl_with_limit(url), by_hand(Cause::SlowAnswer)).seen(told)
+        }
         NoAnswer::Reset => Finding::new(Cause::ResetInHello, curl(url), by_hand(Cause::ResetInHello))
             .titled("the connection is reset in place of an answer")
             .seen(told),

@@ -117,8 +117,7 @@ impl<'a> Database<'a> {
 
     /// The proven hashes of a module.
     pub(super) async fn sums(&self, module: &Needed) -> Result<Sums, NoSums> {
-        let path = format!("lookup/{}@{}", escaped(&module.path), escaped(&module.version));
-        let answer = match self.get(&path).await {
+        let answer = match self.lookup(module).await {
             Ok(answer) => answer,
             Err(trouble) => return Err(NoSums::Failed(self.unreachable(&trouble).await)),
         };
@@ -135,20 +134,45 @@ impl<'a> Database<'a> {
             Ok(sums) => Ok(sums),
             Err(Lie(words)) => {
                 let check = format!("curl -sS {}", answer.url.bare());
-                let fix = Fix::by_hand(self.state().map_or_else(
-                    || about(Cause::SumdbMisbehaves).helps.to_owned(),
-                    |state| {
-                        format!(
-                            "{}; only when it is known why, delete {}",
-                            about(Cause::SumdbMisbehaves).helps,
-                            state.display()
-                        )
-                    },
-                ));
+                let (fix, told) = match self.honest(module).await {
+                    Some((fix, told)) => (fix, Some(told)),
+                    None => (self.stop(), None),
+                };
                 let finding = Finding::new(Cause::SumdbMisbehaves, check, fix).seen(words).of_module(&module.path);
+                let finding = told.into_iter().fold(finding, Finding::seen);
                 Err(NoSums::Failed(Box::new(Outcome::fatal(finding))))
             }
         }
+    }
+
+    async fn lookup(&self, module: &Needed) -> Result<crate::probe::Answer, Trouble> {
+        self.get(&format!("lookup/{}@{}", escaped(&module.path), escaped(&module.version))).await
+    }
+
+    /// What to do about a database that nobody shows otherwise.
+    fn stop(&self) -> Fix {
+        let helps = about(Cause::SumdbMisbehaves).helps;
+        Fix::by_hand(self.state().map_or_else(
+            || helps.to_owned(),
+            |state| format!("{helps}; only when it is known why, delete {}", state.display()),
+        ))
+    }
+
+    /// The same database at its own host, where a module proxy passes on another one: GOSUMDB with its URL, when what it says
+    /// there is signed, proven, and continues what this machine has seen.
+    async fn honest(&self, module: &Needed) -> Option<(Fix, String)> {
+        let proxy = self.through.as_ref()?;
+        let direct = Self { base: Url::parse(&format!("https://{}", self.name)).ok()?, through: None, ..*self };
+        let answer = direct.lookup(module).await.ok().filter(|answer| answer.response.status == 200)?;
+        direct.proven(&answer.response.body, module).await.ok()?;
+        let world = self.context.world;
+        let value = format!("{} {}", world.settings.text("GOSUMDB"), direct.base.bare());
+        let told = format!(
+            "{} shows what continues the tree that this machine has seen: it is {} that shows another one",
+            direct.base.bare(),
+            proxy.bare()
+        );
+        Some((set_go(world, "GOSUMDB", &value), told))
     }
 
     /// The file with the tree head that go has seen last.

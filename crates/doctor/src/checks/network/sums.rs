@@ -175,7 +175,7 @@ async fn go_sum_finding(context: Context<'_>, database: Option<&Database<'_>>, c
     let world = context.world;
     let module = &copy.module;
     let (file, own, known) = of_go_sum(world, module, &copy.hashes).expect("only mismatches come here");
-    let check = format!("grep '^{} {}' go.sum", module.path, module.version);
+    let check = crate::checks::download(world, module);
     let told = format!("{} has a {file} with {own}, and go.sum has {known}", copy.place());
     let sums = match database {
         Some(database) => database.sums(module).await.ok(),
@@ -293,7 +293,7 @@ async fn sumdb_finding(
 /// The database does not know a module that go can get.
 fn not_there(world: &World, module: &Needed, left: Option<&Left>) -> Finding {
     let settings = &world.settings;
-    let check = "go env GOPRIVATE GONOPROXY GONOSUMDB".to_owned();
+    let check = crate::checks::download(world, module);
     // Proxies were asked for it and did not have it.
     if left.is_some_and(|left| !left.said.is_empty()) {
         return absent::private(world, module, check);

@@ -173,6 +173,41 @@ fn a_database_that_lies() {
 }
 
 #[test]
+fn a_module_proxy_that_lies_about_the_database() {
+    let tls = Tls::usual();
+    let mut log = Log::new("");
+    let shared = std::sync::Arc::new(std::sync::Mutex::new(None::<Log>));
+    let honest = shared.clone();
+    let database = Server::https(&tls, move |head| {
+        let log = honest.lock().unwrap();
+        let answered = log.as_ref().and_then(|log| log.answer(path(head).trim_start_matches('/')));
+        answered.unwrap_or_else(|| answer("404 Not Found", "", ""))
+    });
+    log.name = format!("localhost:{}", database.address.port());
+    let (key, name) = (log.verifier(), log.name.clone());
+    // The proxy gives other hashes, and the head of the honest tree with them.
+    let forged = format!("0\n{}\n{}", log.record.replace("h1:", "h1:x"), log.note(1, &log.root()));
+    let passed = shared.clone();
+    let lookup = format!("lookup/{MODULE}@{VERSION}");
+    let proxy = Server::http(move |head| {
+        let start = format!("/sumdb/{}/", passed.lock().unwrap().as_ref().unwrap().name);
+        match path(head).strip_prefix(&start) {
+            Some(rest) if rest == lookup => answer("200 OK", "", &forged),
+            Some(rest) => passed.lock().unwrap().as_ref().unwrap().answer(rest).unwrap(),
+            None => healthy(head),
+        }
+    });
+    *shared.lock().unwrap() = Some(log);
+    let report = rig(&proxy, &key).trusting(&tls).report();
+    assert_eq!(report.findings[0].cause.number(), 58, "{report:?}");
+    assert_eq!(report.findings[0].fix.text, format!("export GOSUMDB='{key} https://{name}'"));
+    // Where it cannot be asked itself, everything stops.
+    let alone = rig(&proxy, &key).report();
+    assert_eq!(alone.findings[0].cause.number(), 58, "{alone:?}");
+    assert!(!alone.findings[0].fix.is_automatic(), "{alone:?}");
+}
+
+#[test]
 fn a_download_that_differs_from_the_database() {
     let mut log = Log::new("sum.test");
     log.record = lines(&zip_hash(&zip_bytes()), "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 use tradewind_core::UnixMillis;
 
-use super::Context;
 use super::reach::replaced_entry;
+use super::{Context, curl};
+use crate::fixes::sudo;
 use crate::probe::certificate::Certificate;
 use crate::probe::roots::Roots;
 use crate::probe::tls::{self, Distrust};
 use crate::probe::trouble::Untrusted;
 use crate::probe::{Trouble, Whose};
-use crate::settings::Way;
-use crate::{Cause, Finding, Fix, System, Url, about, advice, set_process};
+use crate::settings::{Way, find_program};
+use crate::{Cause, Finding, Fix, System, Url, World, about, advice, install, set_process};
 
 /// From this difference on, a clock is wrong: certificates are made for days.
 const WRONG_CLOCK: u64 = 5 * 60 * 1000;
@@ -47,9 +48,9 @@ pub(super) async fn finding(context: Context<'_>, trouble: &Trouble, untrusted: 
     chain(&untrusted.chain.iter().filter_map(|der| Certificate::parse(der)).collect::<Vec<_>>(), finding)
 }
 
+/// curl takes the roots that go takes, and says why it does not take the chain.
 fn check(url: &Url) -> String {
-    let place = url.host_and_port();
-    format!("openssl s_client -connect {place} -servername {} -showcerts </dev/null", url.host)
+    curl(url)
 }
 
 fn chain(certificates: &[Certificate], mut finding: Finding) -> Finding {
@@ -82,7 +83,13 @@ fn unknown(context: Context<'_>, url: &Url, untrusted: &Untrusted) -> Finding {
             } else {
                 Fix::by_hand(format!("{}, or set it to a file of certificates in PEM", unset.join("; ")))
             };
-            let mut finding = Finding::new(Cause::BadCertFile, check(url), fix);
+            let given = set.iter().map(|(name, _)| {
+                let flag = if *name == "SSL_CERT_FILE" { "--cacert" } else { "--capath" };
+                format!("{flag} {} ", world.shell.value_of(name))
+            });
+            // curl by itself reads one of the two.
+            let check = format!("curl -v -o /dev/null {}{}", given.collect::<String>(), url.bare());
+            let mut finding = Finding::new(Cause::BadCertFile, check, fix);
             for (name, path) in &set {
                 let why = roots.wrong.iter().find(|(wrong, ..)| wrong == name);
                 let why = why.map_or_else(
@@ -98,12 +105,8 @@ fn unknown(context: Context<'_>, url: &Url, untrusted: &Untrusted) -> Finding {
         }
     }
     if roots.store.is_empty() {
-        return Finding::new(
-            Cause::NoRootCertificates,
-            "ls -l /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt",
-            Fix::by_hand(advice(Cause::NoRootCertificates, world.system, world.shell)),
-        )
-        .seen("none of the files and folders that go reads certificates from has one");
+        return Finding::new(Cause::NoRootCertificates, check(url), roots_installed(world))
+            .seen("none of the files and folders that go reads certificates from has one");
     }
     let top = untrusted.chain.last().and_then(|der| Certificate::parse(der));
     let signer = top.as_ref().map_or("nobody", |top| if top.self_issued { &top.subject } else { &top.issuer });
@@ -120,6 +123,19 @@ fn unknown(context: Context<'_>, url: &Url, untrusted: &Untrusted) -> Finding {
         roots.store.len(),
         read.join(", ")
     ))
+}
+
+/// Brings the package's certificates: makes them anew where the package is there, and installs it where it is not.
+fn roots_installed(world: &World) -> Fix {
+    let makes = find_program("update-ca-certificates", &world.settings.environment, world.system);
+    if world.system == System::Linux && makes.is_some() {
+        return Fix::command(format!("{}update-ca-certificates", sudo()));
+    }
+    let installed = install(world, "ca-certificates");
+    if world.system == System::Linux && installed.is_automatic() {
+        return installed;
+    }
+    Fix::by_hand(advice(Cause::NoRootCertificates, world.system, world.shell))
 }
 
 /// The missing authority, where this machine has it already.
@@ -184,7 +200,7 @@ fn clock(context: Context<'_>, url: &Url, untrusted: &Untrusted) -> Finding {
             System::Linux | System::MacOs => advice(Cause::ClockSkew, context.world.system, context.world.shell),
             System::Windows => advice(Cause::ClockSkew, System::Windows, context.world.shell),
         };
-        let mut finding = Finding::new(Cause::ClockSkew, format!("date -u; {}", check(url)), Fix::command(fix))
+        let mut finding = Finding::new(Cause::ClockSkew, format!("{}; date -u", check(url)), Fix::command(fix))
             .seen(evidence)
             .seen(format!("by that of {} it is {}", url.host, time.rfc3339()));
         if outside(time).is_none() {

@@ -97,11 +97,11 @@ fn obstacle(place: &Path) -> Option<Obstacle> {
 fn not_writable(world: &World, cache: &Path, place: &Path, why: &Obstacle) -> Finding {
     let shown = place.display();
     let quoted = world.shell.quoted(&place.display().to_string());
-    let (seen, check) = match why {
-        Obstacle::NoFolder => (format!("{shown} is no folder"), format!("ls -ld {quoted}")),
-        Obstacle::ReadOnly => (format!("{shown} is on a read-only file system"), format!("findmnt -T {quoted}")),
-        Obstacle::Refused(error) => (format!("{shown} cannot be written: {error}"), format!("ls -ld {quoted}")),
-        Obstacle::Full(room) => (format!("the disk of {shown} is full: {room}"), format!("df -h {quoted}")),
+    let seen = match why {
+        Obstacle::NoFolder => format!("{shown} is no folder"),
+        Obstacle::ReadOnly => format!("{shown} is on a read-only file system"),
+        Obstacle::Refused(error) => format!("{shown} cannot be written: {error}"),
+        Obstacle::Full(room) => format!("the disk of {shown} is full: {room}"),
     };
     // A cache that was set elsewhere than usual is best put back; in the usual place the place itself has to be repaired.
     let home = world.settings.environment.get("HOME").map(|home| Path::new(home).join("go/pkg/mod"));
@@ -123,7 +123,7 @@ fn not_writable(world: &World, cache: &Path, place: &Path, why: &Obstacle) -> Fi
         _ if world.shell == Shell::Posix => Fix::in_shell("export GOMODCACHE=\"$(mktemp -d)\""),
         _ => Fix::by_hand("make room, or set GOMODCACHE to a folder that can be written"),
     };
-    Finding::new(Cause::CacheNotWritable, check, fix)
+    Finding::new(Cause::CacheNotWritable, "go mod download", fix)
         .seen(seen)
         .seen(format!("the module cache is {}", cache.display()))
 }

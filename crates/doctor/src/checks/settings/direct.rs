@@ -1,5 +1,6 @@
 //! Modules that are fetched from their origin: whether there is a git (46), and whether GOVCS lets it be used (49).
 
+use crate::checks::download;
 use crate::checks::targets::direct_modules;
 use crate::settings::{Needed, Patterns, Source, covers, goproxy};
 use crate::{Cause, Finding, Fix, Outcome, World, install, unset};
@@ -31,7 +32,7 @@ fn look(world: &World, modules: Vec<Needed>) -> Outcome {
         } else {
             ask_a_proxy(world)
         };
-        let finding = Finding::new(Cause::NoGit, "git --version", fix)
+        let finding = Finding::new(Cause::NoGit, download(world, module), fix)
             .seen(format!("{}@{} is fetched from its origin: {}", module.path, module.version, why(world, module)))
             .seen("there is no git in PATH");
         return Outcome::fatal(finding);

@@ -95,9 +95,9 @@ fn off(world: &World, told: String) -> Finding {
 }
 
 fn credentials(world: &World, setting: Option<&Setting>, url: &Url) -> Finding {
-    let check = format!("curl -sS {}", url.bare());
     let finding = |fix| {
-        Finding::new(Cause::CredentialsOverHttp, check, fix).seen("go: refusing to pass credentials to insecure URL")
+        Finding::new(Cause::CredentialsOverHttp, "go mod download", fix)
+            .seen("go: refusing to pass credentials to insecure URL")
     };
     // The password is read where it is, so that it does not stand in the fix.
     let script = "sed -E 's#http://([^/@,|]*@)#https://\\1#g'";

@@ -12,7 +12,7 @@ pub(in crate::checks) fn look(world: &World) -> Outcome {
         let Some(setting) = setting else { continue };
         let concerned = targets.iter().find(|url| url.scheme == scheme && settings.spared(url).is_none());
         let Some(target) = concerned else { continue };
-        if let Some(finding) = unencoded(world, setting) {
+        if let Some(finding) = unencoded(world, setting, target) {
             return Outcome::fatal(finding.seen(format!("{} is to be reached through it", target.host)));
         }
         if let Some(finding) = script(setting) {
@@ -24,7 +24,7 @@ pub(in crate::checks) fn look(world: &World) -> Outcome {
         if settings.way_to(target) == Way::Direct(Why::NotUrl) {
             let finding = Finding::new(
                 Cause::ProxyPasswordCharacters,
-                check(setting),
+                check(world, setting, target),
                 Fix::by_hand(format!("correct the URL in {}", setting.name)),
             )
             .titled(format!("{} is no URL, so go takes no proxy", setting.name))
@@ -39,8 +39,10 @@ pub(in crate::checks) fn look(world: &World) -> Outcome {
     Outcome::good()
 }
 
-fn check(setting: &ProxySetting) -> String {
-    format!("echo \"${}\"", setting.name)
+/// Asks through the proxy of the variable, as it is: curl itself does not read HTTP_PROXY.
+fn check(world: &World, setting: &ProxySetting, target: &Url) -> String {
+    let value = world.shell.value_of(setting.name);
+    format!("curl -v -o /dev/null -x {value} {}", target.bare())
 }
 
 /// The characters between scheme and the last `@` that have to be encoded there, in order, each once.
@@ -65,7 +67,7 @@ fn wrong_characters(value: &str) -> Vec<char> {
     wrong
 }
 
-fn unencoded(world: &World, setting: &ProxySetting) -> Option<Finding> {
+fn unencoded(world: &World, setting: &ProxySetting, target: &Url) -> Option<Finding> {
     let value = world.settings.environment.get(setting.name)?;
     let wrong = wrong_characters(value);
     if wrong.is_empty() {
@@ -84,7 +86,7 @@ fn unencoded(world: &World, setting: &ProxySetting) -> Option<Finding> {
         )),
     };
     let characters: Vec<String> = wrong.iter().map(|letter| format!("{letter:?}")).collect();
-    let mut finding = Finding::new(Cause::ProxyPasswordCharacters, check(setting), fix).seen(format!(
+    let mut finding = Finding::new(Cause::ProxyPasswordCharacters, check(world, setting, target), fix).seen(format!(
         "{} is {}, with {} before the @",
         setting.name,
         setting.shown,
@@ -153,16 +155,12 @@ fn script(setting: &ProxySetting) -> Option<Finding> {
 }
 
 fn cgi(world: &World, target: &Url) -> Finding {
-    Finding::new(
-        Cause::ProxyCaseConflict,
-        "echo \"$REQUEST_METHOD\"",
-        Fix::in_shell(world.shell.unset("REQUEST_METHOD")),
-    )
-    .titled("HTTP_PROXY is refused where REQUEST_METHOD is set")
-    .seen(format!(
-        "REQUEST_METHOD is set, as for CGI programs, and {} is to be reached through HTTP_PROXY",
-        target.host
-    ))
+    Finding::new(Cause::ProxyCaseConflict, "go mod download", Fix::in_shell(world.shell.unset("REQUEST_METHOD")))
+        .titled("HTTP_PROXY is refused where REQUEST_METHOD is set")
+        .seen(format!(
+            "REQUEST_METHOD is set, as for CGI programs, and {} is to be reached through HTTP_PROXY",
+            target.host
+        ))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod goproxy;
 mod http_proxy;
 mod imports;
 mod modules;
+mod old_go;
 mod patterns;
 mod sumdb;
 mod sums;
@@ -79,7 +80,7 @@ pub(super) fn after_the_network() -> Vec<Check> {
     vec![
         Check::of_settings("git for modules of other hosts", &[MODULES, GOPROXY], direct::others),
         Check::of_settings("go.sum", &[MODULES], sums::look),
-        Check::of_settings("version of go", &[], toolchain::old),
+        Check::of_settings("version of go", &[], old_go::look),
     ]
 }
 

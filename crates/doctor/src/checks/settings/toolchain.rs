@@ -1,12 +1,11 @@
-//! GOTOOLCHAIN and what go.mod asks for (53, 55), and versions of Go with known holes (70).
+//! GOTOOLCHAIN and what go.mod asks for (53, 55).
 
+use super::old_go;
 use crate::settings::{GoVersion, Gosumdb, Origin, Source};
 use crate::{Cause, Finding, Fix, Outcome, World, set_go, unset};
 
-const CHECK: &str = "GOTOOLCHAIN=local go version && go env GOTOOLCHAIN";
-/// Versions from which on the checks of downloads are whole, the oldest first: in later languages all are.
-const WHOLE: [(u32, u32, u32); 3] = [(1, 25, 13), (1, 26, 6), (1, 27, 0)];
-
+/// The least that needs the toolchain of the project.
+const CHECK: &str = "go list -m";
 /// What GOTOOLCHAIN says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Policy {
@@ -50,6 +49,13 @@ pub(super) fn look(world: &World) -> Outcome {
         return Outcome::fatal(finding.titled("GOTOOLCHAIN is neither local, auto, path nor a version").seen(told));
     };
     let Some(local) = settings.go.as_ref().and_then(|go| go.version.clone()) else { return Outcome::good() };
+    if let Some(finding) = old_go::cannot_read(world, &local) {
+        return Outcome::fatal(finding);
+    }
+    // Go 1.20 and older never switch, and try what a newer go.mod asks for.
+    if local.language() < (1, 21) {
+        return Outcome::good();
+    }
     let wanted = Wanted::of(world);
     let least = match &policy {
         Policy::Fixed(least) | Policy::Auto(least) | Policy::Path(least) => {
@@ -66,8 +72,7 @@ pub(super) fn look(world: &World) -> Outcome {
     {
         return Outcome::fatal(too_old(world, needs, who, &run).seen(told));
     }
-    // Go 1.20 and older never switch.
-    if run == local || local.language() < (1, 21) {
+    if run == local {
         return Outcome::good();
     }
     let fact = |outcome: Outcome| outcome.fact("toolchain needed", format!("go{}", name_of(&run)));
@@ -143,9 +148,6 @@ fn too_old(world: &World, needs: &GoVersion, who: &str, run: &GoVersion) -> Find
             _ => set_go(world, "GOTOOLCHAIN", "auto"),
         },
     };
-    // Before 1.21 nothing could be downloaded.
-    let old = world.settings.go.as_ref().and_then(|go| go.version.as_ref()).is_some_and(|own| own.language() < (1, 21));
-    let fix = if old { Fix::by_hand(format!("install Go {needs} or newer")) } else { fix };
     Finding::new(Cause::ToolchainTooOld, CHECK, fix)
         .seen(format!("{who} asks for go {needs}, and go {run} is what may run"))
 }
@@ -231,33 +233,6 @@ fn is_cached(world: &World, version: &GoVersion) -> bool {
     names.any(|name| name.starts_with(&start))
 }
 
-/// Whether the go command is one with known holes.
-pub(super) fn old(world: &World) -> Outcome {
-    let Some(go) = &world.settings.go else { return Outcome::good() };
-    let Some(version) = &go.version else { return Outcome::good() };
-    if is_whole(version) {
-        return Outcome::good();
-    }
-    let fix = Fix::by_hand(format!("install Go {} or newer", newest_fixed(version)));
-    let finding = Finding::new(Cause::OldGo, "go version", fix).warns();
-    Outcome::finding(finding.seen(format!("{} is go {version}", go.path.display())))
-}
-
-fn is_whole(version: &GoVersion) -> bool {
-    let language = version.language();
-    match WHOLE.iter().find(|(major, minor, _)| (*major, *minor) == language) {
-        Some((_, _, patch)) => version.patch() >= *patch,
-        None => language > (WHOLE[2].0, WHOLE[2].1),
-    }
-}
-
-/// The nearest version without the holes: of the same language where there is one.
-fn newest_fixed(version: &GoVersion) -> String {
-    let (major, minor, patch) =
-        WHOLE.iter().find(|(major, minor, _)| (*major, *minor) == version.language()).unwrap_or(&WHOLE[2]);
-    format!("{major}.{minor}.{patch}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,24 +248,5 @@ mod tests {
         for value in ["bash", "1.25", "go1.25+later", "latest"] {
             assert_eq!(policy(value), None, "{value}");
         }
-    }
-
-    #[test]
-    fn holes_are_known_by_version() {
-        for (version, whole) in [
-            ("1.19", false),
-            ("1.24.9", false),
-            ("1.25.12", false),
-            ("1.25.13", true),
-            ("1.26.5", false),
-            ("1.26.6", true),
-            ("1.27.0", true),
-            ("1.27.3", true),
-            ("1.28rc1", true),
-        ] {
-            assert_eq!(is_whole(&GoVersion::parse(version).unwrap()), whole, "{version}");
-        }
-        assert_eq!(newest_fixed(&GoVersion::parse("1.26.1").unwrap()), "1.26.6");
-        assert_eq!(newest_fixed(&GoVersion::parse("1.19").unwrap()), "1.27.0");
     }
 }

@@ -1,6 +1,6 @@
-//! Runs the fixes that any process of the user can run.
+//! Runs the fixes that any process of the user can run. What they print goes to standard error: standard output is the report's.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tradewind_doctor::{FixKind, Report};
 
@@ -15,7 +15,7 @@ pub(super) fn run(report: &Report) -> usize {
             FixKind::Command => {
                 say::note(format_args!("{}\n  running: {}", finding.title, finding.fix.text));
                 ran += 1;
-                match shell(&finding.fix.text).status() {
+                match shell(&finding.fix.text).stdout(Stdio::from(std::io::stderr())).status() {
                     Ok(status) if status.success() => say::note("  done"),
                     Ok(status) => say::note(format_args!("  it failed: {status}")),
                     Err(error) => say::note(format_args!("  it cannot be run: {error}")),

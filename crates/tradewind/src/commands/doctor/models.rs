@@ -47,8 +47,11 @@ pub(super) async fn examine(document: &Document, world: &World) -> Report {
         report.not_run.push(NotRun { check: "providers".to_owned(), because });
         return report;
     }
-    for provider in &document.shared.providers {
-        let looked = tokio::time::timeout(ANSWER, look(provider, &egress, &roots, world)).await;
+    let (egress, roots) = (&egress, &roots);
+    let asked = document.shared.providers.iter().map(|provider| async move {
+        (provider, tokio::time::timeout(ANSWER, look(provider, egress, roots, world)).await)
+    });
+    for (provider, looked) in futures_util::future::join_all(asked).await {
         let name = &provider.name.value;
         match looked {
             Ok(Ok(status)) => {
@@ -169,5 +172,63 @@ fn cause_of(kind: FaultKind, detail: &str) -> Cause {
         FaultKind::Protocol => Cause::HttpToHttpsPort,
         FaultKind::Cut | FaultKind::LengthMismatch => Cause::TruncatedTransfer,
         _ => Cause::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_on_the_way_has_its_cause() {
+        let certificate = "certificate not acceptable: invalid peer certificate: ";
+        for (kind, detail, cause) in [
+            (FaultKind::Dns, "", Cause::HostNotFound),
+            (FaultKind::ConnectRefused, "", Cause::ConnectionRefused),
+            (FaultKind::ConnectTimeout, "", Cause::SilentDrop),
+            (FaultKind::TlsTimeout, "", Cause::PathMtu),
+            (FaultKind::Reset, "", Cause::ResetInHello),
+            (FaultKind::ProxyUnreachable, "", Cause::DeadHttpProxy),
+            (FaultKind::ProxyFailed, "", Cause::DeadHttpProxy),
+            (FaultKind::ProxyLogin, "", Cause::ProxyAuthOnConnect),
+            (FaultKind::HeadersTimeout, "", Cause::SlowAnswer),
+            (FaultKind::Tls, "Expired", Cause::ClockSkew),
+            (FaultKind::Tls, "certificate not valid yet: the name is right", Cause::ClockSkew),
+            (FaultKind::Tls, "certificate not valid for name \"a.test\"", Cause::WrongCertificateName),
+            (FaultKind::Tls, "received corrupt message of type InvalidContentType", Cause::HttpsToHttpPort),
+            (FaultKind::Tls, "UnknownIssuer", Cause::UnknownAuthority),
+            (FaultKind::Tls, "unknown issuer of the name", Cause::UnknownAuthority),
+            (FaultKind::Protocol, "", Cause::HttpToHttpsPort),
+            (FaultKind::Cut, "", Cause::TruncatedTransfer),
+            (FaultKind::LengthMismatch, "", Cause::TruncatedTransfer),
+            (FaultKind::WayRejected, "", Cause::Other),
+        ] {
+            assert_eq!(cause_of(kind, &format!("{certificate}{detail}")), cause, "{kind:?} {detail}");
+        }
+    }
+
+    #[test]
+    fn faults_of_the_way_alone_are_of_the_catalogue() {
+        // What comes of the provider's own answers, or of the caller, never comes here.
+        let told: Vec<&str> =
+            FaultKind::ALL.iter().filter(|kind| cause_of(**kind, "") != Cause::Other).map(|kind| kind.name()).collect();
+        assert_eq!(
+            told,
+            [
+                "dns",
+                "connect_refused",
+                "connect_timeout",
+                "tls",
+                "tls_timeout",
+                "reset",
+                "proxy_unreachable",
+                "proxy_failed",
+                "proxy_login",
+                "protocol",
+                "headers_timeout",
+                "cut",
+                "length_mismatch"
+            ]
+        );
     }
 }
