@@ -137,9 +137,9 @@ pub(crate) async fn side_by_side<F: Future<Output = ()>>(all: impl IntoIterator<
 }
 
 /// A sim that takes its time between events. What comes in one piece with the first event can still be hidden by falling
-/// back, so events have to be apart for a fault to be in the middle.
+/// back, so events have to be apart for a fault to be in the middle: by more than a busy machine takes to read them.
 pub(crate) fn paced(name: &str, fault: Injection) -> SimOptions {
-    let pace = Some(60.0);
+    let pace = Some(20.0);
     SimOptions { fault: Some(fault), tokens_per_second: pace, answer_tokens: 8, ..SimOptions::named(name) }
 }
 
