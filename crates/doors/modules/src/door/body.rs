@@ -26,7 +26,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::store::ZipFile;
 
 /// What is read and sent at once.
-pub(super) const PIECE: usize = 128 * 1024;
+const PIECE: usize = 128 * 1024;
 /// Pieces of one download that may be on their way.
 const ON_THEIR_WAY: usize = 2;
 

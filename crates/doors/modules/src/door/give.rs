@@ -13,7 +13,7 @@ use tradewind_core::FaultKind;
 use tradewind_door::{Body, Response};
 
 use super::answer::{BYTES, JSON, Keep, TEXT, ZIP, common, failed, response};
-use super::body::{PIECE, ZipBody, read_at, read_now, unread};
+use super::body::{ZipBody, read_at, read_now, unread};
 use super::conditions::{Wanted, has_already, wanted};
 use super::record::{DECISION, Recording};
 use crate::failure::Failure;
@@ -25,6 +25,9 @@ use crate::store::{Manifest, Store, StoreError, Zip, ZipFile};
 /// What is held back of a zip until it was checked, beside all from its directory on, without which nothing can be read of it:
 /// an upstream may say that it is longer than it is, and end it there.
 const HELD_BACK: u64 = 64 * 1024;
+/// What is read and sent at once of a zip that is still coming in. hyper takes some such pieces ahead of the socket, for each of
+/// those who wait for it.
+const STREAMED: usize = 64 * 1024;
 /// For how long the answer to a lookup may be kept: the tree head in it grows old, which does no harm.
 const LOOKUP: u64 = 3600;
 
@@ -262,7 +265,7 @@ impl Coming {
             })
             .await??;
         let file = Arc::clone(&self.file);
-        let size = usize::try_from(until - at).map_or(PIECE, |size| size.min(PIECE));
+        let size = usize::try_from(until - at).map_or(STREAMED, |size| size.min(STREAMED));
         // Made by the thread that sends and drops it, and not by one that reads: what many threads have freed for each other
         // an allocator keeps for long.
         let mut buffer = BytesMut::zeroed(size);
