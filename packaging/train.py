@@ -1,7 +1,8 @@
 """What a build is shaped by (pgo.sh): calls of the kinds that a gateway sees all day, and some that it refuses.
 
 Whole answers and streams, small questions and long conversations with tools, in English, Chinese and code, both dialects,
-passed on and translated, with a key that has limits and a budget, one caller and many.
+passed on and translated, with a key that has limits and a budget, one caller and many; tunnels through the relay, and zips of
+the modules door.
 """
 
 import json
@@ -13,12 +14,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "bench"))
 
 import loads  # noqa: E402
+import modules  # noqa: E402
 import parties  # noqa: E402
 import tradewind  # noqa: E402
+import tunnels  # noqa: E402
 from loads import Scenario  # noqa: E402
 
 # Seconds of each load.
 LASTING = 2.0
+# Mebibytes through the relay in each direction, and requests for each size of zip.
+MIB, ZIPS = 256, 1000
 TEXTS = [
     "What is the capital of France? Answer in one word.",
     "请用三句话解释什么是向量数据库，并举一个例子。",
@@ -72,6 +77,27 @@ def ask(party, repeat):
             http(url + path, headers=party.headers)
 
 
+def relay(folder):
+    """Tunnels by CONNECT and SOCKS5: opened, closed, with much and with little in them."""
+    with tunnels.far_end(folder) as far:
+        party = tunnels.start_tradewind(folder)
+        for by in ("connect", "socks5"):
+            for load in tunnels.all_loads(LASTING / 2, MIB):
+                tunnels.measure(far, party, by, load)
+        party.program.stop()
+
+
+def zips(folder):
+    """Zips of usual sizes that are stored, and one that comes in."""
+    tree = modules.zips()
+    with modules.gateway(folder, tree, "zips") as (program, _):
+        for number, size in enumerate(modules.SIZES.values()):
+            for _ in range(max(3, ZIPS if size < 1_000_000 else ZIPS * 100_000 // size)):
+                reply = parties.rig.http(f"{program.url}/go/{modules.path_of(number)}")
+                if reply.status != 200:
+                    sys.exit(f"training: a zip was answered {reply.status}: {reply.body[:500]!r}")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="tradewind-train-") as scratch:
         folder = pathlib.Path(scratch)
@@ -94,6 +120,8 @@ def main():
             party = tradewind.start_keyed(folder, upstream)
             answered += loads.load(party, Scenario("usual"), 4 * LASTING)["ok"]
             party.program.stop()
+            relay(folder)
+            zips(folder)
         finally:
             sim.kill()
     print(json.dumps({"calls": answered}), file=sys.stderr)
