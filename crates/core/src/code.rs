@@ -171,6 +171,49 @@ codes! {
     ModuleUpstream = "6005", 502, "the upstream of the module failed";
     /// Disk full, or broken.
     ModuleStorage = "6006", 500, "the module could not be stored";
+
+    /// Never written, or deleted.
+    StateMissing = "7001", 404, "there is no such state";
+    /// Expired, or a revision that is not kept any more.
+    StateGone = "7002", 410, "the state or this revision of it is gone";
+    /// `If-Match` or `If-None-Match` does not hold.
+    StateLost = "7003", 412, "the state is another one than the write expects";
+    /// Neither `If-Match` nor `If-None-Match`.
+    StateConditionless = "7004", 428, "a write has to say what it replaces";
+    /// The epoch of the writer is older than the state's.
+    StateFenced = "7005", 409, "the state was handed over to somebody else";
+    /// Over `max-value`.
+    StateTooLarge = "7006", 413, "the value is over the limit of its namespace";
+    /// A namespace, key, content type, schema or revision that cannot be one.
+    StateName = "7007", 400, "a name or number of the request cannot be one";
+    /// The schema is newer than the reader knows.
+    StateNewer = "7008", 409, "the state has a newer schema than its reader knows";
+    /// A JSON Patch, append or merge that does not apply.
+    StateBadPatch = "7009", 422, "the change cannot be applied to the state";
+    /// The hash is not that of the content.
+    StateDamaged = "7010", 500, "what is stored is not what was written";
+    /// No answer from the engine after the write was sent.
+    StateUnknown = "7011", 503, "whether the write happened is not known";
+    /// The engine cannot be reached.
+    StateUnavailable = "7012", 503, "the store of state cannot be used now";
+    /// The disk or the server is full.
+    StateFull = "7013", 507, "the store of state is full";
+    /// The changes from there on are not kept any more.
+    StateWatchGone = "7014", 410, "the changes since then are not kept any more";
+    /// Not a token of this store, or one that was changed.
+    HandoffForged = "7015", 403, "this is no hand-off token of this store";
+    /// After its end, or before it was made.
+    HandoffLate = "7016", 410, "the hand-off token is not of this time";
+    /// The same token again.
+    HandoffRedeemed = "7017", 409, "the hand-off token was redeemed already";
+    /// A token from before another hand-off.
+    HandoffReplayed = "7018", 409, "the state was handed over by another token since";
+    /// The holder wrote after asking for the token.
+    HandoffStale = "7019", 409, "the state was changed after the hand-off token was made";
+    /// Too much waits to be written, or too many write the same key.
+    StateBusy = "7020", 503, "too many writes at once";
+    /// What it is sealed with is not known.
+    StateSealed = "7021", 500, "the state is sealed with a key that the gateway does not have";
 }
 
 impl fmt::Display for Code {

@@ -90,7 +90,8 @@ fn compare_maps(old: &Node, new: &Node, path: &str, secret: bool, changes: &mut 
         let path = format!("{path}{dot}{key}");
         let is_login =
             |node: Option<&Node>| node.and_then(Node::as_str).is_some_and(|text| sensitive::is_login(key, text));
-        let named_so = sensitive::is_secret_key(key) || sensitive::is_subscription(&path);
+        let named_so =
+            sensitive::is_secret_key(key) || sensitive::is_subscription(&path) || sensitive::is_of_state(&path);
         let secret = secret || named_so || is_login(old) || is_login(new);
         one(old, new, path, secret, changes);
     }

@@ -216,7 +216,6 @@ impl AnchorHolders {
 ///
 /// A section that a door brings wins over its line here, so that building a part does not begin with an error.
 const NOT_BUILT: &[NotBuilt] = &[
-    NotBuilt::key("store", "the state store"),
     NotBuilt::key("via", "a way out of this network"),
     NotBuilt::key("network-policy", "choosing by network"),
     NotBuilt::key("tools", "the tools door"),

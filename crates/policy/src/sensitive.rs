@@ -44,7 +44,14 @@ pub(crate) fn is_secret_key(key: &str) -> bool {
 
 /// Whether a step of this path, `providers[0].api-keys[1]`, is named like a secret.
 pub(crate) fn is_secret_path(path: &str) -> bool {
-    path.split(['.', '[', ']']).any(is_secret_key) || is_subscription(path)
+    path.split(['.', '[', ']']).any(is_secret_key) || is_subscription(path) || is_of_state(path)
+}
+
+/// Whether this is the address of the store of state, which may have a password in it, or a key that state is sealed with,
+/// or below one.
+pub(crate) fn is_of_state(path: &str) -> bool {
+    let is_key = |rest: &str| rest.split(['.', '[']).any(|step| step == "key");
+    path == "store" || path.strip_prefix("state.encryption").is_some_and(is_key)
 }
 
 /// Whether this is the path of the URL of a list from elsewhere.
@@ -75,7 +82,8 @@ pub(crate) fn mask_line(line: &str, path: &str, column: usize, length: usize) ->
             at = mask_values_of_map(&mut characters, at);
             continue;
         }
-        let is_url = key == "url" && LISTS.iter().any(|section| path.starts_with(section));
+        let is_url = key == "url" && LISTS.iter().any(|section| path.starts_with(section))
+            || key == "key" && path.starts_with("state.encryption");
         let is_login = is_login(key, &characters[at..].iter().collect::<String>());
         if is_secret_key(key) || is_url || is_login {
             at = mask_value(&mut characters, at);
@@ -240,6 +248,12 @@ mod tests {
         assert_eq!(masked(line, "proxy-providers.p.interval", 52, 1), shown);
         assert_eq!(masked("    url: https://h/abc", "proxy-providers.p.url", 9, 13), "    url: *************");
         assert_eq!(masked("    url: https://h/abc", "proxies[0].url", 9, 13), "    url: https://h/abc");
+        for path in
+            ["store", "state.encryption.key", "state.encryption.previous[0].key.file", "state.encryption.key[0]"]
+        {
+            assert!(is_secret_path(path), "{path}");
+        }
+        assert!(!is_secret_path("state.encryption.id") && !is_secret_path("state.keep") && !is_secret_path("tls.key"));
         assert!(is_secret_path("proxy-providers.p.url") && !is_secret_path("proxy-providers.p.health-check.url"));
     }
 

@@ -281,7 +281,7 @@ fn dialects_and_keys_that_are_not_built_are_refused_by_name() {
 
 #[test]
 fn sections_that_are_not_built_are_refused_by_name_whatever_is_in_them() {
-    for key in ["network-policy", "via", "store", "relay", "control", "agents", "tools"] {
+    for key in ["network-policy", "via", "relay", "control", "agents", "tools"] {
         let found = refusals(&format!("{key}: [\"${{NOT_SET}}\", {{a: b}}]\nlisten: 127.0.0.1:1"));
         assert!(
             found.len() == 1 && found[0].starts_with(&format!("{} {key}: `{key}` (", Code::ConfigNotBuilt)),

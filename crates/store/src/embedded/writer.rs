@@ -1,0 +1,367 @@
+//! One thread writes, in groups: whatever has come while the last group was written becomes the next one, so that one sync
+//! of the disk serves many.
+//!
+//! A caller that was just answered is often the next to ask. The thread therefore waits a little
+//! (an eighth of what the last group took) for as many as it has just answered, instead of going off with the first one and
+//! leaving the others to the group after: with 64 callers, groups of 64 in place of groups of 1 and 63 in turn. A caller who
+//! is alone never waits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+use tradewind_core::Clock;
+
+use crate::embedded::task::{Job, Outcome, Task};
+use crate::error::StoreError;
+
+/// Tasks that may wait; more are refused as [`StoreError::Busy`].
+const MOST_WAITING: usize = 8192;
+/// Bytes that may wait, save that one task may always.
+const MOST_BYTES: usize = 64 << 20;
+/// Tasks that are written together at most.
+const MOST_TOGETHER: usize = 1024;
+/// Bytes that are written together at most, save that one task always is.
+const BYTES_TOGETHER: usize = 8 << 20;
+/// A writer with nothing to do looks after its files this often.
+const REST: Duration = Duration::from_secs(5);
+/// Groups that take less are written without waiting for more: waking up later takes longer than that is worth.
+const WORTH_WAITING: Duration = Duration::from_micros(200);
+/// The longest that a group is waited for.
+const MOST_PATIENCE: Duration = Duration::from_millis(2);
+
+/// What an engine does with the tasks of one group.
+pub(crate) trait Backend: Send + 'static {
+    /// Does all of them, makes them as durable as was promised, and lets readers see them. One answer for each, in order.
+    fn write(&mut self, tasks: Vec<Task>) -> Vec<Result<Outcome, StoreError>>;
+
+    /// Looks after files, between groups: after each one, and every few seconds when there is nothing to write.
+    fn tidy(&mut self, idle: bool);
+
+    /// Finishes, after the last group.
+    ///
+    /// # Errors
+    /// When something could not be finished; what was acknowledged is safe nevertheless.
+    fn close(&mut self) -> Result<(), StoreError>;
+}
+
+/// The way to the writing thread. Ends it when it is dropped, and waits for that.
+pub(crate) struct Writing {
+    queue: Arc<Queue>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writing {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the system has no more threads.
+    pub(crate) fn start(name: &str, backend: impl Backend, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let queue = Arc::new(Queue::default());
+        let of_thread = queue.clone();
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(&of_thread, backend, &*clock))
+            .map_err(|error| StoreError::Unavailable(format!("no thread could be started: {error}")))?;
+        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Hands a task over and waits for how it went. It is done also when the caller does not wait.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`] after the end, [`StoreError::Unknown`] when the thread has died, and
+    /// those of the backend.
+    pub(crate) async fn ask(&self, task: Task) -> Result<Outcome, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.push(Job { task, reply })?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unknown("the writing thread has ended".to_owned())))
+    }
+
+    /// Writes what was handed over before, and ends the thread.
+    ///
+    /// # Errors
+    /// Those of [`Backend::close`].
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        if !self.queue.close(Some(reply)) {
+            return Ok(());
+        }
+        let result =
+            answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the writing thread died".to_owned())));
+        self.join();
+        result
+    }
+
+    /// Ends the thread and waits until it is gone, with its files.
+    fn join(&self) {
+        self.queue.close(None);
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic was reported when it happened, and those who waited were told.
+            thread.join().ok();
+        }
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+/// How long the last groups took: what a sync costs here, and how many ask at once.
+struct Pace {
+    took: Duration,
+    answered: usize,
+}
+
+impl Pace {
+    /// How many to wait for, and how long.
+    fn hope(&self) -> (usize, Duration) {
+        if self.answered < 2 || self.took < WORTH_WAITING {
+            (1, Duration::ZERO)
+        } else {
+            (self.answered, (self.took / 8).min(MOST_PATIENCE))
+        }
+    }
+}
+
+/// Closes the queue when the thread ends, also by a panic, so that nobody waits for ever.
+struct Gone<'a>(&'a Queue);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.waiting.lock();
+        waiting.closed = true;
+        waiting.jobs.clear();
+        waiting.last = None;
+    }
+}
+
+fn run(queue: &Queue, mut backend: impl Backend, clock: &dyn Clock) {
+    let gone = Gone(queue);
+    let mut pace = Pace { took: Duration::ZERO, answered: 0 };
+    loop {
+        let (tasks, replies) = match queue.take(pace.hope()) {
+            Taken::Jobs(jobs) => jobs.into_iter().map(|job| (job.task, job.reply)).unzip::<_, _, Vec<_>, Vec<_>>(),
+            Taken::Nothing => {
+                backend.tidy(true);
+                continue;
+            }
+            Taken::Closed(reply) => {
+                let result = backend.close();
+                // The files are let go of before anybody is told.
+                drop(backend);
+                drop(gone);
+                if let Some(reply) = reply {
+                    reply.send(result).ok();
+                }
+                return;
+            }
+        };
+        let begun = clock.now();
+        let answers = backend.write(tasks);
+        pace = Pace { took: clock.now().since(begun), answered: answers.len() };
+        for (reply, answer) in replies.into_iter().zip(answers) {
+            // Whoever has gone away does not want to know.
+            reply.send(answer).ok();
+        }
+        backend.tidy(false);
+    }
+}
+
+enum Taken {
+    Jobs(Vec<Job>),
+    /// Nothing came for a while.
+    Nothing,
+    /// There is nothing left, and nothing more will come.
+    Closed(Option<oneshot::Sender<Result<(), StoreError>>>),
+}
+
+/// Bounded in tasks and in bytes.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    filled: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<(Job, usize)>,
+    bytes: usize,
+    /// With how many the thread wants to be woken; 0 while it does not sleep.
+    wanted: usize,
+    closed: bool,
+    last: Option<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+impl Queue {
+    fn push(&self, job: Job) -> Result<(), StoreError> {
+        let bytes = job.task.bytes();
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            return Err(StoreError::Unavailable("the store is closed".to_owned()));
+        }
+        let full = waiting.jobs.len() >= MOST_WAITING || waiting.bytes + bytes > MOST_BYTES;
+        if full && !waiting.jobs.is_empty() {
+            return Err(StoreError::Busy);
+        }
+        waiting.jobs.push_back((job, bytes));
+        waiting.bytes += bytes;
+        if waiting.wanted > 0 && waiting.jobs.len() >= waiting.wanted {
+            waiting.wanted = 0;
+            drop(waiting);
+            self.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    /// False when it was closed before.
+    fn close(&self, last: Option<oneshot::Sender<Result<(), StoreError>>>) -> bool {
+        let mut waiting = self.waiting.lock();
+        let first = !waiting.closed;
+        if first {
+            waiting.closed = true;
+            waiting.last = last;
+        }
+        drop(waiting);
+        self.filled.notify_one();
+        first
+    }
+
+    fn take(&self, (hope, patience): (usize, Duration)) -> Taken {
+        let mut waiting = self.waiting.lock();
+        if waiting.jobs.is_empty() && !waiting.closed {
+            waiting.wanted = 1;
+            self.filled.wait_for(&mut waiting, REST);
+        }
+        if !waiting.jobs.is_empty() && waiting.jobs.len() < hope && waiting.bytes < BYTES_TOGETHER && !waiting.closed {
+            waiting.wanted = hope;
+            self.filled.wait_for(&mut waiting, patience);
+        }
+        waiting.wanted = 0;
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        while group.len() < MOST_TOGETHER
+            && let Some((job, size)) =
+                waiting.jobs.pop_front_if(|(_, size)| group.is_empty() || bytes + *size <= BYTES_TOGETHER)
+        {
+            bytes += size;
+            group.push(job);
+        }
+        waiting.bytes -= bytes;
+        match (group.is_empty(), waiting.closed) {
+            (false, _) => Taken::Jobs(group),
+            (true, true) => Taken::Closed(waiting.last.take()),
+            (true, false) => Taken::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures_util::FutureExt;
+    use tradewind_core::{Moment, UnixMillis};
+
+    use super::*;
+    use crate::name::Key;
+
+    /// Every look at it is two milliseconds later: a slow disk.
+    #[derive(Default)]
+    struct SlowClock(Mutex<u64>);
+
+    impl Clock for SlowClock {
+        fn now(&self) -> Moment {
+            let mut micros = self.0.lock();
+            *micros += 2_000;
+            Moment::from_micros(*micros)
+        }
+
+        fn wall(&self) -> UnixMillis {
+            UnixMillis(0)
+        }
+    }
+
+    /// Tells how many tasks each group had, and goes on when it may.
+    struct Counting {
+        groups: mpsc::Sender<usize>,
+        go_on: mpsc::Receiver<()>,
+    }
+
+    impl Backend for Counting {
+        fn write(&mut self, tasks: Vec<Task>) -> Vec<Result<Outcome, StoreError>> {
+            self.groups.send(tasks.len()).unwrap();
+            self.go_on.recv().unwrap();
+            tasks.iter().map(|_| Ok(Outcome::Was(true))).collect()
+        }
+
+        fn tidy(&mut self, _idle: bool) {}
+
+        fn close(&mut self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    fn task() -> Task {
+        Task::Prune { key: Key::parse("n", "k").unwrap(), keep: 1 }
+    }
+
+    /// A thread that writes, what it tells, and what lets it go on.
+    fn start() -> (Arc<Writing>, mpsc::Receiver<usize>, mpsc::Sender<()>) {
+        let (groups, told) = mpsc::channel();
+        let (go, go_on) = mpsc::channel();
+        let writing = Writing::start("test", Counting { groups, go_on }, Arc::new(SlowClock::default())).unwrap();
+        (Arc::new(writing), told, go)
+    }
+
+    #[test]
+    fn what_comes_while_a_group_is_written_is_the_next_one() {
+        let (writing, told, go) = start();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut first = Box::pin(writing.ask(task()));
+        let mut others: Vec<_> = (0..5).map(|_| Box::pin(writing.ask(task()))).collect();
+        runtime.block_on(async {
+            assert!(first.as_mut().now_or_never().is_none());
+            assert_eq!(told.recv().unwrap(), 1);
+            for other in &mut others {
+                assert!(other.as_mut().now_or_never().is_none());
+            }
+            go.send(()).unwrap();
+            assert_eq!(told.recv().unwrap(), 5);
+            go.send(()).unwrap();
+            assert!(first.await.is_ok());
+            for other in others {
+                assert!(other.await.is_ok());
+            }
+            writing.close().await.unwrap();
+            assert!(matches!(writing.ask(task()).await, Err(StoreError::Unavailable(_))));
+            writing.close().await.unwrap();
+        });
+    }
+
+    #[test]
+    fn more_than_may_wait_is_refused() {
+        let (writing, told, go) = start();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut waiting: Vec<_> = (0..=MOST_WAITING).map(|_| Box::pin(writing.ask(task()))).collect();
+            for (number, ask) in waiting.iter_mut().enumerate() {
+                assert!(ask.as_mut().now_or_never().is_none());
+                if number == 0 {
+                    assert_eq!(told.recv().unwrap(), 1);
+                }
+            }
+            assert_eq!(writing.ask(task()).await.unwrap_err(), StoreError::Busy);
+            drop(go);
+            // The thread dies of it: nobody waits for ever, and nobody is told that nothing has happened.
+            for ask in waiting {
+                assert!(matches!(ask.await, Err(StoreError::Unknown(_))));
+            }
+            assert!(matches!(writing.ask(task()).await, Err(StoreError::Unavailable(_))));
+        });
+    }
+}

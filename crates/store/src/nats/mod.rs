@@ -1,0 +1,375 @@
+//! State in NATS JetStream, from server 2.11 on: shared by several gateways.
+//!
+//! A namespace is a stream, a key a subject, a revision a message. A commit is one message with
+//! `Nats-Expected-Last-Subject-Sequence`: the server takes it only if the head is the one that is expected. What is kept
+//! where stands in `names.rs`.
+//!
+//! What is different from other engines, and why:
+//!  * a stream keeps the last messages of each subject, so that a record cannot be rewritten ([`Facts::rewrites`] is false)
+//!    and a watch goes back as far as these reach: it is told when that is not far enough, see `watch.rs`;
+//!  * a stream keeps at least [`EVENTS_PER_KEY`] messages of a key for that; those beyond the key's own number are there
+//!    for watches and are no revisions any more;
+//!  * a commit that asks for more than [`REVISIONS_PER_KEY`] revisions keeps that many;
+//!  * nothing is left to the server's own expiry (`Nats-TTL`): when a message goes, the one before it is the last of its
+//!    subject again, and when all go, numbers begin anew and an old holder's condition holds. [`State`](crate::State)
+//!    buries what is due; an update cannot lose a time to live by this, because it is part of each record;
+//!  * long contents lie in pieces beside the records. They are written before the record that names them, and those that
+//!    no record names are swept an hour later, see `sweep.rs`.
+//!
+//! The server writes to disk every two minutes by itself; only `sync_interval: always` makes an acknowledged write outlive a
+//! crash of its machine. An answer that did not come is [`StoreError::Unknown`], see `link.rs`.
+//!
+//! Refused: the key-value layer (its `update` cannot carry what we need beside the value, and its bucket is one for all
+//! keys, with one number of revisions), one message with all state of a key.
+
+mod beside;
+mod commit;
+mod due;
+mod link;
+mod names;
+mod places;
+mod stored;
+mod streams;
+mod sweep;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use tradewind_core::{Secret, UnixMillis};
+
+use self::due::Due;
+use self::link::Link;
+use self::names::Space;
+use self::places::{Place, Places};
+use self::stored::Stored;
+use self::streams::Streams;
+use crate::error::StoreError;
+use crate::meta::Meta;
+use crate::name::{Key, Namespace, Rev};
+use crate::record::{PieceId, Record};
+use crate::store::{After, Commit, Committed, Cursor, Durability, Event, Facts, Pin, Revision, Store};
+
+/// Changes of one key that a watch can go back, at least.
+pub const EVENTS_PER_KEY: u32 = 64;
+/// Revisions of one key that are kept, at most. A stream never forgets that it was told to keep more, and each look at older
+/// revisions reads all of them.
+pub const REVISIONS_PER_KEY: u32 = 1_024;
+
+/// Where a NATS is, how to trust it and how to keep things in it.
+#[derive(Clone, Debug)]
+pub struct NatsSettings {
+    /// `nats://[user:password@]host[:port]` or with a token for the user; `tls://` with TLS; several with `,` between them.
+    pub address: Secret<String>,
+    /// The certificates that the servers' have to go back to, in PEM; without them those of the system.
+    pub roots: Option<Vec<u8>>,
+    /// How many servers keep each message, 1 to 5; for streams that are made from now on.
+    pub replicas: usize,
+}
+
+/// State in a NATS.
+pub struct Nats {
+    link: Arc<Link>,
+    streams: Streams,
+    places: Places,
+    due: Due,
+}
+
+impl Nats {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when no server can be reached, lets us in, is 2.11 at least and has JetStream;
+    /// [`StoreError::Unsupported`] for an address that is none.
+    pub async fn open(settings: &NatsSettings) -> Result<Self, StoreError> {
+        let link = Arc::new(Link::open(settings).await?);
+        // Without JetStream nobody answers.
+        streams::everything(&link).await?;
+        let streams = Streams::new(settings.replicas.clamp(1, 5));
+        Ok(Self { link, streams, places: Places::default(), due: Due::default() })
+    }
+
+    async fn last(&self, key: &Key) -> Result<Option<Stored>, StoreError> {
+        let space = Space::of(&key.namespace);
+        stored::last(&self.link, &space.stream(), &space.record(key), self.streams.replicas()).await
+    }
+
+    /// The head and where it lies.
+    async fn read_head_at(&self, key: &Key) -> Result<Option<(Place, Record)>, StoreError> {
+        let Some(stored) = self.last(key).await? else {
+            self.places.remove(key);
+            return Ok(None);
+        };
+        let about = stored.about()?;
+        let mut record = stored.record()?;
+        let place = Place { rev: record.meta.rev, at: stored.place, low: about.low };
+        self.places.set(key, place);
+        self.put_end(key, &mut record.meta).await?;
+        Ok(Some((place, record)))
+    }
+
+    /// The revisions of a key that are kept, the oldest first, as messages; with them what was pinned.
+    async fn kept(&self, key: &Key) -> Result<Kept, StoreError> {
+        let space = Space::of(&key.namespace);
+        let mut kept = Kept::default();
+        let mut commits = Vec::new();
+        for message in stored::all(&self.link, &space.stream(), &space.record(key)).await? {
+            let about = message.about()?;
+            kept.low = about.low;
+            commits.push((message.place, about.least));
+            kept.revisions.push((about.meta.rev, message));
+        }
+        if commits.is_empty() {
+            return Ok(kept);
+        }
+        kept.revisions.retain(|(rev, _)| rev.get() >= kept.low);
+        for pin in stored::all(&self.link, &space.beside(), &space.pins(key)).await? {
+            let Some(rev) = Space::rev(&pin.subject) else { continue };
+            match beside::unpinned_under(&pin) {
+                None => kept.pinned.insert(rev, pin),
+                // Let go of: it stays until a commit removes it. Of many more commits than a stream keeps, one has.
+                Some(under) => {
+                    let since = commits.iter().skip_while(|(place, _)| *place < under);
+                    let stays = since.clone().next().is_some_and(|(place, _)| *place == under)
+                        && since.skip(1).all(|(_, least)| *least <= rev.get());
+                    if stays { kept.loose.insert(rev, pin) } else { None }
+                }
+            };
+        }
+        Ok(kept)
+    }
+
+    async fn read_revision(&self, key: &Key, rev: Rev) -> Result<Option<Record>, StoreError> {
+        let mut kept = self.kept(key).await?;
+        let found = match (kept.pinned.remove(&rev), kept.loose.remove(&rev)) {
+            (Some(pin), _) | (None, Some(pin)) => Some(pin),
+            (None, None) => kept.revisions.into_iter().find(|(other, _)| *other == rev).map(|(_, message)| message),
+        };
+        let Some(message) = found else { return Ok(None) };
+        let mut record = message.record()?;
+        self.put_end(key, &mut record.meta).await?;
+        Ok(Some(record))
+    }
+
+    async fn read_history(&self, key: &Key, before: Option<Rev>, limit: usize) -> Result<Vec<Revision>, StoreError> {
+        let kept = self.kept(key).await?;
+        let mut found = BTreeMap::new();
+        for (message, pinned) in
+            kept.pinned.values().map(|pin| (pin, true)).chain(kept.loose.values().map(|pin| (pin, false)))
+        {
+            let meta = message.record()?.meta;
+            found.insert(meta.rev, Revision { meta, pinned });
+        }
+        for (rev, message) in &kept.revisions {
+            if !found.contains_key(rev) {
+                found.insert(*rev, Revision { meta: message.about()?.meta, pinned: false });
+            }
+        }
+        let newest_first = found.into_values().rev();
+        let mut page: Vec<Revision> =
+            newest_first.filter(|one| before.is_none_or(|before| one.meta.rev < before)).take(limit).collect();
+        self.put_ends(&key.namespace, page.iter_mut().map(|one| (key, &mut one.meta)).collect()).await?;
+        Ok(page)
+    }
+
+    async fn read_list(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Meta)>, StoreError> {
+        let space = Space::of(namespace);
+        let mut keys = Vec::new();
+        for subject in stored::subjects(&self.link, &space, &space.records_with(prefix)).await? {
+            let key = space.key(namespace, &subject)?;
+            if key.name().starts_with(prefix) && after.is_none_or(|after| key.name() > after) {
+                keys.push(key);
+            }
+        }
+        keys.sort();
+        keys.truncate(limit);
+        let subjects: Vec<String> = keys.iter().map(|key| space.record(key)).collect();
+        let mut found = Vec::with_capacity(keys.len());
+        for message in stored::last_of_each(&self.link, &space.stream(), &subjects).await? {
+            let key = space.key(namespace, &message.subject)?;
+            found.push((key, message.about()?.meta));
+        }
+        self.put_ends(namespace, found.iter_mut().map(|(key, meta)| (&*key, meta)).collect()).await?;
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(found)
+    }
+
+    async fn read_namespaces(&self) -> Result<Vec<Namespace>, StoreError> {
+        let mut found = Vec::new();
+        for namespace in self.read_streams().await? {
+            let space = Space::of(&namespace);
+            // Marks of watches are no keys.
+            if stored::is_any(&self.link, &space.stream(), &space.all_records()).await? {
+                found.push(namespace);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The namespaces whose streams are not empty, sorted; there may be nothing in them but marks of watches.
+    async fn read_streams(&self) -> Result<Vec<Namespace>, StoreError> {
+        let streams = streams::everything(&self.link).await?;
+        let kept = streams.iter().filter(|stream| stream.state.messages > 0);
+        let mut found: Vec<Namespace> = kept.filter_map(|stream| names::namespace_of(&stream.config.name)).collect();
+        found.sort();
+        Ok(found)
+    }
+
+    async fn remove_older(&self, key: &Key, keep: u32) -> Result<u64, StoreError> {
+        let kept = self.kept(key).await?;
+        let Some((newest, head)) = kept.revisions.last() else { return Ok(0) };
+        let oldest = newest.get().saturating_sub(u64::from(keep.max(1)));
+        let (mut removed, mut first_kept) = (0, head.place);
+        for (rev, message) in kept.revisions.iter().rev() {
+            if rev.get() > oldest {
+                first_kept = message.place;
+            } else if !kept.pinned.contains_key(rev) && !kept.loose.contains_key(rev) {
+                removed += 1;
+            }
+        }
+        let space = Space::of(&key.namespace);
+        for rev in kept.loose.keys().filter(|rev| rev.get() <= oldest) {
+            self.purge(&space.beside(), &space.pin(key, *rev), None).await?;
+            removed += 1;
+        }
+        self.purge(&space.stream(), &space.record(key), Some(first_kept)).await?;
+        Ok(removed)
+    }
+}
+
+/// What is kept of a key.
+#[derive(Default)]
+struct Kept {
+    /// The lowest revision that is kept unpinned.
+    low: u64,
+    /// The revisions in the stream, the oldest first; pinned ones among them.
+    revisions: Vec<(Rev, Stored)>,
+    /// Those that are pinned.
+    pinned: BTreeMap<Rev, Stored>,
+    /// Those that were pinned and are kept until a commit removes them.
+    loose: BTreeMap<Rev, Stored>,
+}
+
+impl Store for Nats {
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Arc<Record>>, StoreError>> {
+        async move { Ok(self.read_head_at(key).await?.map(|(_, record)| Arc::new(record))) }.boxed()
+    }
+
+    fn revision<'a>(&'a self, key: &'a Key, rev: Rev) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+        self.read_revision(key, rev).boxed()
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        self.write(commit).boxed()
+    }
+
+    fn extend<'a>(&'a self, key: &'a Key, rev: Rev, expires_at: UnixMillis) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.move_end(key, rev, expires_at).boxed()
+    }
+
+    fn history<'a>(
+        &'a self,
+        key: &'a Key,
+        before: Option<Rev>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Revision>, StoreError>> {
+        self.read_history(key, before, limit).boxed()
+    }
+
+    fn list<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(Key, Meta)>, StoreError>> {
+        self.read_list(namespace, prefix, after, limit).boxed()
+    }
+
+    fn namespaces(&self) -> BoxFuture<'_, Result<Vec<Namespace>, StoreError>> {
+        self.read_namespaces().boxed()
+    }
+
+    fn pieces<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        ids: &'a [PieceId],
+    ) -> BoxFuture<'a, Result<Vec<Option<Bytes>>, StoreError>> {
+        self.read_pieces(namespace, ids).boxed()
+    }
+
+    fn pin<'a>(&'a self, key: &'a Key, rev: Rev, pin: Pin) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.write_pin(key, rev, pin).boxed()
+    }
+
+    fn prune<'a>(&'a self, key: &'a Key, keep: u32) -> BoxFuture<'a, Result<u64, StoreError>> {
+        self.remove_older(key, keep).boxed()
+    }
+
+    fn latest<'a>(&'a self, namespace: &'a Namespace) -> BoxFuture<'a, Result<Cursor, StoreError>> {
+        async move {
+            let info = streams::info(&self.link, &Space::of(namespace).stream()).await?;
+            Ok(info.map_or(Cursor::START, |info| Cursor::at(info.state.last_seq)))
+        }
+        .boxed()
+    }
+
+    fn watch<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        prefix: &'a str,
+        after: After,
+    ) -> BoxStream<'static, Result<Event, StoreError>> {
+        watch::stream(Arc::clone(&self.link), namespace, prefix, after)
+    }
+
+    fn due(&self, now: UnixMillis, limit: usize) -> BoxFuture<'_, Result<Vec<(Key, Meta)>, StoreError>> {
+        self.read_due(now, limit).boxed()
+    }
+
+    fn forget<'a>(&'a self, key: &'a Key, rev: Rev) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.remove_key(key, rev).boxed()
+    }
+
+    fn facts(&self) -> Facts {
+        let mut notes = vec![
+            format!(
+                "A watch can go back {EVENTS_PER_KEY} changes of a key, or as many as its revisions if these are more, \
+                     and not behind a deleted key that was forgotten."
+            ),
+            format!("At most {REVISIONS_PER_KEY} revisions of a key are kept, also where more are asked for."),
+            "An acknowledged write can be lost in a crash of the server's machine unless the server has \
+             `sync_interval: always`, or the stream has three replicas."
+                .to_owned(),
+        ];
+        if self.streams.replicas() > 1 {
+            notes.push("Lists and histories may come from a replica that is a moment behind.".to_owned());
+        }
+        Facts {
+            engine: "nats",
+            durability: Durability::Server,
+            place: self.link.place().to_owned(),
+            rewrites: false,
+            events_kept: 0,
+            notes,
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            self.link.close().await;
+            Ok(())
+        }
+        .boxed()
+    }
+}

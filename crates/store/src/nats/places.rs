@@ -1,0 +1,84 @@
+//! Where the heads of keys lie in their streams, as far as it was seen: what a commit is compared by. Bounded; what is not
+//! there costs a read, and what is wrong costs a refused write and a read, never more.
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use crate::name::{Key, Rev};
+
+/// Keys of one generation; two are kept. A place takes some 100 bytes and the key.
+const GENERATION: usize = 32_768;
+
+/// A head's number and place, and what else the next commit has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) rev: Rev,
+    pub(super) at: u64,
+    /// The lowest revision that the key keeps unpinned.
+    pub(super) low: u64,
+}
+
+/// The places of heads, the newest two generations.
+#[derive(Default)]
+pub(super) struct Places {
+    generations: Mutex<[FxHashMap<Key, Place>; 2]>,
+}
+
+impl Places {
+    pub(super) fn get(&self, key: &Key) -> Option<Place> {
+        let generations = self.generations.lock();
+        generations.iter().find_map(|generation| generation.get(key)).copied()
+    }
+
+    /// Remembers a place, unless a later one is known.
+    pub(super) fn set(&self, key: &Key, place: Place) {
+        let mut generations = self.generations.lock();
+        let known = generations.iter().find_map(|generation| generation.get(key));
+        if known.is_some_and(|known| known.at > place.at) {
+            return;
+        }
+        let [young, old] = &mut *generations;
+        if young.len() >= GENERATION {
+            *old = std::mem::take(young);
+        }
+        young.insert(key.clone(), place);
+    }
+
+    pub(super) fn remove(&self, key: &Key) {
+        for generation in &mut *self.generations.lock() {
+            generation.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Namespace;
+
+    fn key(number: usize) -> Key {
+        Key::new(Namespace::parse("a").unwrap(), &number.to_string()).unwrap()
+    }
+
+    fn place(at: u64) -> Place {
+        Place { rev: Rev::new(at).unwrap(), at, low: 1 }
+    }
+
+    #[test]
+    fn a_later_place_stays_and_old_keys_go() {
+        let places = Places::default();
+        places.set(&key(0), place(7));
+        places.set(&key(0), place(5));
+        assert_eq!(places.get(&key(0)), Some(place(7)));
+        places.remove(&key(0));
+        places.set(&key(0), place(5));
+        assert_eq!(places.get(&key(0)), Some(place(5)));
+        for number in 1..=2 * GENERATION {
+            places.set(&key(number), place(1));
+        }
+        assert_eq!(places.get(&key(0)), None);
+        assert_eq!(places.get(&key(2 * GENERATION)), Some(place(1)));
+        let kept: usize = places.generations.lock().iter().map(FxHashMap::len).sum();
+        assert!(kept <= 2 * GENERATION, "{kept}");
+    }
+}

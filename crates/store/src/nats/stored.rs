@@ -1,0 +1,292 @@
+//! Messages as revisions, and how they are read back.
+
+use std::time::Duration;
+
+use async_nats::header::HeaderMap;
+use async_nats::{Message, StatusCode};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+
+use super::link::{ApiError, Fault, Link};
+use super::names::Space;
+use crate::error::StoreError;
+use crate::meta::Meta;
+use crate::record::Record;
+
+/// The header that says what a message is without its content, for those who read headers alone:
+/// `LOW LEAST PARENT MARKS META`, the lowest revision that the key keeps unpinned, the lowest that this commit alone lets
+/// stay, the parent's place in the stream, `p` where the content is pieces, else `-`, and the record without its content in
+/// Base64.
+pub(super) const ABOUT: &str = "Tradewind";
+/// Messages that are asked for at once.
+const STEP: usize = 64;
+/// How long the next message of several may take.
+const NEXT: Duration = Duration::from_secs(5);
+/// Pauses before it is asked again where there is a stream and nobody answers for it.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(5),
+    Duration::from_millis(20),
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_millis(1_000),
+];
+
+/// What the header [`ABOUT`] says.
+pub(super) struct About {
+    /// The lowest revision that the key keeps unpinned, from this one on.
+    pub(super) low: u64,
+    /// The lowest revision that this commit lets stay, whatever earlier ones removed.
+    pub(super) least: u64,
+    /// The parent's place in the stream; 0 without one.
+    pub(super) parent: u64,
+    /// Whether the content is pieces.
+    pub(super) has_pieces: bool,
+    pub(super) meta: Meta,
+}
+
+impl About {
+    /// Writes the header; `described` is the encoded record without its content.
+    pub(super) fn write(low: u64, least: u64, parent: u64, has_pieces: bool, described: &[u8]) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::with_capacity(32 + described.len() * 4 / 3);
+        write!(text, "{low} {least} {parent} {} ", if has_pieces { 'p' } else { '-' })
+            .expect("writing to a string does not fail");
+        BASE64_STANDARD.encode_string(described, &mut text);
+        text
+    }
+
+    /// Reads the header of a message.
+    pub(super) fn read(headers: Option<&HeaderMap>) -> Result<Self, StoreError> {
+        let header = headers.and_then(|headers| headers.get(ABOUT)).map(|value| value.as_str());
+        let strange = || StoreError::damaged("a message without the header that it was written with");
+        let mut parts = header.ok_or_else(strange)?.splitn(5, ' ');
+        let mut next = || parts.next().ok_or_else(strange);
+        let low = next()?.parse().map_err(|_| strange())?;
+        let least = next()?.parse().map_err(|_| strange())?;
+        let parent = next()?.parse().map_err(|_| strange())?;
+        let has_pieces = next()? == "p";
+        let beginning = BASE64_STANDARD.decode(next()?).map_err(|_| strange())?;
+        let meta = Record::decode_meta(&beginning).map_err(|error| StoreError::damaged(error.to_string()))?;
+        Ok(Self { low, least, parent, has_pieces, meta })
+    }
+}
+
+/// A message that was read from a stream.
+pub(super) struct Stored {
+    /// Its place in the stream.
+    pub(super) place: u64,
+    pub(super) subject: String,
+    pub(super) headers: HeaderMap,
+    pub(super) payload: Bytes,
+}
+
+impl Stored {
+    pub(super) fn about(&self) -> Result<About, StoreError> {
+        About::read(Some(&self.headers))
+    }
+
+    pub(super) fn record(&self) -> Result<Record, StoreError> {
+        Record::decode(&self.payload)
+            .map_err(|error| StoreError::damaged(format!("message {} of {}: {error}", self.place, self.subject)))
+    }
+
+    fn direct(message: Message) -> Result<Self, StoreError> {
+        let strange = || StoreError::damaged("NATS answers with a message that has no place");
+        let headers = message.headers.ok_or_else(strange)?;
+        let of = |name: &str| headers.get(name).map(|value| value.as_str().to_owned()).ok_or_else(strange);
+        let place = of("Nats-Sequence")?.parse().map_err(|_| strange())?;
+        let subject = of("Nats-Subject")?;
+        Ok(Self { place, subject, headers, payload: message.payload })
+    }
+}
+
+/// The last message with a subject. Of several replicas the leader is asked: another may not have it yet.
+pub(super) async fn last(
+    link: &Link,
+    stream: &str,
+    subject: &str,
+    replicas: usize,
+) -> Result<Option<Stored>, StoreError> {
+    if replicas > 1 {
+        return last_of_leader(link, stream, subject).await;
+    }
+    let mut pauses = PAUSES.into_iter();
+    loop {
+        match link.ask(["$JS.API.DIRECT.GET.", stream, ".", subject].concat(), None, Bytes::new()).await {
+            Ok(message) => match message.status {
+                None => return Stored::direct(message).map(Some),
+                Some(StatusCode::NOT_FOUND) => return Ok(None),
+                Some(other) => return Err(StoreError::Unavailable(format!("NATS answers with {other}"))),
+            },
+            Err(Fault::Nobody) => {
+                if !is_there(link, stream).await? {
+                    return Ok(None);
+                }
+                tokio::time::sleep(pauses.next().ok_or_else(|| Fault::Nobody.of_read())?).await;
+            }
+            Err(fault) => return Err(fault.of_read()),
+        }
+    }
+}
+
+/// Whether there is such a stream. One that is just being made, or has lost its leader, is, and nobody answers for it yet.
+async fn is_there(link: &Link, stream: &str) -> Result<bool, StoreError> {
+    match link.api::<Value>(&["STREAM.INFO.", stream].concat(), &Value::Null).await.map_err(Fault::of_read)? {
+        Ok(_) => Ok(true),
+        Err(error) if error.err_code == ApiError::NO_STREAM => Ok(false),
+        Err(error) => Err(error.into_error()),
+    }
+}
+
+async fn last_of_leader(link: &Link, stream: &str, subject: &str) -> Result<Option<Stored>, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Found {
+        message: jetstream_raw::Raw,
+    }
+    let request = json!({"last_by_subj": subject});
+    let what = ["STREAM.MSG.GET.", stream].concat();
+    match link.api::<Found>(&what, &request).await.map_err(Fault::of_read)? {
+        Ok(found) => found.message.stored().map(Some),
+        Err(error) if matches!(error.err_code, ApiError::NO_MESSAGE | ApiError::NO_STREAM) => Ok(None),
+        Err(error) => Err(error.into_error()),
+    }
+}
+
+/// A message as the leader gives it: in JSON.
+mod jetstream_raw {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+    use bytes::Bytes;
+
+    use super::{HeaderMap, StoreError, Stored};
+
+    #[derive(serde::Deserialize)]
+    pub(super) struct Raw {
+        subject: String,
+        seq: u64,
+        #[serde(default)]
+        data: String,
+        #[serde(default)]
+        hdrs: String,
+    }
+
+    impl Raw {
+        pub(super) fn stored(self) -> Result<Stored, StoreError> {
+            let strange = |_| StoreError::damaged("NATS answers with a message that is not Base64");
+            let payload = Bytes::from(BASE64_STANDARD.decode(&self.data).map_err(strange)?);
+            let text = BASE64_STANDARD.decode(&self.hdrs).map_err(strange)?;
+            let mut headers = HeaderMap::new();
+            for line in String::from_utf8_lossy(&text).lines().skip(1) {
+                if let Some((name, value)) = line.split_once(':') {
+                    headers.insert(name.trim(), value.trim());
+                }
+            }
+            Ok(Stored { place: self.seq, subject: self.subject, headers, payload })
+        }
+    }
+}
+
+/// All messages with a subject from a place on, in order.
+pub(super) async fn all(link: &Link, stream: &str, subject: &str) -> Result<Vec<Stored>, StoreError> {
+    let mut found: Vec<Stored> = Vec::new();
+    loop {
+        let from = found.last().map_or(1, |last| last.place + 1);
+        let step = several(link, stream, &json!({"seq": from, "batch": STEP, "next_by_subj": subject})).await?;
+        let is_last = step.len() < STEP;
+        found.extend(step);
+        if is_last {
+            return Ok(found);
+        }
+    }
+}
+
+/// Whether there is a message with a subject.
+pub(super) async fn is_any(link: &Link, stream: &str, subject: &str) -> Result<bool, StoreError> {
+    Ok(!several(link, stream, &json!({"seq": 1, "batch": 1, "next_by_subj": subject})).await?.is_empty())
+}
+
+/// The last message of each subject, as far as there is one, in no order.
+pub(super) async fn last_of_each(link: &Link, stream: &str, subjects: &[String]) -> Result<Vec<Stored>, StoreError> {
+    let mut found = Vec::with_capacity(subjects.len());
+    for subjects in subjects.chunks(STEP) {
+        found.extend(several(link, stream, &json!({"multi_last": subjects, "batch": subjects.len()})).await?);
+    }
+    Ok(found)
+}
+
+/// Asks for several messages; none where there is no such stream.
+async fn several(link: &Link, stream: &str, request: &Value) -> Result<Vec<Stored>, StoreError> {
+    let mut pauses = PAUSES.into_iter();
+    loop {
+        if let Some(found) = ask_for_several(link, stream, request).await? {
+            return Ok(found);
+        }
+        if !is_there(link, stream).await? {
+            return Ok(Vec::new());
+        }
+        tokio::time::sleep(pauses.next().ok_or_else(|| Fault::Nobody.of_read())?).await;
+    }
+}
+
+/// Asks for several messages (ADR-31): they come one by one, and then an empty one that says so. `None` when nobody answers.
+async fn ask_for_several(link: &Link, stream: &str, request: &Value) -> Result<Option<Vec<Stored>>, StoreError> {
+    let mut losses = link.connected().await?;
+    let broke = |why: &str| StoreError::Unavailable(format!("{}: {why}", link.place()));
+    let inbox = link.client.new_inbox();
+    let mut answers = link.client.subscribe(inbox.clone()).await.map_err(|error| broke(&error.to_string()))?;
+    let subject = ["$JS.API.DIRECT.GET.", stream].concat();
+    let sent = link.client.publish_with_reply(subject, inbox, Bytes::from(request.to_string())).await;
+    sent.map_err(|error| broke(&error.to_string()))?;
+    let mut found = Vec::new();
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = tokio::time::timeout(NEXT, answers.next()) => next,
+            _ = losses.changed() => return Err(broke("the connection broke")),
+        };
+        let message = next.map_err(|_| broke("no answer"))?.ok_or_else(|| broke("the client has ended"))?;
+        match message.status {
+            None => found.push(Stored::direct(message)?),
+            // The end, or nothing at all.
+            Some(StatusCode::NOT_FOUND) => return Ok(Some(found)),
+            Some(StatusCode::NO_RESPONDERS) => return Ok(None),
+            Some(status) if status.as_u16() == 204 => return Ok(Some(found)),
+            Some(status) => return Err(broke(&format!("NATS answers with {status}"))),
+        }
+    }
+}
+
+/// The subjects of a stream under `filter`.
+pub(super) async fn subjects(link: &Link, space: &Space, filter: &str) -> Result<Vec<String>, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Info {
+        state: State,
+        #[serde(default)]
+        total: usize,
+    }
+    #[derive(serde::Deserialize)]
+    struct State {
+        #[serde(default)]
+        subjects: Option<std::collections::HashMap<String, u64>>,
+    }
+    let mut found = Vec::new();
+    loop {
+        let what = ["STREAM.INFO.", &space.stream()].concat();
+        let request = json!({"subjects_filter": filter, "offset": found.len()});
+        match link.api::<Info>(&what, &request).await.map_err(Fault::of_read)? {
+            Ok(info) => {
+                let page = info.state.subjects.unwrap_or_default();
+                let is_last = page.is_empty() || found.len() + page.len() >= info.total;
+                found.extend(page.into_keys());
+                if is_last {
+                    return Ok(found);
+                }
+            }
+            Err(error) if error.err_code == ApiError::NO_STREAM => return Ok(found),
+            Err(error) => return Err(error.into_error()),
+        }
+    }
+}

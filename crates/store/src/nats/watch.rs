@@ -1,0 +1,366 @@
+//! Watches, and other reading of a stream from one place to another.
+//!
+//! A stream keeps the last messages of each subject, so that a watch that comes late may find changes gone in the middle.
+//! Each message says where its parent lies: a change whose parent lies behind the place where the watch began, and was not
+//! told by it, has lost one before it, and the watch ends with [`StoreError::CursorGone`] instead of leaving it out. A key
+//! that was forgotten leaves nothing at all; how far keys were forgotten is kept beside the records.
+//!
+//! It must end so before it tells anything that lies behind the gap: whoever goes on from there would never hear of it. Unless
+//! it was pruned, a change is gone only when its key has [`EVENTS_PER_KEY`] later ones, all of them still to be read. A watch
+//! with that many before it therefore looks through them, headers only, before it tells the first; and where it then does
+//! not find one that it saw, that one went meanwhile.
+//!
+//! A lost connection is waited for for [`PATIENCE`], and the watch goes on from its own place.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::Message;
+use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
+use async_nats::jetstream::consumer::{Consumer, DeliverPolicy};
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::task::noop_waker;
+use rustc_hash::FxHashMap;
+use tokio::sync::watch;
+use tradewind_core::UnixMillis;
+
+use super::EVENTS_PER_KEY;
+use super::commit::Taken;
+use super::link::{Fault, Link, read};
+use super::names::Space;
+use super::stored::{self, About};
+use super::streams;
+use crate::error::StoreError;
+use crate::name::{Key, Namespace};
+use crate::store::{After, Cursor, Event};
+
+/// Pauses between attempts while no server can be reached; after them the watch ends.
+const PATIENCE: [Duration; 8] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+/// How often it is looked whether a namespace has got its first key.
+const BEFORE_THE_FIRST: Duration = Duration::from_millis(250);
+/// How long the next of several messages may take.
+const NEXT: Duration = Duration::from_secs(5);
+
+pub(super) fn stream(
+    link: Arc<Link>,
+    namespace: &Namespace,
+    prefix: &str,
+    after: After,
+) -> BoxStream<'static, Result<Event, StoreError>> {
+    let space = Space::of(namespace);
+    let start = match after {
+        After::Cursor(cursor) if cursor.minor != 0 => return stream::iter([Err(StoreError::CursorGone)]).boxed(),
+        After::Cursor(cursor) => Start::At(cursor.major),
+        After::Now => {
+            // Sent within this call: what this process commits afterwards goes over the same connection, behind it.
+            let mut marking = mark(Arc::clone(&link), space.clone()).boxed();
+            match marking.poll_unpin(&mut Context::from_waker(&noop_waker())) {
+                Poll::Ready(Ok(place)) => Start::At(place),
+                Poll::Ready(Err(error)) => return stream::iter([Err(error)]).boxed(),
+                Poll::Pending => Start::Marking(marking),
+            }
+        }
+    };
+    let watch = Watch {
+        link,
+        namespace: namespace.clone(),
+        space,
+        prefix: Arc::from(prefix),
+        floor: if let Start::At(place) = start { place } else { 0 },
+        start,
+        seen: FxHashMap::default(),
+        looked: 0,
+        ahead: VecDeque::new(),
+        open: None,
+    };
+    stream::unfold(Some(watch), |watch| async move {
+        let mut watch = watch?;
+        let mut closing = watch.link.closing();
+        let next = tokio::select! {
+            biased;
+            _ = closing.wait_for(|closed| *closed) => return None,
+            next = watch.next() => next,
+        };
+        match next {
+            Ok(event) => Some((Ok(event), Some(watch))),
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed()
+}
+
+/// Leaves a mark in the stream: what comes behind it is later. A read would not do, since the server answers those beside
+/// the messages that come in.
+async fn mark(link: Arc<Link>, space: Space) -> Result<u64, StoreError> {
+    match link.ask(space.mark(), Some(HeaderMap::new()), Bytes::new()).await {
+        Ok(answer) => match read::<Taken>(&answer.payload).map_err(StoreError::damaged)? {
+            Ok(taken) => Ok(taken.seq),
+            Err(error) => Err(error.into_error()),
+        },
+        // There is no stream: whatever comes is later.
+        Err(Fault::Nobody) => Ok(0),
+        Err(fault) => Err(fault.of_read()),
+    }
+}
+
+enum Start {
+    /// After this place.
+    At(u64),
+    /// After the mark that is being left.
+    Marking(BoxFuture<'static, Result<u64, StoreError>>),
+}
+
+struct Open {
+    messages: Ordered,
+    /// Told when the connection is lost, and what is open with it is of no use.
+    losses: watch::Receiver<u64>,
+}
+
+struct Watch {
+    link: Arc<Link>,
+    namespace: Namespace,
+    space: Space,
+    prefix: Arc<str>,
+    start: Start,
+    /// Nothing up to here is missing but what `ahead` shows to be.
+    floor: u64,
+    /// Up to here it was looked ahead.
+    looked: u64,
+    /// The last change of each key behind `floor`; at most as many as the namespace has keys, and none once the watch has
+    /// caught up.
+    seen: FxHashMap<Key, u64>,
+    /// Places of changes that were found to be there and are not told yet, up to `looked`; eight bytes each.
+    ahead: VecDeque<u64>,
+    open: Option<Open>,
+}
+
+impl Watch {
+    /// The next change; comes back with what it was doing when the future is dropped, and goes on.
+    async fn next(&mut self) -> Result<Event, StoreError> {
+        loop {
+            let mut pauses = PATIENCE.into_iter();
+            let told = loop {
+                match self.step().await {
+                    Ok(told) => break told,
+                    Err(error) => {
+                        self.open = None;
+                        let pause = pauses.next().filter(|_| matches!(error, StoreError::Unavailable(_)));
+                        tokio::time::sleep(pause.ok_or(error)?).await;
+                    }
+                }
+            };
+            if let Some(event) = told {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Finds out where to begin, or opens the stream, or takes a message from it.
+    async fn step(&mut self) -> Result<Option<Event>, StoreError> {
+        let place = match &mut self.start {
+            Start::At(place) => *place,
+            Start::Marking(marking) => {
+                let place = marking.await?;
+                self.start = Start::At(place);
+                self.floor = place;
+                return Ok(None);
+            }
+        };
+        let Some(open) = &mut self.open else {
+            self.open_after(place).await?;
+            return Ok(None);
+        };
+        let message = tokio::select! {
+            biased;
+            message = open.messages.next() => message,
+            _ = open.losses.changed() => None,
+        };
+        match message {
+            Some(Ok(message)) => self.take(&message, place).await,
+            Some(Err(error)) => Err(StoreError::Unavailable(error.to_string())),
+            None => {
+                self.open = None;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn open_after(&mut self, place: u64) -> Result<(), StoreError> {
+        let losses = self.link.connected().await?;
+        let Some(info) = streams::info(&self.link, &self.space.stream()).await? else {
+            if place > 0 {
+                return Err(StoreError::CursorGone);
+            }
+            tokio::time::sleep(BEFORE_THE_FIRST).await;
+            return Ok(());
+        };
+        let (_, forgotten) = forgotten(&self.link, &self.space, 2).await?;
+        if place > info.state.last_seq || place < forgotten {
+            return Err(StoreError::CursorGone);
+        }
+        let from = DeliverPolicy::ByStartSequence { start_sequence: place + 1 };
+        let filter = self.space.records_with(&self.prefix);
+        let (messages, _) = open(&self.link, &self.space.stream(), &filter, from).await?;
+        self.open = Some(Open { messages, losses });
+        Ok(())
+    }
+
+    async fn take(&mut self, message: &Message, place: u64) -> Result<Option<Event>, StoreError> {
+        let info = message.info().map_err(|error| StoreError::damaged(error.to_string()))?;
+        let at = info.stream_sequence;
+        if at <= place {
+            return Ok(None);
+        }
+        let about = About::read(message.headers.as_ref())?;
+        let key = self.space.key(&self.namespace, &message.subject)?;
+        if at > self.looked && info.pending + 1 >= u64::from(EVENTS_PER_KEY) {
+            self.look_ahead(place).await?;
+        }
+        let is_wanted = key.name().starts_with(&*self.prefix);
+        let is_missing = if at <= self.looked {
+            is_wanted && self.ahead.pop_front() != Some(at)
+        } else {
+            is_wanted && about.parent > self.floor && self.seen.get(&key) != Some(&about.parent)
+        };
+        if is_missing {
+            return Err(StoreError::CursorGone);
+        }
+        if info.pending == 0 {
+            self.floor = at;
+            self.seen.clear();
+        } else if is_wanted && at > self.looked {
+            self.seen.insert(key.clone(), at);
+        }
+        self.start = Start::At(at);
+        Ok(is_wanted.then(|| Event { cursor: Cursor::at(at), key, meta: about.meta }))
+    }
+
+    /// Looks through what lies behind `place`, before any of it is told.
+    async fn look_ahead(&mut self, place: u64) -> Result<(), StoreError> {
+        let Self { link, namespace, space, prefix, floor, .. } = &*self;
+        let (mut ahead, mut last) = (VecDeque::new(), place);
+        let mut seen = self.seen.clone();
+        let from = DeliverPolicy::ByStartSequence { start_sequence: place + 1 };
+        let filter = space.records_with(prefix);
+        read_headers(link, &space.stream(), &filter, from, |subject, at, about| {
+            let key = space.key(namespace, subject)?;
+            last = at;
+            if !key.name().starts_with(&**prefix) {
+                return Ok(());
+            }
+            ahead.push_back(at);
+            if seen.insert(key, at) != Some(about.parent) && about.parent > *floor {
+                return Err(StoreError::CursorGone);
+            }
+            Ok(())
+        })
+        .await?;
+        self.looked = last;
+        self.floor = last.max(self.floor);
+        self.seen.clear();
+        self.ahead = ahead;
+        Ok(())
+    }
+}
+
+/// Where it is written how far keys were forgotten, and that; 0 and 0 when none was.
+pub(super) async fn forgotten(link: &Link, space: &Space, replicas: usize) -> Result<(u64, u64), StoreError> {
+    let Some(message) = stored::last(link, &space.beside(), &space.forgotten(), replicas).await? else {
+        return Ok((0, 0));
+    };
+    let number = std::str::from_utf8(&message.payload).ok().and_then(|text| text.parse().ok());
+    let number = number.ok_or_else(|| StoreError::damaged(format!("what lies under {}", message.subject)))?;
+    Ok((message.place, number))
+}
+
+/// Opens a stream for reading headers in order, and says how many messages are there to be read.
+async fn open(link: &Link, stream: &str, filter: &str, from: DeliverPolicy) -> Result<(Ordered, u64), StoreError> {
+    let broke = |error: String| StoreError::Unavailable(format!("{}: {error}", link.place()));
+    let stream = link.context.get_stream_no_info(stream).await.map_err(|error| broke(error.to_string()))?;
+    let config = OrderedConfig {
+        filter_subject: filter.to_owned(),
+        deliver_policy: from,
+        headers_only: true,
+        ..OrderedConfig::default()
+    };
+    let consumer: Consumer<OrderedConfig> =
+        stream.create_consumer(config).await.map_err(|error| broke(error.to_string()))?;
+    let pending = consumer.cached_info().num_pending;
+    Ok((consumer.messages().await.map_err(|error| broke(error.to_string()))?, pending))
+}
+
+/// Reads the messages that are there, headers only, in order.
+async fn read_all(
+    link: &Link,
+    stream: &str,
+    filter: &str,
+    from: DeliverPolicy,
+    mut take: impl FnMut(&Message, u64, UnixMillis) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut losses = link.connected().await?;
+    let broke = |why: String| StoreError::Unavailable(format!("{}: {why}", link.place()));
+    let (mut messages, pending) = open(link, stream, filter, from).await?;
+    if pending == 0 {
+        return Ok(());
+    }
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = tokio::time::timeout(NEXT, messages.next()) => next,
+            _ = losses.changed() => return Err(broke("the connection broke".to_owned())),
+        };
+        let message = next
+            .map_err(|_| broke("no answer".to_owned()))?
+            .ok_or_else(|| broke("the client has ended".to_owned()))?
+            .map_err(|error| broke(error.to_string()))?;
+        let info = message.info().map_err(|error| StoreError::damaged(error.to_string()))?;
+        let written = u64::try_from(info.published.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+        take(&message, info.stream_sequence, UnixMillis(written))?;
+        if info.pending == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Reads the records that are there as far as their headers say: subject, place, and what it is.
+pub(super) async fn read_headers(
+    link: &Link,
+    stream: &str,
+    filter: &str,
+    from: DeliverPolicy,
+    mut take: impl FnMut(&str, u64, About) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    read_all(link, stream, filter, from, |message, place, _| {
+        take(&message.subject, place, About::read(message.headers.as_ref())?)
+    })
+    .await
+}
+
+/// Reads which messages are there: subject, place, and when it was written.
+pub(super) async fn read_places(
+    link: &Link,
+    stream: &str,
+    filter: &str,
+    mut take: impl FnMut(&str, u64, UnixMillis),
+) -> Result<(), StoreError> {
+    read_all(link, stream, filter, DeliverPolicy::All, |message, place, written| {
+        take(&message.subject, place, written);
+        Ok(())
+    })
+    .await
+}

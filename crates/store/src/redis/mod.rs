@@ -1,0 +1,290 @@
+//! State in Redis or Valkey, from 7.0 on: shared by several gateways.
+//!
+//! A commit is one Lua script and one round trip; see `commit.rs` for those that come together. The script compares, writes, prunes and adds to the stream of changes, and
+//! Redis lets nothing come in between. What is kept where stands in `keys.rs` and at the head of `lua/common.lua`. Nothing
+//! is left to Redis's own expiry: [`State`](crate::State) buries what is due, so that every end of a value is a revision and
+//! an event like any other. Not for Redis Cluster; the server has to keep what it was given (`maxmemory-policy noeviction`),
+//! and only `appendonly yes` with `appendfsync always` makes an acknowledged write outlive a crash.
+//!
+//! An answer that did not come is [`StoreError::Unknown`], never a failure: see `link.rs`.
+//!
+//! Refused: one Redis string for each key under `WATCH`/`MULTI` (three round trips, and a race costs all of them),
+//! `RedisJSON` (a module that most servers do not have), keyspace notifications (lost over a reconnect).
+
+mod commit;
+mod keys;
+mod link;
+mod reply;
+mod script;
+mod watch;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt as _, TryFutureExt as _};
+use tradewind_core::{Secret, UnixMillis};
+
+use self::commit::{Commits, distinct};
+use self::keys::Space;
+use self::link::Link;
+use self::script::Script;
+use crate::error::StoreError;
+use crate::meta::Meta;
+use crate::name::{Key, Namespace, Rev};
+use crate::record::{PieceId, Record};
+use crate::store::{After, Commit, Committed, Cursor, Event, Expected, Facts, Pin, Revision, Store};
+
+/// Changes of a namespace that a watch can go back, at least. Redis removes older ones by whole nodes, so that a few more
+/// are there.
+pub const EVENTS_KEPT: u64 = 10_000;
+/// No meta of a record is longer: what `meta.rs` allows for texts, and the rest.
+const META_ROOM: usize = 1_024;
+/// The greatest revision: scripts count in floating point.
+const MAX_REV: u64 = 1 << 53;
+/// Keys that one script lists, so that it holds up nobody for long.
+const LIST_STEP: usize = 500;
+/// Pieces that are asked for at once: 64 of 64 KiB.
+const PIECES_STEP: usize = 64;
+
+/// Where a Redis is and how to trust it.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    /// `redis://[user:password@]host[:port][/database]`; `rediss://` with TLS.
+    pub address: Secret<String>,
+    /// The certificates that the server's has to go back to, in PEM; without them those of the system.
+    pub roots: Option<Vec<u8>>,
+}
+
+/// State in a Redis.
+pub struct Redis {
+    link: Arc<Link>,
+    commits: Commits,
+    facts: Facts,
+}
+
+impl Redis {
+    /// Connects, looks how the server is set up, and makes the scripts known to it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it cannot be reached, does not let us in, or is older than 7.0;
+    /// [`StoreError::Unsupported`] for an address that is none.
+    pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
+        let link = Arc::new(Link::new(settings)?);
+        let facts = reply::facts(&link).await?;
+        Ok(Self { commits: Commits::new(link.clone()), link, facts })
+    }
+
+    async fn read_head(&self, key: &Key) -> Result<Option<Arc<Record>>, StoreError> {
+        let space = Space::of(&key.namespace);
+        let answer = self.link.read_script(Script::Head, &[&space.key(key)], &[space.prefix()]).await?;
+        Ok(reply::record(answer)?.map(Arc::new))
+    }
+
+    async fn read_revision(&self, key: &Key, rev: Rev) -> Result<Option<Record>, StoreError> {
+        let space = Space::of(&key.namespace);
+        let mut command = redis::cmd("HMGET");
+        command.arg(space.key(key)).arg("h").arg("p").arg(rev.get()).arg(format!("e{rev}"));
+        reply::revision(self.link.read(&command).await?, rev)
+    }
+
+    async fn write(&self, commit: Commit) -> Result<Committed, StoreError> {
+        if commit.record.meta.rev.get() > MAX_REV {
+            let head = self.read_head(&commit.key).await?;
+            let is = head.as_ref().map_or(Expected::Absent, |head| Expected::At(head.meta.rev));
+            let too_great = StoreError::Unsupported("Redis counts revisions up to 2^53");
+            return if is == commit.expected { Err(too_great) } else { Ok(Committed::Lost(head)) };
+        }
+        self.commits.write(&commit).await
+    }
+
+    async fn read_list(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Meta)>, StoreError> {
+        let space = Space::of(namespace);
+        let end = keys::range_end(prefix);
+        let mut start = keys::range_start(prefix, after);
+        let mut found: Vec<(Key, Meta)> = Vec::new();
+        while found.len() < limit {
+            let step = (limit - found.len()).min(LIST_STEP);
+            let (many, room) = (step.to_string(), META_ROOM.to_string());
+            let args = [space.prefix(), &start, &end, many.as_bytes(), room.as_bytes()];
+            let answer = self.link.read_script(Script::List, &[&space.names()], &args).await?;
+            let heads = reply::heads(answer, namespace)?;
+            let last_step = heads.len() < step;
+            found.extend(heads);
+            match found.last() {
+                Some((key, _)) if !last_step => start = keys::range_start(prefix, Some(key.name())),
+                _ => break,
+            }
+        }
+        Ok(found)
+    }
+
+    async fn read_namespaces(&self) -> Result<Vec<Namespace>, StoreError> {
+        reply::namespaces(self.link.read(redis::cmd("SMEMBERS").arg(keys::NAMESPACES)).await?)
+    }
+
+    async fn read_pieces(&self, namespace: &Namespace, ids: &[PieceId]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let space = Space::of(namespace);
+        let mut found = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(PIECES_STEP) {
+            let mut command = redis::cmd("HMGET");
+            command.arg(space.pieces());
+            for id in ids {
+                command.arg(&id.0[..]);
+            }
+            found.append(&mut reply::optional_bytes(self.link.read(&command).await?, ids.len())?);
+        }
+        Ok(found)
+    }
+
+    async fn read_due(&self, now: UnixMillis, limit: usize) -> Result<Vec<(Key, Meta)>, StoreError> {
+        let (now, many, room) = (now.0.to_string(), limit.to_string(), META_ROOM.to_string());
+        let namespaces = self.read_namespaces().await?;
+        let each = namespaces.iter().map(async |namespace| {
+            let space = Space::of(namespace);
+            let args = [space.prefix(), now.as_bytes(), many.as_bytes(), room.as_bytes()];
+            let answer = self.link.read_script(Script::Due, &[&space.due()], &args).await?;
+            reply::heads(answer, namespace)
+        });
+        let mut due: Vec<_> = try_join_all(each).await?.into_iter().flatten().collect();
+        due.sort_by_key(|(_, meta)| meta.expires_at);
+        due.truncate(limit);
+        Ok(due)
+    }
+}
+
+/// What waits for changes holds the link: it goes with the store.
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.link.close();
+    }
+}
+
+impl Store for Redis {
+    fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Arc<Record>>, StoreError>> {
+        self.read_head(key).boxed()
+    }
+
+    fn revision<'a>(&'a self, key: &'a Key, rev: Rev) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+        self.read_revision(key, rev).boxed()
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        self.write(commit).boxed()
+    }
+
+    fn extend<'a>(&'a self, key: &'a Key, rev: Rev, expires_at: UnixMillis) -> BoxFuture<'a, Result<bool, StoreError>> {
+        async move {
+            let space = Space::of(&key.namespace);
+            let (rev, at) = (rev.get().to_string(), expires_at.0.to_string());
+            let args = [space.prefix(), rev.as_bytes(), at.as_bytes(), key.name().as_bytes()];
+            reply::yes(self.link.write_script(Script::Extend, &[&space.key(key)], &args).await?)
+        }
+        .boxed()
+    }
+
+    fn history<'a>(
+        &'a self,
+        key: &'a Key,
+        before: Option<Rev>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Revision>, StoreError>> {
+        async move {
+            let space = Space::of(&key.namespace);
+            let (before, many) = (before.map_or(0, Rev::get).to_string(), limit.to_string());
+            let room = META_ROOM.to_string();
+            let args = [space.prefix(), before.as_bytes(), many.as_bytes(), room.as_bytes()];
+            reply::history(self.link.read_script(Script::History, &[&space.key(key)], &args).await?)
+        }
+        .boxed()
+    }
+
+    fn list<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(Key, Meta)>, StoreError>> {
+        self.read_list(namespace, prefix, after, limit).boxed()
+    }
+
+    fn namespaces(&self) -> BoxFuture<'_, Result<Vec<Namespace>, StoreError>> {
+        self.read_namespaces().boxed()
+    }
+
+    fn pieces<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        ids: &'a [PieceId],
+    ) -> BoxFuture<'a, Result<Vec<Option<Bytes>>, StoreError>> {
+        self.read_pieces(namespace, ids).boxed()
+    }
+
+    fn pin<'a>(&'a self, key: &'a Key, rev: Rev, pin: Pin) -> BoxFuture<'a, Result<bool, StoreError>> {
+        async move {
+            let space = Space::of(&key.namespace);
+            let rev = rev.get().to_string();
+            let (record, names) = match pin {
+                Pin::On(record) => (record.encode(), distinct(record.body.pieces())),
+                Pin::Off => (Vec::new(), Vec::new()),
+            };
+            let args = [space.prefix(), rev.as_bytes(), &record, &names];
+            reply::yes(self.link.write_script(Script::Pin, &[&space.key(key)], &args).await?)
+        }
+        .boxed()
+    }
+
+    fn prune<'a>(&'a self, key: &'a Key, keep: u32) -> BoxFuture<'a, Result<u64, StoreError>> {
+        async move {
+            let space = Space::of(&key.namespace);
+            let keep = keep.max(1).to_string();
+            let args = [space.prefix(), keep.as_bytes()];
+            reply::count(self.link.write_script(Script::Prune, &[&space.key(key)], &args).await?)
+        }
+        .boxed()
+    }
+
+    fn latest<'a>(&'a self, namespace: &'a Namespace) -> BoxFuture<'a, Result<Cursor, StoreError>> {
+        watch::latest(Arc::clone(&self.link), namespace.clone()).map_ok(Cursor::at).boxed()
+    }
+
+    fn watch<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        prefix: &'a str,
+        after: After,
+    ) -> BoxStream<'static, Result<Event, StoreError>> {
+        watch::stream(Arc::clone(&self.link), namespace, prefix, after)
+    }
+
+    fn due(&self, now: UnixMillis, limit: usize) -> BoxFuture<'_, Result<Vec<(Key, Meta)>, StoreError>> {
+        self.read_due(now, limit).boxed()
+    }
+
+    fn forget<'a>(&'a self, key: &'a Key, rev: Rev) -> BoxFuture<'a, Result<bool, StoreError>> {
+        async move {
+            let space = Space::of(&key.namespace);
+            let rev = rev.get().to_string();
+            let args = [space.prefix(), rev.as_bytes(), key.name().as_bytes()];
+            reply::yes(self.link.write_script(Script::Forget, &[&space.key(key)], &args).await?)
+        }
+        .boxed()
+    }
+
+    fn facts(&self) -> Facts {
+        self.facts.clone()
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.link.close();
+        async { Ok(()) }.boxed()
+    }
+}

@@ -1,0 +1,183 @@
+//! Watches: each reads the stream of changes from where it is, and all of one namespace share the waiting for more.
+//!
+//! Changes in a stream are `1-0`, `1-1` and so on without a gap, and their places one more, so that whoever goes on after a
+//! place and finds anything but the next one knows that changes are gone. A lost connection is made again for [`PATIENCE`]; nothing is told twice or left out by
+//! it, because the place is the watch's own.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::task::noop_waker;
+
+use super::keys::Space;
+use super::link::{Link, WAIT};
+use super::reply;
+use crate::error::StoreError;
+use crate::name::Namespace;
+use crate::store::{After, Event};
+
+/// Changes that are read at once.
+const STEP: usize = 256;
+/// Pauses between attempts while the server cannot be reached; after them the watch ends.
+const PATIENCE: [Duration; 8] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+/// The place of a namespace's latest change; 0 when there was none.
+pub(super) async fn latest(link: Arc<Link>, namespace: Namespace) -> Result<u64, StoreError> {
+    let mut command = redis::cmd("XREVRANGE");
+    command.arg(Space::of(&namespace).changes()).arg("+").arg("-").arg("COUNT").arg(1);
+    let changes = reply::changes(link.read(&command).await?, &namespace)?;
+    Ok(changes.first().map_or(0, |change| change.cursor.major))
+}
+
+pub(super) fn stream(
+    link: Arc<Link>,
+    namespace: &Namespace,
+    prefix: &str,
+    after: After,
+) -> BoxStream<'static, Result<Event, StoreError>> {
+    let start = match after {
+        After::Cursor(cursor) if cursor.minor != 0 => return stream::iter([Err(StoreError::CursorGone)]).boxed(),
+        After::Cursor(cursor) => Start::At(cursor.major),
+        After::Now => {
+            // Sent within this call: what this process commits afterwards goes over the same connection, behind it.
+            let mut asking = latest(Arc::clone(&link), namespace.clone()).boxed();
+            match asking.poll_unpin(&mut Context::from_waker(&noop_waker())) {
+                Poll::Ready(Ok(place)) => Start::At(place),
+                Poll::Ready(Err(error)) => return stream::iter([Err(error)]).boxed(),
+                Poll::Pending => Start::Asking(asking),
+            }
+        }
+    };
+    let watch = Watch {
+        link,
+        namespace: namespace.clone(),
+        prefix: Arc::from(prefix),
+        start,
+        found: VecDeque::new(),
+        caught_up: false,
+    };
+    stream::unfold(Some(watch), |watch| async move {
+        let mut watch = watch?;
+        let mut closing = watch.link.closing();
+        let next = tokio::select! {
+            biased;
+            _ = closing.wait_for(|closed| *closed) => return None,
+            next = watch.next() => next,
+        };
+        match next {
+            Ok(event) => Some((Ok(event), Some(watch))),
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed()
+}
+
+enum Start {
+    /// After this change.
+    At(u64),
+    /// After the latest one, which was asked for when the watch began.
+    Asking(BoxFuture<'static, Result<u64, StoreError>>),
+}
+
+struct Watch {
+    link: Arc<Link>,
+    namespace: Namespace,
+    prefix: Arc<str>,
+    start: Start,
+    found: VecDeque<Event>,
+    /// Whether everything that is there was read, so that it is time to wait.
+    caught_up: bool,
+}
+
+impl Watch {
+    /// The next change; comes back with what it was doing when the future is dropped, and goes on.
+    async fn next(&mut self) -> Result<Event, StoreError> {
+        loop {
+            if let Some(event) = self.found.pop_front() {
+                return Ok(event);
+            }
+            let mut pauses = PATIENCE.into_iter();
+            while let Err(error) = self.step().await {
+                let pause = pauses.next().filter(|_| matches!(error, StoreError::Unavailable(_))).ok_or(error)?;
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    /// Finds out where to begin, or reads, or waits.
+    async fn step(&mut self) -> Result<(), StoreError> {
+        let place = match &mut self.start {
+            Start::At(place) => *place,
+            Start::Asking(asking) => {
+                self.start = Start::At(asking.await?);
+                return Ok(());
+            }
+        };
+        if self.caught_up {
+            self.caught_up = false;
+            return wait(&self.link, &self.namespace, place).await;
+        }
+        let mut command = redis::cmd("XRANGE");
+        command.arg(Space::of(&self.namespace).changes()).arg(format!("1-{place}")).arg("+").arg("COUNT").arg(STEP);
+        let changes = reply::changes(self.link.read(&command).await?, &self.namespace)?;
+        if changes.is_empty() {
+            match latest(Arc::clone(&self.link), self.namespace.clone()).await? {
+                latest if latest < place => return Err(StoreError::CursorGone),
+                latest => self.caught_up = latest == place,
+            }
+            return Ok(());
+        }
+        let mut last = place;
+        for change in changes {
+            if change.cursor.major != last + 1 {
+                return Err(StoreError::CursorGone);
+            }
+            last += 1;
+            if change.key.name().starts_with(&*self.prefix) {
+                self.found.push_back(change);
+            }
+        }
+        self.start = Start::At(last);
+        Ok(())
+    }
+}
+
+/// Waits for a change after `place`, for [`WAIT`] at most.
+async fn wait(link: &Arc<Link>, namespace: &Namespace, place: u64) -> Result<(), StoreError> {
+    let waiting = {
+        let mut waits = link.waits.lock();
+        waits.retain(|_, (_, waiting)| {
+            waiting.peek().is_none() && waiting.strong_count().is_some_and(|count| count > 1)
+        });
+        match waits.get(namespace) {
+            // Somebody knows of a later change already.
+            Some((later, _)) if *later > place => return Ok(()),
+            Some((_, waiting)) => waiting.clone(),
+            None => {
+                let seen = place.checked_sub(1).map_or_else(|| "0".to_owned(), |seen| format!("1-{seen}"));
+                let mut command = redis::cmd("XREAD");
+                command.arg("BLOCK").arg(WAIT.as_millis() as u64).arg("COUNT").arg(1);
+                command.arg("STREAMS").arg(Space::of(namespace).changes()).arg(seen);
+                let link_of_wait = Arc::clone(link);
+                let waiting = async move { link_of_wait.wait_for(&command).await.map(drop) }.boxed().shared();
+                waits.insert(namespace.clone(), (place, waiting.clone()));
+                waiting
+            }
+        }
+    };
+    waiting.await
+}

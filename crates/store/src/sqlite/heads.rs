@@ -1,0 +1,212 @@
+//! The heads that were read or written lately, in memory: what most reads want, and all that a compare-and-set needs.
+//!
+//! Bounded in bytes, in two generations: when the young one is full it becomes the old one, whose last holder is dropped. A
+//! head that is used moves to the young one. Shards keep readers on different cores apart.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::name::Key;
+use crate::record::Record;
+
+const SHARDS: usize = 16;
+/// What an entry takes beside its body, in bytes.
+const OVERHEAD: usize = 640;
+
+/// A head, and where it lies.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// The number of the key.
+    pub(super) id: i64,
+    pub(super) head: Arc<Record>,
+    /// How many places there are for its revisions.
+    pub(super) ring: u32,
+    /// Whether revisions may be pinned, or have pieces.
+    pub(super) mixed: bool,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        OVERHEAD + self.head.body.stored_size()
+    }
+}
+
+#[derive(Default)]
+struct Shard {
+    young: HashMap<Key, Entry>,
+    old: HashMap<Key, Entry>,
+    /// Bytes of the young ones.
+    bytes: usize,
+    /// Keys whose new heads are being committed.
+    withheld: HashSet<Key>,
+    /// Counts what was published, so that a reader that was slower than the writer does not put an old head in its place.
+    published: u64,
+}
+
+pub(super) struct Heads {
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+    /// Bytes of one generation of one shard.
+    most: usize,
+}
+
+impl Heads {
+    /// At most about `bytes`.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new(), most: bytes / SHARDS / 2 }
+    }
+
+    fn shard(&self, key: &Key) -> &Mutex<Shard> {
+        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
+    }
+
+    /// The head of a key, when it is here.
+    pub(super) fn get(&self, key: &Key) -> Option<Entry> {
+        let mut shard = self.shard(key).lock();
+        if let Some(entry) = shard.young.get(key) {
+            return Some(entry.clone());
+        }
+        let (key, entry) = shard.old.remove_entry(key)?;
+        shard.put(key, entry.clone(), self.most);
+        Some(entry)
+    }
+
+    /// What [`Heads::fill`] wants back.
+    pub(super) fn published(&self, key: &Key) -> u64 {
+        self.shard(key).lock().published
+    }
+
+    /// Keeps a head that was read after [`Heads::published`] was asked, unless something was written since.
+    pub(super) fn fill(&self, key: &Key, entry: Entry, published: u64) {
+        let mut shard = self.shard(key).lock();
+        if shard.published == published && !shard.withheld.contains(key) {
+            shard.put(key.clone(), entry, self.most);
+        }
+    }
+
+    /// A new head is about to be committed. Until it is published readers look into the file, which alone knows the moment:
+    /// nobody may find the new head there and then the old one here.
+    pub(super) fn withhold(&self, key: &Key) {
+        let mut shard = self.shard(key).lock();
+        shard.published += 1;
+        shard.remove(key);
+        shard.withheld.insert(key.clone());
+    }
+
+    /// It was not committed.
+    pub(super) fn give_back(&self, key: &Key) {
+        self.shard(key).lock().withheld.remove(key);
+    }
+
+    /// The writer's word on what the head is now.
+    pub(super) fn publish(&self, key: Key, entry: Option<Entry>) {
+        let mut shard = self.shard(&key).lock();
+        shard.published += 1;
+        shard.withheld.remove(&key);
+        shard.remove(&key);
+        if let Some(entry) = entry {
+            shard.put(key, entry, self.most);
+        }
+    }
+}
+
+impl Shard {
+    fn remove(&mut self, key: &Key) {
+        if let Some(gone) = self.young.remove(key) {
+            self.bytes -= gone.bytes();
+        }
+        self.old.remove(key);
+    }
+
+    fn put(&mut self, key: Key, entry: Entry, most: usize) {
+        self.remove(&key);
+        self.bytes += entry.bytes();
+        self.young.insert(key, entry);
+        if self.bytes > most {
+            self.old = std::mem::take(&mut self.young);
+            self.bytes = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tradewind_core::UnixMillis;
+
+    use super::*;
+    use crate::meta::{Kind, Meta};
+    use crate::name::{Epoch, Hash, Rev};
+    use crate::record::Body;
+
+    fn entry(rev: u64, length: usize) -> Entry {
+        let meta = Meta {
+            rev: Rev::new(rev).unwrap(),
+            parent: None,
+            kind: Kind::Value,
+            content_type: Arc::from("text/plain"),
+            schema: None,
+            hash: Hash([0; 32]),
+            chain: Hash([0; 32]),
+            size: 0,
+            created_at: UnixMillis(0),
+            expires_at: None,
+            sliding: None,
+            epoch: Epoch::FIRST,
+            by: None,
+            handoff: None,
+        };
+        let body = Body::Whole(Bytes::from(vec![0; length]));
+        Entry { id: 1, head: Arc::new(Record { meta, body }), ring: 1, mixed: false }
+    }
+
+    fn rev(heads: &Heads, key: &Key) -> Option<u64> {
+        heads.get(key).map(|entry| entry.head.meta.rev.get())
+    }
+
+    #[test]
+    fn a_slow_reader_does_not_put_an_old_head_back() {
+        let heads = Heads::new(1 << 20);
+        let key = Key::parse("n", "k").unwrap();
+        let before = heads.published(&key);
+        heads.publish(key.clone(), Some(entry(2, 10)));
+        heads.publish(key.clone(), None);
+        heads.fill(&key, entry(1, 10), before);
+        assert_eq!(rev(&heads, &key), None);
+        heads.fill(&key, entry(3, 10), heads.published(&key));
+        assert_eq!(rev(&heads, &key), Some(3));
+    }
+
+    #[test]
+    fn what_is_being_committed_is_not_known() {
+        let heads = Heads::new(1 << 20);
+        let key = Key::parse("n", "k").unwrap();
+        heads.publish(key.clone(), Some(entry(1, 10)));
+        heads.withhold(&key);
+        heads.fill(&key, entry(1, 10), heads.published(&key));
+        assert_eq!(rev(&heads, &key), None);
+        heads.give_back(&key);
+        heads.fill(&key, entry(1, 10), heads.published(&key));
+        assert_eq!(rev(&heads, &key), Some(1));
+        heads.withhold(&key);
+        heads.publish(key.clone(), Some(entry(2, 10)));
+        assert_eq!(rev(&heads, &key), Some(2));
+    }
+
+    #[test]
+    fn it_is_bounded_and_keeps_what_is_used() {
+        let heads = Heads::new(1 << 20);
+        let used = Key::parse("n", "used").unwrap();
+        heads.publish(used.clone(), Some(entry(1, 1000)));
+        for number in 0..10_000 {
+            heads.publish(Key::parse("n", &format!("k{number}")).unwrap(), Some(entry(1, 1000)));
+            assert_eq!(rev(&heads, &used), Some(1), "after {number}");
+        }
+        let kept = (0..10_000).filter(|number| heads.get(&Key::parse("n", &format!("k{number}")).unwrap()).is_some());
+        let kept = kept.count();
+        assert!((100..1_000).contains(&kept), "{kept} of 1.6 KB each are in a mebibyte");
+    }
+}

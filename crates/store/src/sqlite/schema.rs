@@ -1,0 +1,257 @@
+//! The file: its tables, its settings, and how it gets from one version of the schema to the next.
+//!
+//! The version is SQLite's `user_version`. Each step of [`STEPS`] leads from one version to the next, in a transaction of its
+//! own: a step that fails leaves the version before it. Before the first step on a file that holds something a copy is put
+//! beside it (`state.before-N.db`), so that an older release can still be gone back to. A file of a newer release is refused.
+//!
+//! WAL with `synchronous = FULL`: a commit is on disk when it is answered. With `NORMAL` it is in the operating system's
+//! buffers, and a loss of power takes the latest commits, but leaves a whole file.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::StoreError;
+use crate::sqlite::error;
+use crate::store::Durability;
+
+/// The name of the file inside its folder.
+pub const FILE_NAME: &str = "state.db";
+
+/// `TWST`: lets `file` and other tools tell whose file it is.
+const APPLICATION_ID: i32 = 0x5457_5354;
+/// What a page of the file has, in bytes.
+pub(super) const PAGE_BYTES: u64 = 4096;
+/// The most pages that SQLite can have in a file.
+const MOST_PAGES: i64 = 0xffff_fffe;
+/// How long another program that reads the file is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What the writer keeps of the file in memory, in KiB.
+const WRITER_CACHE: i64 = 16 << 10;
+/// What each reader keeps of the file in memory, in KiB.
+const READER_CACHE: i64 = 4 << 10;
+
+/// A step to the next version.
+pub(super) type Step = &'static str;
+
+/// From an empty file to version 1, and so on.
+pub(super) const STEPS: &[Step] = &["
+CREATE TABLE namespaces (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE keys (
+    id INTEGER PRIMARY KEY,
+    namespace INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    -- when the head is over, in milliseconds since the epoch
+    due INTEGER,
+    -- the head
+    rev INTEGER NOT NULL,
+    -- how many revisions are kept, and so how many places there are for them
+    ring INTEGER NOT NULL,
+    -- 1: revisions may be pinned, or have pieces
+    mixed INTEGER NOT NULL,
+    -- over the names, the id and the three above
+    sum INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX keys_by_name ON keys (namespace, name);
+CREATE INDEX keys_by_due ON keys (due) WHERE due IS NOT NULL;
+CREATE TABLE revisions (
+    -- the key's id in the upper 27 bits; below it the number of the revision modulo the size of the key's ring
+    place INTEGER PRIMARY KEY,
+    rev INTEGER NOT NULL,
+    -- 1: pinned; 4: has pieces
+    state INTEGER NOT NULL,
+    meta BLOB NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE TABLE apart (
+    -- what would have been pruned, but is or was pinned
+    key INTEGER NOT NULL,
+    rev INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    meta BLOB NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (key, rev)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE pieces (
+    number INTEGER PRIMARY KEY,
+    namespace INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    -- by how many it is held: runs of revisions of one key that have it, and pinned revisions
+    holds INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX pieces_by_id ON pieces (namespace, id);
+CREATE TABLE piece_bytes (
+    number INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL
+) STRICT;
+CREATE TABLE events (
+    cursor INTEGER PRIMARY KEY,
+    namespace INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    meta BLOB NOT NULL
+) STRICT;
+"];
+
+/// Opens the file in `folder` for the writer, and brings it to the newest version.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when it is no file of ours, [`StoreError::Unavailable`] when it cannot be opened or a newer release
+/// wrote it.
+pub(super) fn open_writer(
+    folder: &Path,
+    durability: Durability,
+    max_bytes: Option<u64>,
+) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(folder.join(FILE_NAME), flags).map_err(|e| error::of(&e))?;
+    let settings = || {
+        writing(&connection, durability, WRITER_CACHE)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        let pages = max_bytes.map_or(MOST_PAGES, |bytes| (bytes / PAGE_BYTES).cast_signed());
+        connection.pragma_update(None, "max_page_count", pages)
+    };
+    settings().map_err(|e| error::of(&e))?;
+    migrate(&mut connection, STEPS, folder)?;
+    Ok(connection)
+}
+
+/// Opens the file in `folder`, which the writer has opened, for moving the log into it.
+///
+/// # Errors
+/// See [`open_writer`].
+pub(super) fn open_helper(folder: &Path, durability: Durability) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(folder.join(FILE_NAME), flags).map_err(|e| error::of(&e))?;
+    writing(&connection, durability, READER_CACHE).map_err(|e| error::of(&e))?;
+    Ok(connection)
+}
+
+/// Opens the file in `folder` for reading.
+///
+/// # Errors
+/// See [`open_writer`].
+pub(super) fn open_reader(folder: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(folder.join(FILE_NAME), flags).map_err(|e| error::of(&e))?;
+    common(&connection, READER_CACHE).map_err(|e| error::of(&e))?;
+    Ok(connection)
+}
+
+fn writing(connection: &Connection, durability: Durability, cache: i64) -> rusqlite::Result<()> {
+    common(connection, cache)?;
+    let synchronous = if durability == Durability::Fsync { "FULL" } else { "NORMAL" };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    // macOS alone: a plain fsync leaves it in the disk's own cache.
+    connection.pragma_update(None, "fullfsync", durability == Durability::Fsync)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    // Checkpoints are made when nobody waits for an answer; see `checkpoint`.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)
+}
+
+fn common(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "cache_size", -cache)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // Finds damaged pages when they are read, before they are believed.
+    connection.pragma_update(None, "cell_size_check", true)
+}
+
+/// Takes a file to the version after the last of `steps`.
+///
+/// # Errors
+/// See [`open_writer`].
+pub(super) fn migrate(connection: &mut Connection, steps: &[Step], folder: &Path) -> Result<(), StoreError> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let (owner, version) =
+        number("application_id").and_then(|owner| Ok((owner, number("user_version")?))).map_err(|e| error::of(&e))?;
+    if owner != APPLICATION_ID && (owner, version) != (0, 0) {
+        return Err(StoreError::damaged(format!("{FILE_NAME} was not made by this program")));
+    }
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    if done > steps.len() {
+        return Err(StoreError::Unavailable(format!(
+            "{FILE_NAME} has version {version} of its schema, this release knows {}",
+            steps.len()
+        )));
+    }
+    if done > 0 && done < steps.len() {
+        set_aside(connection, version, folder)?;
+    }
+    for (step, number) in steps[done..].iter().zip(version + 1..) {
+        let take = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", number)?;
+            transaction.commit()
+        };
+        take(connection).map_err(|e| error::of(&e))?;
+    }
+    Ok(())
+}
+
+/// Puts a copy of the file beside it; one that is already there is from an attempt that failed, or that was gone back from.
+fn set_aside(connection: &Connection, version: i32, folder: &Path) -> Result<(), StoreError> {
+    let path = folder.join(format!("state.before-{}.db", version + 1));
+    std::fs::remove_file(&path).ok();
+    let path = path.to_str().ok_or_else(|| StoreError::Unavailable("the folder's name is not UTF-8".to_owned()))?;
+    connection.execute("VACUUM INTO ?1", [path]).map_err(|e| error::of(&e))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(connection: &Connection) -> i32 {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_file_goes_from_version_to_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = Connection::open(folder.path().join(FILE_NAME)).unwrap();
+        let steps = ["CREATE TABLE a (x); INSERT INTO a VALUES (7)", "ALTER TABLE a ADD y", "this is no SQL"];
+        migrate(&mut connection, &steps[..1], folder.path()).unwrap();
+        assert_eq!(version(&connection), 1);
+        assert!(!folder.path().join("state.before-1.db").exists(), "there was nothing before");
+
+        assert!(migrate(&mut connection, &steps, folder.path()).is_err());
+        assert_eq!(version(&connection), 2, "the step that failed has left nothing");
+        let x: i32 = connection.query_row("SELECT x FROM a WHERE y IS NULL", [], |row| row.get(0)).unwrap();
+        assert_eq!(x, 7);
+
+        let before = Connection::open(folder.path().join("state.before-2.db")).unwrap();
+        assert_eq!(version(&before), 1, "and a copy of what was before is there");
+        assert!(before.prepare("SELECT x FROM a").is_ok() && before.prepare("SELECT y FROM a").is_err());
+
+        let error = migrate(&mut connection, &steps[..1], folder.path()).unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(why) if why.contains("version 2")));
+    }
+
+    #[test]
+    fn the_newest_version_is_that_of_the_steps() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open_writer(folder.path(), Durability::Os, None).unwrap();
+        assert_eq!(version(&connection), i32::try_from(STEPS.len()).unwrap());
+        drop(connection);
+        let reader = open_reader(folder.path()).unwrap();
+        assert!(reader.execute("DELETE FROM keys", []).is_err(), "readers cannot write");
+    }
+
+    #[test]
+    fn a_file_of_another_program_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = Connection::open(folder.path().join(FILE_NAME)).unwrap();
+        other.pragma_update(None, "application_id", 5).unwrap();
+        drop(other);
+        let error = open_writer(folder.path(), Durability::Os, None).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { what } if what.contains("not made by this program")));
+    }
+}

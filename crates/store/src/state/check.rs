@@ -1,0 +1,158 @@
+//! Looking through everything: does each content have its hash, and does each revision follow from the one before it.
+
+use crate::error::StateError;
+use crate::meta::{Kind, Meta};
+use crate::name::{Hash, Key, Rev};
+use crate::record::{Body, Record};
+
+use super::State;
+
+/// The most damages that are named; all of them are counted.
+pub const MAX_DAMAGES: usize = 1000;
+/// Keys and revisions that are asked for at a time.
+const PAGE: usize = 256;
+/// How often a revision that is rewritten while it is read is looked at again.
+const TRIES: usize = 8;
+
+/// Something that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Damage {
+    /// Where, as `namespace/key`.
+    pub key: String,
+    /// Which revision.
+    pub rev: Rev,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// What a check has seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Checked {
+    /// Keys, tombstones too.
+    pub keys: u64,
+    /// Revisions.
+    pub revisions: u64,
+    /// Bytes of their contents.
+    pub bytes: u64,
+    /// Damages in all.
+    pub damaged: u64,
+    /// The first [`MAX_DAMAGES`] of them.
+    pub damages: Vec<Damage>,
+}
+
+impl Checked {
+    fn damage(&mut self, key: &Key, rev: Rev, what: String) {
+        self.damaged += 1;
+        if self.damages.len() < MAX_DAMAGES {
+            self.damages.push(Damage { key: key.to_string(), rev, what });
+        }
+    }
+}
+
+impl State {
+    /// Reads every revision of every key, the store's own too, from the engine itself, checks each content against its hash
+    /// and each revision against the chain of the one before it, where that is still kept. `progress` is told after each key.
+    ///
+    /// What is written meanwhile may be seen or not; it is never taken for damage.
+    ///
+    /// # Errors
+    /// Those of the engine, but for damage, which is counted; [`StateError::NoKey`].
+    pub async fn check(&self, mut progress: impl FnMut(&Checked) + Send) -> Result<Checked, StateError> {
+        let mut checked = Checked::default();
+        for namespace in self.store.namespaces().await? {
+            let mut after = None::<String>;
+            loop {
+                let page = self.store.list(&namespace, "", after.as_deref(), PAGE).await?;
+                let full = page.len() == PAGE;
+                after = page.last().map(|(key, _)| key.name().to_owned());
+                for (key, _) in page {
+                    self.check_key(&key, &mut checked).await?;
+                    progress(&checked);
+                }
+                if !full {
+                    break;
+                }
+            }
+        }
+        Ok(checked)
+    }
+
+    async fn check_key(&self, key: &Key, checked: &mut Checked) -> Result<(), StateError> {
+        checked.keys += 1;
+        // From the newest down, so that the parent of a revision is the next one seen.
+        let (mut before, mut newer) = (None, None::<Meta>);
+        loop {
+            let page = match self.store.history(key, before, PAGE).await.map_err(StateError::from) {
+                Err(StateError::Damaged { what }) => {
+                    checked.damage(key, before.unwrap_or(Rev::FIRST), what);
+                    return Ok(());
+                }
+                page => page?,
+            };
+            let full = page.len() == PAGE;
+            before = page.last().map(|revision| revision.meta.rev);
+            for revision in page {
+                let meta = revision.meta;
+                checked.revisions += 1;
+                if let Some(child) = newer.filter(|child| child.parent == Some(meta.rev))
+                    && !child.follows(Some(&meta.chain))
+                {
+                    checked.damage(key, child.rev, "it does not follow from the revision before it".to_owned());
+                }
+                if meta.parent.is_none() && !meta.follows(None) {
+                    checked.damage(key, meta.rev, "its chain does not begin with it".to_owned());
+                }
+                self.check_content(key, &meta, checked).await?;
+                newer = Some(meta);
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn check_content(&self, key: &Key, meta: &Meta, checked: &mut Checked) -> Result<(), StateError> {
+        if meta.kind != Kind::Value {
+            if meta.hash != Hash::of(b"") || meta.size != 0 {
+                checked.damage(key, meta.rev, "a tombstone has the hash of a content".to_owned());
+            }
+            return Ok(());
+        }
+        checked.bytes += meta.size;
+        // What is known of it must not stand in for what is stored.
+        self.heads.forget(key);
+        let mut missing: Option<Record> = None;
+        for _ in 0..TRIES {
+            let content = match self.store.revision(key, meta.rev).await {
+                // Pruned meanwhile.
+                Ok(None) => return Ok(()),
+                Ok(Some(record)) if record.body == Body::None => {
+                    checked.damage(key, meta.rev, "a value has no body".to_owned());
+                    return Ok(());
+                }
+                // Neither removed, nor rewritten as a difference or pinned meanwhile: then its parts have to be there.
+                Ok(Some(record)) if missing.as_ref().is_some_and(|missing| missing.body == record.body) => {
+                    checked.damage(key, meta.rev, "what its content is made of is not there".to_owned());
+                    return Ok(());
+                }
+                Ok(Some(record)) => {
+                    let content = self.content_of_any(key, &record).await;
+                    missing = Some(record);
+                    content
+                }
+                Err(error) => Err(error.into()),
+            };
+            match content {
+                Ok(Some(_)) => return Ok(()),
+                // Rewritten or removed meanwhile: looked at again.
+                Ok(None) => {}
+                Err(StateError::Damaged { what }) => {
+                    checked.damage(key, meta.rev, what);
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,274 @@
+//! Copies a whole store into another engine: `tradewind state migrate`.
+//!
+//! Records and pieces are carried over as they are, sealed ones too, with their numbers, chains and pins, so that every
+//! holder of a revision finds it there. Cursors of watches are the engine's own and begin anew. What was copied is read back
+//! and compared. A copy that was interrupted goes on where it stopped when it is started again; until it has ended, the
+//! target is not to be used.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+
+use crate::error::StoreError;
+use crate::name::{Key, Namespace};
+use crate::record::{Body, PieceId, Record};
+use crate::seal::{key_of, keys_namespace};
+use crate::store::{Commit, Committed, Expected, Pin, Revision, Store};
+
+/// Keys, revisions and pieces that are asked for at a time.
+const PAGE: usize = 128;
+/// The most revisions of a key, besides pinned ones, that are carried over. An engine may be set up for as many as it is
+/// told to keep, and some never take that back.
+const MAX_CARRIED: u32 = 1024;
+/// How often the history of a key is listed anew because the source was written to while it was copied.
+const PASSES: usize = 16;
+
+/// How far a copy is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Keys that there are to copy.
+    pub keys_in_all: u64,
+    /// Keys that are done, those included that were there already.
+    pub keys: u64,
+    /// Revisions that were written.
+    pub revisions: u64,
+    /// Bytes of their bodies and pieces.
+    pub bytes: u64,
+}
+
+/// Why a copy stopped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CopyError {
+    /// The store that is read.
+    #[error("the source: {0}")]
+    Source(StoreError),
+    /// The store that is written.
+    #[error("the target: {0}")]
+    Target(StoreError),
+    /// The target has something else under this key.
+    #[error("the target has another history under {0}: it has to be empty, or hold an interrupted copy of this source")]
+    Other(Key),
+    /// What was read back is not what was written.
+    #[error("revision {rev} of {key} was written and reads back as something else")]
+    Differs {
+        /// Where.
+        key: Key,
+        /// Which revision.
+        rev: u64,
+    },
+    /// More revisions of a key than are carried over.
+    #[error("{0} keeps more than {MAX_CARRIED} revisions besides pinned ones: prune it first")]
+    TooMany(Key),
+    /// The newest revision that was copied is a difference to one that is not there.
+    #[error(
+        "the newest revision of {0} cannot be read in the target: the source is damaged, or written to all the time"
+    )]
+    Unreadable(Key),
+}
+
+/// Copies everything from one engine to another, but for the gateway's own memory (the reserved namespace `_gateway` and its
+/// data key), which belongs to one gateway and not to the store. `progress` is told after each revision. Of a key, the newest
+/// revisions without a gap between their numbers come over, and all pinned ones; what is neither, goes with the next write
+/// anyway.
+///
+/// What is written to the source meanwhile may be missing in the target; starting again brings it over.
+///
+/// # Errors
+/// Any [`CopyError`]; starting again goes on.
+pub async fn copy(
+    from: &dyn Store,
+    to: &dyn Store,
+    mut progress: impl FnMut(&Copied) + Send,
+) -> Result<Copied, CopyError> {
+    let mut copied = Copied::default();
+    let mut namespaces = from.namespaces().await.map_err(CopyError::Source)?;
+    namespaces.retain(|namespace| *namespace != gateway());
+    for namespace in &namespaces {
+        let mut after = None;
+        while let Some(keys) = page(from, namespace, &mut after).await? {
+            copied.keys_in_all += keys.len() as u64;
+        }
+    }
+    for namespace in &namespaces {
+        let mut after = None;
+        while let Some(keys) = page(from, namespace, &mut after).await? {
+            for key in keys {
+                copy_key(from, to, &key, &mut copied, &mut progress).await?;
+                copied.keys += 1;
+                progress(&copied);
+            }
+        }
+    }
+    Ok(copied)
+}
+
+/// What a gateway remembers for itself.
+fn gateway() -> Namespace {
+    Namespace::reserved("gateway")
+}
+
+/// The next keys of a namespace; `None` after the last.
+async fn page(
+    from: &dyn Store,
+    namespace: &Namespace,
+    after: &mut Option<String>,
+) -> Result<Option<Vec<Key>>, CopyError> {
+    let keys = from.list(namespace, "", after.as_deref(), PAGE).await.map_err(CopyError::Source)?;
+    let Some((last, _)) = keys.last() else { return Ok(None) };
+    *after = Some(last.name().to_owned());
+    let own = (*namespace == keys_namespace()).then(|| key_of(&gateway()));
+    Ok(Some(keys.into_iter().map(|(key, _)| key).filter(|key| Some(key) != own.as_ref()).collect()))
+}
+
+/// Copies a key until its newest revision can be read in the target: a revision that was listed may have become a difference
+/// to a later one, which was not.
+async fn copy_key(
+    from: &dyn Store,
+    to: &dyn Store,
+    key: &Key,
+    copied: &mut Copied,
+    progress: &mut (impl FnMut(&Copied) + Send),
+) -> Result<(), CopyError> {
+    for _ in 0..PASSES {
+        copy_listed(from, to, key, copied, progress).await?;
+        let Some(head) = to.head(key).await.map_err(CopyError::Target)? else { return Ok(()) };
+        if matches!(head.body, Body::Delta { .. }) {
+            continue;
+        }
+        if head.meta.sliding.is_some()
+            && let Some(source) = from.head(key).await.map_err(CopyError::Source)?
+            && source.meta.chain == head.meta.chain
+            && let Some(end) = source.meta.expires_at.filter(|end| Some(*end) > head.meta.expires_at)
+        {
+            // Read in the source since an earlier copy, which let its time begin again.
+            to.extend(key, head.meta.rev, end).await.map_err(CopyError::Target)?;
+        }
+        return Ok(());
+    }
+    Err(CopyError::Unreadable(key.clone()))
+}
+
+/// Copies what the history of a key lists now.
+async fn copy_listed(
+    from: &dyn Store,
+    to: &dyn Store,
+    key: &Key,
+    copied: &mut Copied,
+    progress: &mut (impl FnMut(&Copied) + Send),
+) -> Result<(), CopyError> {
+    let mut revisions = history(from, key).await.map_err(CopyError::Source)?;
+    let there = history(to, key).await.map_err(CopyError::Target)?;
+    // The target's revisions have to be the source's own, or ones that the source has pruned since.
+    for old in &there {
+        let same = revisions.iter().find(|revision| revision.meta.rev == old.meta.rev);
+        if same.is_some_and(|same| same.meta.chain != old.meta.chain) {
+            return Err(CopyError::Other(key.clone()));
+        }
+    }
+    let mut head = there.first().map(|newest| newest.meta.rev);
+    if head.is_some_and(|head| revisions.first().is_none_or(|newest| newest.meta.rev < head)) {
+        return Err(CopyError::Other(key.clone()));
+    }
+    let keep = kept(&revisions);
+    if keep > MAX_CARRIED {
+        return Err(CopyError::TooMany(key.clone()));
+    }
+    revisions.reverse();
+    for revision in revisions {
+        let rev = revision.meta.rev;
+        let is_there = there.iter().find(|old| old.meta.rev == rev);
+        if is_there.is_none() && head.is_none_or(|head| head < rev) {
+            // Pruned since the history was read.
+            let Some(record) = from.revision(key, rev).await.map_err(CopyError::Source)? else { continue };
+            let expected = head.map_or(Expected::Absent, Expected::At);
+            copied.bytes += copy_record(from, to, key, expected, &record, keep).await?;
+            copied.revisions += 1;
+            head = Some(rev);
+            progress(copied);
+        }
+        if revision.pinned && is_there.is_none_or(|old| !old.pinned) {
+            let Some(record) = to.revision(key, rev).await.map_err(CopyError::Target)? else { continue };
+            to.pin(key, rev, Pin::On(Box::new(record))).await.map_err(CopyError::Target)?;
+        }
+    }
+    if !there.is_empty() {
+        // What an interrupted copy brought, and the source has pruned since.
+        to.prune(key, keep).await.map_err(CopyError::Target)?;
+    }
+    Ok(())
+}
+
+/// How many revisions a key keeps besides pinned ones, given its history with the newest first: as many as follow each other
+/// down to the last one that is not pinned.
+fn kept(revisions: &[Revision]) -> u32 {
+    let newest = revisions.first().map_or(0, |newest| newest.meta.rev.get());
+    let together = (0..).zip(revisions).take_while(|(count, revision)| revision.meta.rev.get() + count == newest);
+    let last = together.filter(|(_, revision)| !revision.pinned).last();
+    u32::try_from(last.map_or(1, |(count, _)| count + 1)).unwrap_or(u32::MAX)
+}
+
+/// All revisions of a key, the newest first.
+async fn history(store: &dyn Store, key: &Key) -> Result<Vec<Revision>, StoreError> {
+    let mut all: Vec<Revision> = Vec::new();
+    loop {
+        let before = all.last().map(|oldest| oldest.meta.rev);
+        let page = store.history(key, before, PAGE).await?;
+        let full = page.len() == PAGE;
+        all.extend(page);
+        if !full {
+            return Ok(all);
+        }
+    }
+}
+
+/// Writes one record with its pieces, and reads it back. Bytes that were written.
+async fn copy_record(
+    from: &dyn Store,
+    to: &dyn Store,
+    key: &Key,
+    expected: Expected,
+    record: &Record,
+    keep: u32,
+) -> Result<u64, CopyError> {
+    let rev = record.meta.rev.get();
+    let differs = || CopyError::Differs { key: key.clone(), rev };
+    let head = to.head(key).await.map_err(CopyError::Target)?;
+    let there: HashSet<&PieceId> = head.as_deref().map_or(&[][..], |head| head.body.pieces()).iter().collect();
+    let mut wanted: Vec<PieceId> = record.body.pieces().iter().filter(|id| !there.contains(id)).copied().collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let pieces = fetch(from, &key.namespace, &wanted).await.map_err(CopyError::Source)?;
+    let Some(pieces) = pieces else {
+        let what = format!("revision {rev} of {key}: a piece of it is not there");
+        return Err(CopyError::Source(StoreError::Damaged { what }));
+    };
+    let bytes = record.body.stored_size() + pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>();
+    let commit =
+        Commit { key: key.clone(), expected, record: record.clone(), parent_again: None, pieces: pieces.clone(), keep };
+    match to.commit(commit).await.map_err(CopyError::Target)? {
+        Committed::Done(_) => {}
+        Committed::Lost(_) => return Err(CopyError::Other(key.clone())),
+    }
+    let back = to.revision(key, record.meta.rev).await.map_err(CopyError::Target)?;
+    let pieces_back = fetch(to, &key.namespace, &wanted).await.map_err(CopyError::Target)?;
+    if back.as_ref() != Some(record) || pieces_back.as_ref() != Some(&pieces) {
+        return Err(differs());
+    }
+    Ok(bytes as u64)
+}
+
+/// Pieces with their names; `None` when one is not there.
+async fn fetch(
+    store: &dyn Store,
+    namespace: &Namespace,
+    ids: &[PieceId],
+) -> Result<Option<Vec<(PieceId, Bytes)>>, StoreError> {
+    let mut pieces = Vec::with_capacity(ids.len());
+    for names in ids.chunks(PAGE) {
+        for (id, piece) in names.iter().zip(store.pieces(namespace, names).await?) {
+            let Some(piece) = piece else { return Ok(None) };
+            pieces.push((*id, piece));
+        }
+    }
+    Ok(Some(pieces))
+}

@@ -1,0 +1,272 @@
+//! What is remembered of heads that were lately read or written, so that the next write needs no read before it.
+//!
+//! Nothing here is ever taken for the truth about which revision is the head: only the engine's compare-and-set decides
+//! that. But a revision never changes, so whatever is remembered of one is right for as long as it lasts. There are two
+//! exceptions. A sliding end of its time may have been moved: whoever finds it reached reads anew. And a key that was
+//! deleted and forgotten a day later begins again at number 1: nothing is remembered for so long.
+
+use std::hash::{BuildHasher as _, BuildHasherDefault};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use ring::digest;
+use rustc_hash::{FxHashMap, FxHasher};
+use tradewind_core::Moment;
+
+use crate::name::Key;
+use crate::record::{Body, Record};
+
+/// Bytes that are remembered in all.
+pub(super) const BUDGET: usize = 32 << 20;
+/// Tables, each behind a lock of its own.
+const SHARDS: usize = 16;
+/// How long something is remembered at most: far less than a tombstone is kept.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+/// What an entry takes besides its bytes, about.
+const OVERHEAD: usize = 600;
+
+/// A head that was read and checked, or written.
+#[derive(Clone)]
+pub(super) struct Hot {
+    pub(super) record: Arc<Record>,
+    pub(super) content: Known,
+}
+
+/// How much of its content is known.
+#[derive(Clone)]
+pub(super) enum Known {
+    /// None of it, or there is none.
+    Nothing,
+    /// All of it: at most 64 KiB.
+    All(Bytes),
+    /// The end of a long one.
+    Tail(Arc<Tail>),
+}
+
+/// The last piece of a long content, and what was hashed before it: enough to go on from.
+pub(super) struct Tail {
+    /// SHA-256 of everything before the last piece.
+    pub(super) before: digest::Context,
+    /// Bytes before the last piece.
+    pub(super) start: u64,
+    /// The last piece.
+    pub(super) bytes: Bytes,
+}
+
+impl Hot {
+    fn weight(&self) -> usize {
+        let content = match &self.content {
+            Known::Nothing => 0,
+            Known::All(bytes) => bytes.len(),
+            Known::Tail(tail) => tail.bytes.len(),
+        };
+        OVERHEAD + self.record.body.stored_size() + content
+    }
+
+    /// The same in memory of its own. The end of a long content has that already.
+    fn copied(&self) -> Self {
+        let record = match &self.record.body {
+            Body::Whole(bytes) => {
+                let body = Body::Whole(Bytes::copy_from_slice(bytes));
+                Arc::new(Record { meta: self.record.meta.clone(), body })
+            }
+            _ => self.record.clone(),
+        };
+        let content = match &self.content {
+            Known::All(bytes) => Known::All(Bytes::copy_from_slice(bytes)),
+            other => other.clone(),
+        };
+        Self { record, content }
+    }
+}
+
+/// Two generations of entries: what is used moves to the young one; when that is full, it becomes the old one, and what was
+/// old is forgotten. As good as a list by last use here, and nothing to keep in order.
+#[derive(Default)]
+struct Shard {
+    young: FxHashMap<Key, Entry>,
+    old: FxHashMap<Key, Entry>,
+    weight: usize,
+}
+
+/// A head, and when it was read or written.
+#[derive(Clone)]
+struct Entry {
+    hot: Hot,
+    since: Moment,
+}
+
+/// Lately used heads.
+pub(super) struct Heads {
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: BuildHasherDefault<FxHasher>,
+    /// Bytes that the young generation of a shard may have.
+    budget: usize,
+}
+
+impl Heads {
+    pub(super) fn new(budget: usize) -> Self {
+        Self { shards: Default::default(), hasher: BuildHasherDefault::default(), budget: budget / SHARDS / 2 }
+    }
+
+    fn shard(&self, key: &Key) -> &Mutex<Shard> {
+        // The upper bits: the lower ones choose the place within the shard's own table.
+        &self.shards[(self.hasher.hash_one(key) >> 56) as usize % SHARDS]
+    }
+
+    pub(super) fn get(&self, key: &Key, now: Moment) -> Option<Hot> {
+        let mut shard = self.shard(key).lock();
+        let entry = match shard.young.get(key) {
+            Some(entry) => entry.clone(),
+            None => {
+                let entry = shard.old.remove(key)?;
+                shard.keep(key.clone(), entry.clone(), self.budget);
+                entry
+            }
+        };
+        if now.since(entry.since) < REMEMBERED {
+            return Some(entry.hot);
+        }
+        shard.remove(key);
+        None
+    }
+
+    /// Remembers a head, unless a newer one is known. Its bytes are copied: what they were cut out of, a request or an answer
+    /// of a server, may be much longer than they are, and would count as nothing.
+    pub(super) fn put(&self, key: &Key, hot: Hot, now: Moment) {
+        let mut shard = self.shard(key).lock();
+        let known = shard.young.get(key).or_else(|| shard.old.get(key)).map(|entry| entry.hot.record.meta.rev);
+        if known.is_some_and(|known| known > hot.record.meta.rev) {
+            return;
+        }
+        shard.remove(key);
+        if hot.weight() <= self.budget {
+            shard.keep(key.clone(), Entry { hot: hot.copied(), since: now }, self.budget);
+        }
+    }
+
+    pub(super) fn forget(&self, key: &Key) {
+        self.shard(key).lock().remove(key);
+    }
+}
+
+impl Shard {
+    fn remove(&mut self, key: &Key) {
+        if let Some(entry) = self.young.remove(key) {
+            self.weight -= entry.hot.weight();
+        }
+        self.old.remove(key);
+    }
+
+    fn keep(&mut self, key: Key, entry: Entry, budget: usize) {
+        let weight = entry.hot.weight();
+        if weight > budget {
+            return;
+        }
+        if self.weight + weight > budget {
+            self.old = std::mem::take(&mut self.young);
+            self.weight = 0;
+        }
+        self.weight += weight;
+        self.young.insert(key, entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meta::{Kind, Meta};
+    use crate::name::{Epoch, Hash, Rev};
+    use tradewind_core::UnixMillis;
+
+    fn hot(rev: u64, size: usize) -> Hot {
+        let meta = Meta {
+            rev: Rev::new(rev).unwrap(),
+            parent: None,
+            kind: Kind::Value,
+            content_type: Arc::from("text/plain"),
+            schema: None,
+            hash: Hash([0; 32]),
+            chain: Hash([0; 32]),
+            size: size as u64,
+            created_at: UnixMillis(0),
+            expires_at: None,
+            sliding: None,
+            epoch: Epoch::FIRST,
+            by: None,
+            handoff: None,
+        };
+        let record = Arc::new(Record { meta, body: Body::Whole(Bytes::from(vec![0; size])) });
+        Hot { record, content: Known::Nothing }
+    }
+
+    fn key(name: &str) -> Key {
+        Key::parse("n", name).unwrap()
+    }
+
+    #[test]
+    fn an_older_head_never_takes_the_place_of_a_newer_one() {
+        let heads = Heads::new(BUDGET);
+        heads.put(&key("a"), hot(2, 1), Moment::START);
+        heads.put(&key("a"), hot(1, 1), Moment::START);
+        assert_eq!(heads.get(&key("a"), Moment::START).unwrap().record.meta.rev.get(), 2);
+        heads.forget(&key("a"));
+        assert!(heads.get(&key("a"), Moment::START).is_none());
+    }
+
+    #[test]
+    fn the_budget_holds_and_what_is_used_stays() {
+        let heads = Heads::new(2 << 20);
+        for number in 0..4000 {
+            heads.put(&key(&number.to_string()), hot(1, 2000), Moment::START);
+            heads.get(&key("used"), Moment::START);
+            if number == 0 {
+                heads.put(&key("used"), hot(1, 2000), Moment::START);
+            }
+        }
+        assert!(heads.get(&key("used"), Moment::START).is_some());
+        let kept: usize = heads
+            .shards
+            .iter()
+            .map(|shard| {
+                let shard = shard.lock();
+                shard.young.values().chain(shard.old.values()).map(|entry| entry.hot.weight()).sum::<usize>()
+            })
+            .sum();
+        assert!(kept <= 2 << 20, "{kept}");
+    }
+
+    #[test]
+    fn nothing_is_remembered_for_longer_than_an_hour() {
+        let heads = Heads::new(BUDGET);
+        heads.put(&key("a"), hot(5, 1), Moment::START);
+        let hour = Moment::START + REMEMBERED;
+        assert!(heads.get(&key("a"), Moment::from_micros(hour.micros() - 1)).is_some());
+        assert!(heads.get(&key("a"), hour).is_none());
+        heads.put(&key("a"), hot(1, 1), hour);
+        assert_eq!(heads.get(&key("a"), hour).unwrap().record.meta.rev, Rev::FIRST);
+    }
+
+    #[test]
+    fn what_is_remembered_keeps_nothing_else_in_memory() {
+        let heads = Heads::new(BUDGET);
+        let request = Bytes::from(vec![7; 1 << 20]);
+        let mut hot = hot(1, 0);
+        Arc::make_mut(&mut hot.record).body = Body::Whole(request.slice(..9));
+        hot.content = Known::All(request.slice(9..99));
+        heads.put(&key("a"), hot, Moment::START);
+        assert!(request.is_unique());
+        let kept = heads.get(&key("a"), Moment::START).unwrap();
+        assert_eq!(kept.record.body, Body::Whole(Bytes::from(vec![7; 9])));
+        assert!(matches!(kept.content, Known::All(bytes) if bytes == vec![7; 90]));
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_remembered() {
+        let heads = Heads::new(1 << 20);
+        heads.put(&key("a"), hot(1, 1 << 20), Moment::START);
+        assert!(heads.get(&key("a"), Moment::START).is_none());
+    }
+}

@@ -1,0 +1,154 @@
+//! Earlier revisions, and lists of keys: restored, forked, pinned, pruned, compared.
+
+use crate::change::{Format, diff};
+use crate::error::StateError;
+use crate::meta::{Kind, Meta};
+use crate::name::{Key, Namespace, Rev};
+use crate::pack;
+use crate::record::{Body, Record};
+use crate::seal::Place;
+use crate::store::{Pin, Revision};
+
+use super::body::wrap;
+use super::write::{Draft, check_size};
+use super::{At, Condition, State, Terms, Value};
+
+/// The most that one call of [`State::list`] or [`State::history`] gives.
+pub const MAX_PAGE: usize = 1000;
+/// Heads that [`State::list`] asks for at a time at least, once it has met one that is gone.
+const MIN_PAGE: usize = 256;
+
+impl State {
+    /// Writes the content of an earlier revision as a new one, with its content type and schema.
+    ///
+    /// # Errors
+    /// Those of [`State::get`] for `from`, those of [`State::put`] for the new one.
+    pub async fn restore(&self, key: &Key, from: Rev, condition: Condition, terms: Terms) -> Result<Meta, StateError> {
+        let value = self.get(key, At::Rev(from)).await?;
+        self.write_again(key, condition, value, terms).await
+    }
+
+    /// Writes the content of a revision under another key, which has no value yet. Within a namespace, the pieces of a long
+    /// content are shared.
+    ///
+    /// # Errors
+    /// Those of [`State::get`] for `from`, those of [`State::put`] for `to`.
+    pub async fn fork(&self, from: &Key, at: At, to: &Key, terms: Terms) -> Result<Meta, StateError> {
+        let value = self.get(from, at).await?;
+        self.write_again(to, Condition::Absent, value, terms).await
+    }
+
+    async fn write_again(
+        &self,
+        key: &Key,
+        condition: Condition,
+        value: Value,
+        terms: Terms,
+    ) -> Result<Meta, StateError> {
+        check_size(&self.settings.of(&key.namespace), value.content.len())?;
+        let draft = Draft {
+            kind: Kind::Value,
+            content: self.ready(&key.namespace, value.content).await?,
+            content_type: Some(value.meta.content_type),
+            schema: value.meta.schema,
+            terms,
+            handoff: None,
+        };
+        self.write(key, condition, draft).await
+    }
+
+    /// Pins a revision, so that it stays however many come after it, or lets go of it; what was let go of and is not among
+    /// the newest goes with the next write.
+    ///
+    /// # Errors
+    /// Those of [`State::get`] for the revision.
+    pub async fn pin(&self, key: &Key, rev: Rev, on: bool) -> Result<(), StateError> {
+        let pin = if on {
+            let value = self.get(key, At::Rev(rev)).await?;
+            let Some(record) = self.store.revision(key, rev).await? else { return Err(StateError::Gone) };
+            let body = match record.body {
+                Body::Delta { .. } => {
+                    let data_key = self.data_key(&key.namespace).await?;
+                    let packed = pack::pack(&value.content);
+                    Body::Whole(wrap(packed, data_key.as_deref(), Place::Body { key, rev })?)
+                }
+                whole => whole,
+            };
+            Pin::On(Box::new(Record { meta: record.meta, body }))
+        } else {
+            Pin::Off
+        };
+        if self.store.pin(key, rev, pin).await? {
+            return Ok(());
+        }
+        match self.store.head(key).await? {
+            Some(head) if head.meta.rev >= rev => Err(StateError::Gone),
+            _ => Err(StateError::NotFound),
+        }
+    }
+
+    /// Removes all but the newest `keep` revisions (at least 1) and the pinned ones. How many were removed.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn prune(&self, key: &Key, keep: u32) -> Result<u64, StateError> {
+        Ok(self.store.prune(key, keep.max(1)).await?)
+    }
+
+    /// Revisions with a number smaller than `before`, the newest first, at most `limit` and at most [`MAX_PAGE`]; tombstones
+    /// too.
+    ///
+    /// # Errors
+    /// [`StateError::NotFound`] when there is no such key; those of the engine.
+    pub async fn history(&self, key: &Key, before: Option<Rev>, limit: usize) -> Result<Vec<Revision>, StateError> {
+        let revisions = self.store.history(key, before, limit.min(MAX_PAGE)).await?;
+        if revisions.is_empty() && limit > 0 && self.store.head(key).await?.is_none() {
+            return Err(StateError::NotFound);
+        }
+        Ok(revisions)
+    }
+
+    /// What changed from one revision to another, as a JSON Patch (RFC 6902).
+    ///
+    /// # Errors
+    /// Those of [`State::get`]; [`StateError::BadPatch`] when one of them is not JSON.
+    pub async fn diff(&self, key: &Key, from: Rev, to: Rev) -> Result<String, StateError> {
+        let (from, to) = (self.get(key, At::Rev(from)).await?, self.get(key, At::Rev(to)).await?);
+        if [&from, &to].iter().any(|value| Format::of(&value.meta.content_type) != Format::Json) {
+            return Err(StateError::BadPatch("only revisions that are JSON can be compared".to_owned()));
+        }
+        diff(&from.content, &to.content).map_err(|error| StateError::BadPatch(error.to_string()))
+    }
+
+    /// The keys of a namespace that have a value, whose names begin with `prefix` and come after `after`, in the order of
+    /// their names' bytes; at most `limit` and at most [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn list(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Meta)>, StateError> {
+        let limit = limit.min(MAX_PAGE);
+        let mut values = Vec::new();
+        let mut after = after.map(str::to_owned);
+        let mut asked = limit;
+        while values.len() < limit {
+            let page = self.store.list(namespace, prefix, after.as_deref(), asked).await?;
+            let full = page.len() == asked;
+            // Behind tombstones there are often more: a short list is not to ask once for each of them.
+            asked = limit.max(MIN_PAGE);
+            after = page.last().map(|(key, _)| key.name().to_owned());
+            let now = self.now();
+            let room = limit - values.len();
+            values.extend(page.into_iter().filter(|(_, meta)| !meta.is_gone(now)).take(room));
+            if !full {
+                break;
+            }
+        }
+        Ok(values)
+    }
+}

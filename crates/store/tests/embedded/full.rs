@@ -1,0 +1,153 @@
+//! A disk that is full, a real one: writes are refused and have not happened, reads go on, and when there is room again
+//! writes go on, without a restart.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use tradewind_store::{Durability, StoreError};
+
+use crate::support::{Engine, block_on, commit, content, done, key, rev, whole};
+
+const CHILD: &str = "TRADEWIND_TEST_FULL";
+const LENGTH: usize = 24_000;
+
+fn name(number: usize) -> String {
+    format!("value/{number}")
+}
+
+async fn fill(engine: Engine, folder: &Path) {
+    let ballast = folder.join("ballast");
+    std::fs::File::create(&ballast).unwrap().write_all(&vec![1; 8 << 20]).unwrap();
+    let place = folder.join("state");
+    let store = engine.open(&place, Durability::Fsync);
+    let value = |number: usize| commit(&key(&name(number)), whole(1, &content(&name(number), 1, LENGTH)), 32);
+    let mut written = Vec::new();
+    let mut refused = Vec::new();
+    for number in 0.. {
+        match store.commit(value(number)).await {
+            Ok(_) => written.push(number),
+            Err(StoreError::Full(_)) => refused.push(number),
+            Err(other) => panic!("{number}: {other}"),
+        }
+        if refused.len() == 20 {
+            break;
+        }
+    }
+    assert!(written.len() > 50, "{} were written", written.len());
+    let read_all = async |written: &[usize], refused: &[usize]| {
+        for number in written {
+            let kept = store.revision(&key(&name(*number)), rev(1)).await.unwrap().unwrap();
+            assert_eq!(kept, whole(1, &content(&name(*number), 1, LENGTH)));
+        }
+        for number in refused {
+            assert!(store.head(&key(&name(*number))).await.unwrap().is_none(), "{number} was refused");
+        }
+    };
+    read_all(&written, &refused).await;
+
+    std::fs::remove_file(&ballast).unwrap();
+    // Those that were refused, and new ones.
+    for number in refused.drain(..).chain(1_000_000..1_000_050) {
+        done(&*store, value(number)).await;
+        written.push(number);
+    }
+    read_all(&written, &refused).await;
+    // SQLite may have no room to put its log into the file; what was acknowledged is in the log.
+    assert!(matches!(store.close().await, Ok(()) | Err(StoreError::Full(_))));
+    drop(store);
+    let store = engine.open(&place, Durability::Fsync);
+    assert_eq!(store.list(&key("x").namespace, "", None, 100_000).await.unwrap().len(), written.len());
+    for number in &written {
+        let head = store.head(&key(&name(*number))).await.unwrap().unwrap();
+        assert_eq!(*head, whole(1, &content(&name(*number), 1, LENGTH)));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the child is told by its environment what it is")]
+fn on_a_small_disk(engine: Engine, test: &str) {
+    if let Some(folder) = std::env::var_os(CHILD) {
+        return block_on(fill(engine, Path::new(&folder)));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"mount -t tmpfs -o size=14m none "$1" && exec "$2" --exact "$3" --nocapture"#;
+    let ended = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .arg(folder.path())
+        .arg(std::env::current_exe().unwrap())
+        .arg(test)
+        .env(CHILD, folder.path())
+        .output()
+        .expect("unshare is there");
+    assert!(
+        ended.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&ended.stdout),
+        String::from_utf8_lossy(&ended.stderr)
+    );
+}
+
+#[test]
+fn sqlite_on_a_full_disk() {
+    on_a_small_disk(Engine::Sqlite, "full::sqlite_on_a_full_disk");
+}
+
+#[test]
+fn wal_on_a_full_disk() {
+    on_a_small_disk(Engine::Wal, "full::wal_on_a_full_disk");
+}
+
+/// A bound of one's own is refused in the same way, and what is deleted makes room.
+#[test]
+fn a_bound_on_memory_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    block_on(async {
+        let options = tradewind_store::wal::Options { durability: Durability::Os, max_bytes: 1 << 20 };
+        let clock = std::sync::Arc::new(crate::support::StillClock);
+        let store = tradewind_store::wal::Wal::open(folder.path(), options, clock).unwrap();
+        let store: &dyn tradewind_store::Store = &store;
+        let mut number = 0;
+        loop {
+            number += 1;
+            match store.commit(commit(&key(&name(number)), whole(1, &content("x", 1, LENGTH)), 1)).await {
+                Ok(_) => {}
+                Err(StoreError::Full(_)) => break,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!((40..44).contains(&number), "{number} of 24,000 bytes are a mebibyte");
+        let tombstone = crate::support::record(2, tradewind_store::Body::None, b"");
+        done(store, commit(&key(&name(1)), tombstone, 1)).await;
+        done(store, commit(&key(&name(number)), whole(1, &content("x", 1, LENGTH)), 1)).await;
+    });
+}
+
+#[test]
+fn a_bound_on_the_file_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    block_on(async {
+        let options = tradewind_store::sqlite::Options {
+            durability: Durability::Os,
+            max_bytes: Some(1 << 20),
+            ..tradewind_store::sqlite::Options::default()
+        };
+        let clock = std::sync::Arc::new(crate::support::StillClock);
+        let sqlite = tradewind_store::sqlite::Sqlite::open(folder.path(), options, clock).unwrap();
+        let store: &dyn tradewind_store::Store = &sqlite;
+        let mut number = 0;
+        loop {
+            number += 1;
+            match store.commit(commit(&key(&name(number)), whole(1, &content("x", 1, LENGTH)), 1)).await {
+                Ok(_) => {}
+                Err(StoreError::Full(_)) => break,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!((30..44).contains(&number), "{number} of 24,000 bytes are a mebibyte");
+        assert!(store.head(&key(&name(1))).await.unwrap().is_some());
+        // Smaller than what was there, and in its place.
+        done(store, commit(&key(&name(1)), whole(2, b"small"), 1)).await;
+        done(store, commit(&key(&name(number)), whole(1, b"small"), 1)).await;
+        assert_eq!(sqlite.inspect().await, Ok(Vec::new()));
+    });
+}

@@ -1,0 +1,12 @@
+//! The engines inside this process: what the shared suite does not see, because it looks at files, or ends processes.
+
+#![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
+
+mod damage;
+mod full;
+mod kill;
+mod pieces;
+mod races;
+mod reopen;
+mod suite;
+mod support;

@@ -1,0 +1,256 @@
+//! What can happen to a server while others write to it, the same for each engine that has one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, join_all};
+use tokio::task::JoinSet;
+use tradewind_store::suite::{commit, following, key, race, record};
+use tradewind_store::{After, Committed, Event, Key, Meta, Rev, Store, StoreError};
+
+use super::{PATIENCE, Pass, Proxy, Server};
+
+/// Opens the store of the server at this port.
+pub(crate) type Open = fn(u16) -> BoxFuture<'static, Arc<dyn Store>>;
+
+/// Refused at once, not after a long wait.
+const SOON: Duration = Duration::from_secs(8);
+
+/// Commits until it is done; what it takes is not known to have happened before, so the head decides.
+async fn insist(store: &dyn Store, key: &Key, parent: Option<&Meta>, body: &[u8]) -> Meta {
+    let next = parent.map_or_else(|| record(body), |parent| following(parent, body));
+    let begun = Instant::now();
+    loop {
+        match store.commit(commit(key, &next)).await {
+            Ok(Committed::Done(_)) => return next.meta,
+            // By an attempt whose answer was lost.
+            Ok(Committed::Lost(Some(head))) if head.meta == next.meta => return next.meta,
+            Ok(other) => panic!("{key}: {other:?}"),
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{key}: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn head(store: &dyn Store, key: &Key) -> Option<Meta> {
+    let begun = Instant::now();
+    loop {
+        match store.head(key).await {
+            Ok(head) => return head.map(|head| head.meta.clone()),
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{key}: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A server that is stopped takes no writes and says so at once; when it is back, the same store goes on.
+pub(crate) async fn a_stopped_server_is_waited_for(mut server: Server, open: Open) {
+    let store = open(server.port()).await;
+    let key = key("n", "k");
+    let first = insist(&*store, &key, None, b"first").await;
+    server.stop();
+    let second = following(&first, b"second");
+    // The first may have been on its way when the connection broke; not the next.
+    let mut refusals = Vec::new();
+    for _ in 0..3 {
+        let begun = Instant::now();
+        refusals.push(store.commit(commit(&key, &second)).await.expect_err("there is nobody"));
+        assert!(begun.elapsed() < SOON, "{:?} after {:?}", refusals.last(), begun.elapsed());
+    }
+    assert!(matches!(refusals[0], StoreError::Unavailable(_) | StoreError::Unknown(_)), "{refusals:?}");
+    assert!(refusals[1..].iter().all(|refusal| matches!(refusal, StoreError::Unavailable(_))), "{refusals:?}");
+    assert!(matches!(store.head(&key).await, Err(StoreError::Unavailable(_))));
+    server.start_again();
+    assert_eq!(head(&*store, &key).await, Some(first.clone()));
+    let second = insist(&*store, &key, Some(&first), b"second").await;
+    assert_eq!(head(&*store, &key).await, Some(second));
+}
+
+/// What was asked when the network broke is not known to have happened, whether it has or not; what is asked while it is
+/// broken has not happened, and never does.
+pub(crate) async fn an_unknown_outcome_is_said_to_be_unknown(server: Server, open: Open) {
+    let proxy = Proxy::to(server.port());
+    let (store, beside) = (open(proxy.port()).await, open(server.port()).await);
+    for (number, pass) in [Pass::Questions, Pass::Nothing].into_iter().enumerate() {
+        let key = key("n", &number.to_string());
+        let first = insist(&*store, &key, None, b"first").await;
+        proxy.pass(pass);
+        let error = store.commit(commit(&key, &following(&first, b"second"))).await.expect_err("no answer");
+        assert!(matches!(error, StoreError::Unknown(_)), "{pass:?}: {error:?}");
+        let now = head(&*beside, &key).await.expect("there is one").rev.get();
+        assert_eq!(now, if pass == Pass::Questions { 2 } else { 1 }, "{pass:?}");
+        // And connections that cannot be made.
+        proxy.pass(Pass::Refuse);
+        let begun = Instant::now();
+        let refused = loop {
+            let third = following(&first, b"third");
+            match store.commit(commit(&key, &third)).await {
+                Err(StoreError::Unavailable(why)) => break why,
+                Err(StoreError::Unknown(_)) => assert!(begun.elapsed() < PATIENCE, "it is never sure"),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(!refused.is_empty());
+        proxy.pass(Pass::All);
+        let then = head(&*store, &key).await.expect("there is one");
+        assert!(then.rev.get() <= 2, "what was refused happened");
+        insist(&*store, &key, Some(&then), b"later").await;
+    }
+}
+
+/// A watch that runs while the network breaks in every way and the server is killed tells everything once and in order.
+pub(crate) async fn a_watch_survives_its_connection(mut server: Server, open: Open) {
+    const CHANGES: u64 = 60;
+    let proxy = Proxy::to(server.port());
+    let watching = open(proxy.port()).await;
+    let writing = open(server.port()).await;
+    let keys: Vec<Key> = (0..4).map(|number| key("n", &format!("watched/{number}"))).collect();
+    let mut heads: Vec<Meta> = Vec::new();
+    for key in &keys {
+        heads.push(insist(&*writing, key, None, b"before").await);
+    }
+    let start = writing.latest(&keys[0].namespace).await.unwrap();
+    let mut watch = watching.watch(&keys[0].namespace, "watched/", After::Cursor(start));
+    let told = tokio::spawn(async move {
+        let mut told: Vec<Event> = Vec::new();
+        while (told.len() as u64) < CHANGES {
+            told.push(watch.next().await.expect("it goes on").expect("an event"));
+        }
+        told
+    });
+    for change in 0..CHANGES {
+        match change % 12 {
+            2 => proxy.pass(Pass::Refuse),
+            5 => proxy.pass(Pass::All),
+            8 => {
+                server.kill();
+                server.start_again();
+            }
+            _ => {}
+        }
+        let at = usize::try_from(change).unwrap() % keys.len();
+        heads[at] = insist(&*writing, &keys[at], Some(&heads[at]), change.to_string().as_bytes()).await;
+    }
+    proxy.pass(Pass::All);
+    let told = tokio::time::timeout(PATIENCE, told).await.expect("everything is told").unwrap();
+    assert!(told.windows(2).all(|pair| pair[0].cursor < pair[1].cursor));
+    for (at, key) in keys.iter().enumerate() {
+        let revs: Vec<u64> = told.iter().filter(|event| event.key == *key).map(|event| event.meta.rev.get()).collect();
+        let expected: Vec<u64> = (2..=heads[at].rev.get()).collect();
+        assert_eq!(revs, expected, "{key}");
+    }
+}
+
+/// Kills the server again and again under 64 writers. Whatever was acknowledged is there afterwards, no revision is torn,
+/// and what is there that nobody knows of was said to be unknown.
+pub(crate) async fn nothing_acknowledged_is_lost(mut server: Server, open: Open, rounds: usize) {
+    const WRITERS: usize = 64;
+    let store = open(server.port()).await;
+    let keys: Vec<Key> = (0..WRITERS).map(|writer| key("n", &format!("writer/{writer}"))).collect();
+    let mut acknowledged: Vec<Option<Meta>> = vec![None; WRITERS];
+    let mut total = 0;
+    for round in 0..rounds {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut writers = JoinSet::new();
+        for (writer, key) in keys.iter().cloned().enumerate() {
+            let (store, stop, mut last) = (store.clone(), stop.clone(), acknowledged[writer].clone());
+            writers.spawn(async move {
+                let (mut done, mut unknown) = (0_u64, Vec::new());
+                while !stop.load(Ordering::Relaxed) {
+                    let body = vec![writer as u8; 700 + writer];
+                    let next = last.as_ref().map_or_else(|| record(&body), |last| following(last, &body));
+                    match store.commit(commit(&key, &next)).await {
+                        Ok(Committed::Done(_)) => {
+                            done += 1;
+                            last = Some(next.meta);
+                        }
+                        // Its own, which it did not know of.
+                        Ok(Committed::Lost(Some(head))) if unknown.contains(&head.meta.rev) => {
+                            last = Some(head.meta.clone());
+                        }
+                        Ok(Committed::Lost(head)) => panic!("{key}: {:?} was lost to {head:?}", next.meta),
+                        Err(StoreError::Unknown(_)) => unknown.push(next.meta.rev),
+                        Err(StoreError::Unavailable(_) | StoreError::Busy) => {
+                            tokio::time::sleep(Duration::from_millis(5)).await;
+                        }
+                        Err(other) => panic!("{key}: {other}"),
+                    }
+                }
+                (writer, last, unknown, done)
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(150 + 37 * round as u64)).await;
+        server.kill();
+        stop.store(true, Ordering::Relaxed);
+        let ended = writers.join_all().await;
+        server.start_again();
+        for (writer, last, unknown, done) in ended {
+            total += done;
+            let key = &keys[writer];
+            let found = head(&*store, key).await;
+            let known = found == last;
+            let made_unknown = found.as_ref().is_some_and(|found| unknown.contains(&found.rev));
+            assert!(known || made_unknown, "{key}: {last:?} was acknowledged, and there is {found:?}");
+            acknowledged[writer] = found;
+        }
+    }
+    assert!(total > (rounds * WRITERS) as u64, "only {total} writes in {rounds} rounds");
+    let all = keys.iter().zip(&acknowledged).map(|(key, last)| whole(&*store, key, last.as_ref()));
+    join_all(all).await;
+}
+
+/// The whole history of a key hangs together, and each record has what it was written with.
+async fn whole(store: &dyn Store, key: &Key, last: Option<&Meta>) {
+    let history = store.history(key, None, 100).await.unwrap();
+    assert_eq!(history.first().map(|newest| &newest.meta), last, "{key}");
+    for pair in history.windows(2) {
+        assert!(pair[0].meta.follows(Some(&pair[1].meta.chain)), "{key}");
+    }
+    let metas: BTreeMap<Rev, Meta> = history.into_iter().map(|one| (one.meta.rev, one.meta)).collect();
+    for (rev, meta) in metas.iter().rev().take(3) {
+        let record = store.revision(key, *rev).await.unwrap().expect("it is kept");
+        assert_eq!(record.meta, *meta);
+        assert_eq!(record.body.stored_size() as u64, meta.size, "{key}");
+    }
+}
+
+/// Five thousand races of eight writers: each revision has one author.
+pub(crate) async fn five_thousand_races(server: Server, open: Open) {
+    let raced = race(&open(server.port()).await, &key("race", "k"), 8, 5_000).await;
+    assert_eq!((raced.won, raced.unknown, raced.refused), (5_000, 0, 0), "{raced:?}");
+    assert!(raced.lost > 5_000, "they did not race: {raced:?}");
+}
+
+/// Two gateways on one server race for one key: each revision has one author, whichever it is.
+pub(crate) async fn two_gateways_race(server: Server, open: Open) {
+    const ROUNDS: u64 = 500;
+    let key = key("race", "k");
+    let mut writers = JoinSet::new();
+    for writer in 0..4 {
+        let (store, key) = (open(server.port()).await, key.clone());
+        writers.spawn(async move {
+            let (mut won, mut last): (Vec<u64>, Option<Meta>) = (Vec::new(), None);
+            while last.as_ref().is_none_or(|last| last.rev.get() < ROUNDS) {
+                let body = format!("{writer}");
+                let next =
+                    last.as_ref().map_or_else(|| record(body.as_bytes()), |last| following(last, body.as_bytes()));
+                match store.commit(commit(&key, &next)).await.unwrap() {
+                    Committed::Done(_) => {
+                        won.push(next.meta.rev.get());
+                        last = Some(next.meta);
+                    }
+                    Committed::Lost(head) => last = head.map(|head| head.meta.clone()),
+                }
+            }
+            won
+        });
+    }
+    let won = writers.join_all().await;
+    assert!(won.iter().filter(|won| !won.is_empty()).count() > 1, "only one of them ever won");
+    let mut revs: Vec<u64> = won.concat();
+    revs.sort_unstable();
+    assert_eq!(revs, (1..=ROUNDS).collect::<Vec<_>>());
+}
