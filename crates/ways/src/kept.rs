@@ -1,27 +1,24 @@
 //! What is remembered over a restart: what was chosen in which group, how each group follows the network, and what
 //! dashboards keep here.
 //!
-//! One small file in the data directory. It is written by the upkeep task, a moment after a change; a call never waits
-//! for it. A file that cannot be read is put aside under another name, never overwritten.
+//! It is the state of an agent ([`StatefulAgent`]) that somebody else writes, a moment after a change; a call never waits for
+//! that.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Notify;
-use tradewind_runtime::files;
+use tradewind_store::Schema;
+use tradewind_store::agent::{AgentError, Snapshot, StatefulAgent, Upcasters};
 
-/// Its name in the data directory.
-const FILE: &str = "ways.json";
-/// The largest file that is read.
-const LARGEST: u64 = 16 * 1024 * 1024;
-/// The form of the file.
+/// What its shape is called.
+const SCHEMA: &str = "tradewind.ways";
+/// The version that is written.
 const VERSION: u32 = 1;
 
-/// The content of the file.
+/// The content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Content {
     schema_version: u32,
@@ -58,41 +55,38 @@ impl Default for Content {
     }
 }
 
+impl Content {
+    fn read(json: &[u8]) -> Result<Self, String> {
+        let content: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        if content.schema_version != VERSION {
+            return Err(format!("its form is {}, known is {VERSION}", content.schema_version));
+        }
+        Ok(content)
+    }
+}
+
 /// What is remembered.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    path: PathBuf,
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// And whether it has changed since it was last written.
     content: Mutex<(Content, bool)>,
     bell: Notify,
-    /// Held while the file is written: who writes last waits for who writes now.
-    writing: Mutex<()>,
 }
 
 impl Kept {
-    /// Reads what the data directory has. The second value says what was wrong with the file, if anything was.
-    pub(crate) fn open(folder: &Path) -> (Self, Option<String>) {
-        let path = folder.join(FILE);
-        let (content, wrong) = match files::read_text(&path, LARGEST) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (Content::default(), None),
-            Err(error) => (Content::default(), Some(error.to_string())),
-            Ok(text) => match serde_json::from_str::<Content>(&text) {
-                Ok(content) if content.schema_version == VERSION => (content, None),
-                Ok(content) => {
-                    (Content::default(), Some(format!("its form is {}, known is {VERSION}", content.schema_version)))
-                }
-                Err(error) => (Content::default(), Some(error.to_string())),
-            },
-        };
-        let wrong = wrong.map(|why| {
-            let aside = path.with_extension("json.unreadable");
-            let moved = std::fs::rename(&path, &aside);
-            let then = moved.map_or_else(
-                |error| format!("it could not be put aside: {error}"),
-                |()| format!("it is kept as {}", aside.display()),
-            );
-            format!("{}: what was selected is forgotten, since the file cannot be read: {why}; {then}", path.display())
-        });
-        (Self { path, content: Mutex::new((content, false)), bell: Notify::new(), writing: Mutex::default() }, wrong)
+    /// How what older releases wrote is brought up to date.
+    #[must_use]
+    pub fn upcasters() -> Upcasters {
+        Upcasters::new(SCHEMA, VERSION).expect("a name that was written here")
+    }
+
+    /// Reads the file that releases before the state store wrote; it counts as changed.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn of_file(text: &str) -> Result<Self, String> {
+        let content = Content::read(text.as_bytes())?;
+        Ok(Self { content: Mutex::new((content, true)), bell: Notify::new() })
     }
 
     /// What was chosen in `group`.
@@ -167,24 +161,38 @@ impl Kept {
     }
 
     /// Waits until there is something to write.
-    pub(crate) async fn changed(&self) {
+    pub async fn changed(&self) {
         self.bell.notified().await;
     }
 
-    /// Writes what has changed since it was last written. Blocks for as long as the disk takes.
+    /// What is to be written, when it has changed since it was last asked for.
     ///
     /// # Errors
-    /// When the file cannot be written; it is tried again with the next change.
-    pub(crate) fn write(&self) -> io::Result<()> {
-        let _turn = self.writing.lock();
-        let text = {
-            let mut content = self.content.lock();
-            if !std::mem::take(&mut content.1) {
-                return Ok(());
-            }
-            serde_json::to_string_pretty(&content.0).map_err(io::Error::other)?
-        };
-        files::replace_private(&self.path, &text).inspect_err(|_| self.content.lock().1 = true)
+    /// None that is known: it can always be written as JSON.
+    pub fn unwritten(&self) -> Result<Option<Snapshot>, AgentError> {
+        if !std::mem::take(&mut self.content.lock().1) {
+            return Ok(None);
+        }
+        self.take_snapshot().map(Some)
+    }
+
+    /// What was to be written was not.
+    pub fn was_not_written(&self) {
+        self.content.lock().1 = true;
+        self.bell.notify_one();
+    }
+}
+
+impl StatefulAgent for Kept {
+    fn take_snapshot(&self) -> Result<Snapshot, AgentError> {
+        let schema = Schema::new(SCHEMA, VERSION).expect("a name that was written here");
+        Snapshot::json(schema, &self.content.lock().0)
+    }
+
+    fn restore_from(&mut self, snapshot: &Snapshot) -> Result<(), AgentError> {
+        let content = Content::read(&snapshot.content).map_err(AgentError::Restore)?;
+        *self.content.get_mut() = (content, false);
+        Ok(())
     }
 }
 
@@ -192,32 +200,33 @@ impl Kept {
 mod tests {
     use super::*;
 
+    /// What another process makes of what this one would write.
+    fn again(kept: &Kept) -> Kept {
+        let mut other = Kept::default();
+        other.restore_from(&kept.unwritten().unwrap().expect("it has changed")).unwrap();
+        other
+    }
+
     #[test]
     fn what_was_chosen_is_there_after_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let (kept, wrong) = Kept::open(folder.path());
-        assert_eq!(wrong, None);
+        let kept = Kept::default();
         kept.select("way-out", Some("corp"));
         kept.select("gone", Some("x"));
         kept.select("gone", None);
         kept.set_record("way-out", Some(serde_json::json!({"source": "manual"})));
-        kept.write().unwrap();
-        let (kept, _) = Kept::open(folder.path());
+        let kept = again(&kept);
         assert_eq!(kept.selected("way-out").as_deref(), Some("corp"));
         assert_eq!(kept.selected("gone"), None);
         assert_eq!(kept.record("way-out"), Some(serde_json::json!({"source": "manual"})));
         kept.set_record("way-out", None);
-        kept.write().unwrap();
-        assert!(Kept::open(folder.path()).0.has_records(), "empty is not absent");
+        assert!(again(&kept).has_records(), "empty is not absent");
     }
 
     #[test]
     fn dashboards_keep_what_there_is_room_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let (kept, _) = Kept::open(folder.path());
+        let kept = Kept::default();
         assert_eq!(kept.store("a", Some("[1, 2 ]")), Ok(()));
-        kept.write().unwrap();
-        let (kept, _) = Kept::open(folder.path());
+        let kept = again(&kept);
         assert_eq!(kept.stored("a").as_deref(), Some("[1, 2 ]"), "as it was written");
         let large = "1".repeat(MOST_STORED - 1);
         assert_eq!(kept.store("a", Some(&large)), Ok(()), "in the place of the one before");
@@ -234,31 +243,33 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_put_aside() {
+    fn what_is_not_ours_changes_nothing() {
         for text in ["{", "[]", r#"{"schema_version":7}"#] {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join(FILE);
-            std::fs::File::create(&path).unwrap();
-            files::replace_private(&path, text).unwrap();
-            let (kept, wrong) = Kept::open(folder.path());
-            assert!(wrong.unwrap().contains("ways.json.unreadable"), "{text}");
-            assert_eq!(kept.selected("x"), None);
-            let aside = files::read_text(&folder.path().join("ways.json.unreadable"), 100).unwrap();
-            assert_eq!(aside, text);
+            assert!(Kept::of_file(text).is_err(), "{text}");
+            let mut kept = Kept::default();
+            kept.select("a", Some("b"));
+            let snapshot = Snapshot { content: text.as_bytes().into(), ..kept.take_snapshot().unwrap() };
+            kept.restore_from(&snapshot).unwrap_err();
+            assert_eq!(kept.selected("a").as_deref(), Some("b"));
         }
     }
 
     #[test]
+    fn the_file_of_before_is_read_and_written_elsewhere() {
+        let kept = Kept::of_file(r#"{"schema_version":1,"selected":{"way-out":"corp"}}"#).unwrap();
+        assert_eq!(again(&kept).selected("way-out").as_deref(), Some("corp"));
+    }
+
+    #[test]
     fn only_changes_are_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let (kept, _) = Kept::open(folder.path());
-        kept.write().unwrap();
-        assert!(!folder.path().join(FILE).exists(), "nothing has changed");
+        let kept = Kept::default();
+        let is_unwritten = || kept.unwritten().unwrap().is_some();
+        assert!(!is_unwritten(), "nothing has changed");
         kept.select("a", Some("b"));
-        kept.write().unwrap();
-        std::fs::remove_file(folder.path().join(FILE)).unwrap();
+        assert!(is_unwritten() && !is_unwritten());
         kept.select("a", Some("b"));
-        kept.write().unwrap();
-        assert!(!folder.path().join(FILE).exists(), "the same choice again is no change");
+        assert!(!is_unwritten(), "the same choice again is no change");
+        kept.was_not_written();
+        assert!(is_unwritten());
     }
 }

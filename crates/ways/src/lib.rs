@@ -31,7 +31,7 @@ mod ways;
 pub use connections::{Begun, Connection, Connections, Open};
 pub use group::{Group, GroupState};
 pub use health::{Account, Health, MOST_HISTORY, MOST_URLS, Tested};
-pub use kept::NoRoom;
+pub use kept::{Kept, NoRoom};
 pub use leaving::{Leaving, LeavingError};
 pub use logs::{Level, Line, Logs};
 pub use network::{Follower, Origin, PutError};

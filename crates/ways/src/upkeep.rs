@@ -1,4 +1,4 @@
-//! What goes on beside the calls: tests of members, fetching of lists, the time of contexts, writing of what is remembered.
+//! What goes on beside the calls: tests of members, fetching of lists, the time of contexts.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,6 @@ use tokio::task::{Id, JoinSet};
 use tradewind_core::Moment;
 use tradewind_policy::ways::GroupKind;
 
-use crate::logs::Level;
 use crate::node::Member;
 use crate::pick::key_of;
 use crate::probe::{Expected, Question};
@@ -22,8 +21,6 @@ use crate::ways::{Inner, Needs};
 
 /// How often it is looked at what is due.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Changes that come within this time are written together.
-const GATHER: Duration = Duration::from_millis(50);
 /// A list that could not be fetched is fetched again after this, then after twice as long, and so on, up to an hour.
 const FIRST_RETRY: Duration = Duration::from_secs(15);
 const LAST_RETRY: Duration = Duration::from_secs(3600);
@@ -44,23 +41,8 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) fn start(inner: &Arc<Inner>, spawn: impl Fn(Task)) {
     let ways = inner.clone();
     spawn(Box::pin(async move { ways.network.keep_time().await }));
-    spawn(Box::pin(keep_written(inner.clone())));
     spawn(Box::pin(keep_fetched(inner.clone())));
     spawn(Box::pin(keep_tested(inner.clone())));
-}
-
-/// Writes what is remembered, a moment after it has changed.
-async fn keep_written(inner: Arc<Inner>) {
-    loop {
-        inner.kept.changed().await;
-        tokio::time::sleep(GATHER).await;
-        let writing = inner.clone();
-        let written = tokio::task::spawn_blocking(move || writing.kept.write()).await;
-        if let Ok(Err(error)) = written {
-            let at = inner.needs.clock.wall();
-            inner.logs.tell(Level::Error, at, || format!("[Store] what was selected could not be written: {error}"));
-        }
-    }
 }
 
 /// When something is due, by name.

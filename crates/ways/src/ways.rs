@@ -98,15 +98,14 @@ pub struct Decided {
 }
 
 impl Ways {
-    /// Makes the ways of `spec`, and begins to follow the network. Lists that were fetched before are there at once;
-    /// others come when [`Self::keep_up`] has fetched them. The second value has what a person should be told.
+    /// Makes the ways of `spec` with what is remembered of former ones, and begins to follow the network. Lists that were
+    /// fetched before are there at once; others come when [`Self::keep_up`] has fetched them. The second value has what a
+    /// person should be told.
     ///
     /// # Errors
     /// When something of `spec` cannot be used.
-    pub fn start(spec: policy::Ways, needs: Needs) -> Result<(Self, Vec<String>), WaysError> {
+    pub fn start(spec: policy::Ways, needs: Needs, kept: Kept) -> Result<(Self, Vec<String>), WaysError> {
         let mut notes = Vec::new();
-        let (kept, wrong) = Kept::open(&needs.folder);
-        notes.extend(wrong);
         let memory = Memory::default();
         let fetcher = Fetcher::new(needs.egress.clone(), needs.roots.clone());
         let spec = Arc::new(spec);
@@ -135,7 +134,7 @@ impl Ways {
         Ok((ways, notes))
     }
 
-    /// Starts the tasks that test members, fetch lists, keep the time of contexts and write what is remembered.
+    /// Starts the tasks that test members, fetch lists and keep the time of contexts.
     pub fn keep_up(&self) {
         let supervisor = &self.0.needs.supervisor;
         upkeep::start(&self.0, |task| supervisor.spawn(Kind::Upkeep, task));
@@ -327,12 +326,16 @@ impl Ways {
         self.0.reloaded.notified().await;
     }
 
-    /// Writes what is remembered, when the process ends. Blocks for as long as the disk takes.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write_kept(&self) -> std::io::Result<()> {
-        self.0.kept.write()
+    /// What is remembered over a restart, for whoever writes it.
+    #[must_use]
+    pub fn kept(&self) -> &Kept {
+        &self.0.kept
+    }
+
+    /// What was selected in a group of models, `models/NAME`, if that is to be remembered.
+    #[must_use]
+    pub fn selected_model(&self, name: &str) -> Option<String> {
+        self.0.set.look().spec.store_selected.then(|| self.0.kept.selected(name)).flatten()
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {

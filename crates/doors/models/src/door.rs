@@ -157,7 +157,8 @@ impl ModelsDoor {
         preview(&self.0, asked, grant, true)
     }
 
-    /// Lets the `select` model `name` use `target`, until the process ends or the target is taken out of the document. False when there is no such model or member.
+    /// Lets the `select` model `name` use `target`, until the target is taken out of the document. False when there is no such model or
+    /// member.
     #[must_use]
     pub fn select(&self, name: &str, target: &str) -> bool {
         self.0.snapshot.get().model(name).is_some_and(|model| model.select_target(target))

@@ -14,7 +14,7 @@ use tradewind_policy::ways::Ways as Spec;
 use tradewind_policy::{Problems, Root};
 use tradewind_runtime::{Kind, Supervisor, SystemClock};
 use tradewind_telemetry::{JournalSender, Outcome, Record, Sinks};
-use tradewind_ways::Ways;
+use tradewind_ways::{Kept, Ways};
 
 use crate::datagrams::{opened, sealed};
 use crate::{Needs, Port, Relay, Takes};
@@ -66,7 +66,7 @@ impl Rig {
             folder: folder.path().to_owned(),
             base: folder.path().to_owned(),
         };
-        let (ways, _) = Ways::start(spec, needs).unwrap();
+        let (ways, _) = Ways::start(spec, needs, Kept::default()).unwrap();
         let (journal, records) = JournalSender::to_channel(64);
         let needs = Needs {
             ways: ways.clone(),

@@ -17,7 +17,8 @@ use tradewind_egress::{Chosen, Destination, Egress, EgressSettings, Roots, Spawn
 use tradewind_policy::ways::Ways as Spec;
 use tradewind_policy::{Problems, Root};
 use tradewind_runtime::Supervisor;
-use tradewind_ways::{Needs, Provider, Ways};
+use tradewind_store::agent::StatefulAgent as _;
+use tradewind_ways::{Kept, Needs, Provider, Ways};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -86,6 +87,10 @@ impl Rig {
     }
 
     pub(crate) fn start_in(folder: TempDir, text: &str) -> Self {
+        Self::start_with(folder, text, Kept::default())
+    }
+
+    fn start_with(folder: TempDir, text: &str, kept: Kept) -> Self {
         let clock = Arc::new(TestClock::new());
         // A test's runtime owns its tasks: they end with it.
         let spawner = Spawner::new(|task| drop(tokio::spawn(task)));
@@ -98,14 +103,15 @@ impl Rig {
             base: folder.path().to_owned(),
         };
         std::fs::create_dir_all(&needs.folder).unwrap();
-        let (ways, _) = Ways::start(spec(text), needs).unwrap();
+        let (ways, _) = Ways::start(spec(text), needs, kept).unwrap();
         Self { ways, clock, folder }
     }
 
-    /// Ends, and begins again with what is kept in the folder.
+    /// Ends, and begins again with what is kept.
     pub(crate) fn restart(self, text: &str) -> Self {
-        self.ways.write_kept().unwrap();
-        Self::start_in(self.folder, text)
+        let mut kept = Kept::default();
+        kept.restore_from(&self.ways.kept().take_snapshot().unwrap()).unwrap();
+        Self::start_with(self.folder, text, kept)
     }
 
     pub(crate) fn reload(&self, text: &str) {

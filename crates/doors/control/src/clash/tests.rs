@@ -18,7 +18,7 @@ use tradewind_egress::{Egress, EgressSettings, Roots, Spawner};
 use tradewind_policy::ways::{Cors, Ways as Spec};
 use tradewind_policy::{Problems, Root};
 use tradewind_runtime::{Supervisor, SystemClock};
-use tradewind_ways::{Begun, Level, Needs, Ways};
+use tradewind_ways::{Begun, Kept, Level, Needs, Ways};
 
 use super::controller::{Controller, ControllerNeeds, ControllerSettings, NewDocument};
 use super::frames::Closing;
@@ -77,7 +77,7 @@ pub(super) fn rig() -> Rig {
         folder: folder.path().to_owned(),
         base: folder.path().to_owned(),
     };
-    let (ways, _) = Ways::start(spec(DOCUMENT), needs).unwrap();
+    let (ways, _) = Ways::start(spec(DOCUMENT), needs, Kept::default()).unwrap();
     let asked: Arc<Mutex<Vec<NewDocument>>> = Arc::default();
     let inbound = Arc::new(Mutex::new(ways.set().spec.inbound.clone()));
     let (shown, reloaded) = (inbound.clone(), asked.clone());
