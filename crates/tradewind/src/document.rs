@@ -6,12 +6,14 @@ use tradewind_core::Code;
 use tradewind_door_control::NewDocument;
 use tradewind_door_models::{EMBEDDERS_SECTION, MODELS_SECTION, Models, RESPONDERS_SECTION};
 use tradewind_door_modules::{MODULES_SECTION, Modules};
+use tradewind_door_state::{KeySource, STATE_SECTION, STORE_SECTION, StateSection};
 use tradewind_policy::ways::Ways;
 use tradewind_policy::{MOST_BYTES, Note, Problems, Root, SectionInfo, Shared, digest};
 use tradewind_runtime::{environment, files};
 
 /// The sections that doors own. A door's sections are named here and nowhere else.
-pub(crate) const SECTIONS: &[SectionInfo] = &[MODELS_SECTION, RESPONDERS_SECTION, EMBEDDERS_SECTION, MODULES_SECTION];
+pub(crate) const SECTIONS: &[SectionInfo] =
+    &[MODELS_SECTION, RESPONDERS_SECTION, EMBEDDERS_SECTION, MODULES_SECTION, STORE_SECTION, STATE_SECTION];
 
 /// Where a document comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +83,8 @@ pub struct Document {
     pub models: Models,
     /// The section of the modules door, where there is one.
     pub modules: Option<Modules>,
+    /// The sections of the state door.
+    pub state: StateSection,
     /// The digest of its governed content.
     pub policy: String,
     /// What there is to say about it that blocks nothing, in the order of the file.
@@ -106,13 +110,14 @@ impl Document {
         let shared = Shared::decode(&root, &mut problems);
         let models = Models::decode(&root, &mut problems);
         let modules = Modules::decode(&root, &shared, &mut problems);
+        let state = StateSection::decode(&root, &mut problems);
         check_files(&shared.ways, base, &root, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }
         let policy = digest(&root);
         let notes = problems.notes().into_iter().cloned().collect();
-        Ok(Self { root, shared, models, modules, policy, notes, base: base.to_owned() })
+        Ok(Self { root, shared, models, modules, state, policy, notes, base: base.to_owned() })
     }
 
     /// Reads another document in the place of the one from `source`: the same file again, another one below its directory, or
@@ -165,7 +170,12 @@ impl Document {
         let roots = shared.providers.iter_mut().filter_map(|provider| provider.tls_roots.as_mut());
         let mounts = self.modules.iter_mut().flat_map(|modules| &mut modules.mounts);
         let of_modules = mounts.filter_map(|mount| mount.tls_roots.as_mut());
-        for path in tls.chain(roots).chain(of_modules).chain([&mut shared.data_dir.0]) {
+        let keys = self.state.encryption.iter_mut().flat_map(|all| all.previous.iter_mut().chain([&mut all.key]));
+        let of_state = keys.filter_map(|key| match &mut key.source {
+            KeySource::File(path) => Some(path),
+            KeySource::Text(_) | KeySource::Command(_) => None,
+        });
+        for path in tls.chain(roots).chain(of_modules).chain(of_state).chain([&mut shared.data_dir.0]) {
             if !path.starts_with('~') {
                 *path = directory.join(&*path).display().to_string();
             }

@@ -10,6 +10,7 @@ mod ports;
 mod priors;
 mod spent;
 mod start_error;
+mod state;
 mod unauthorized;
 
 use std::net::SocketAddr;
@@ -41,11 +42,14 @@ use self::modules::{ModulesPort, Parts as ModulesParts, Serving, door as modules
 use self::outward::{Outward, Parts as OutwardParts};
 use self::priors::Priors;
 pub use self::start_error::{KeysError, StartError};
+use self::state::{Parts as StateParts, StatePort};
 use crate::Document;
 use crate::caller_keys::CallerKeys;
 use crate::embedders::installed;
 use crate::exporting::Exporting;
+use crate::remembered::Remembered;
 use crate::say;
+use crate::state::open as open_state;
 
 /// How often idle connections, outliers and forgotten targets are looked after.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
@@ -80,6 +84,7 @@ pub struct Gateway {
     priors: Arc<Priors>,
     outward: Arc<Outward>,
     modules: ModulesPort,
+    state: StatePort,
     document: Arc<Mutex<Document>>,
     /// Told after each reload: there may be providers that have not been asked for their models.
     reloaded: Arc<Notify>,
@@ -139,7 +144,12 @@ impl Gateway {
         });
         let roots = Roots::system();
         let ids = Arc::new(DecisionIds::after(journal.newest_id()));
+        let opened = Box::pin(open_state(&document.state, &folder, clock.clone())).await.map_err(StartError::State)?;
+        let (remembered, kept, wrong) = Box::pin(Remembered::open(opened.own_state(), &folder)).await;
+        wrong.iter().for_each(|wrong| say::note(format_args!("  note: {wrong}")));
         let outward_parts = OutwardParts {
+            kept,
+            remembered,
             clock: clock.clone(),
             egress: egress.clone(),
             supervisor: &supervisor,
@@ -163,6 +173,15 @@ impl Gateway {
             policy: &document.policy,
         };
         let modules = modules_door(document.modules.as_ref(), modules_parts)?;
+        let state_parts = StateParts {
+            clock: clock.clone(),
+            sinks: services.sinks.clone(),
+            ids: ids.clone(),
+            ways: outward.ways().clone(),
+            supervisor: &supervisor,
+            metrics: &metrics,
+        };
+        let state = StatePort::start(&document.state, &document.policy, opened, state_parts);
         let seal = open_seal(&folder)?;
         let budgets = Arc::new(ModelBudgets::default());
         let needs = Needs {
@@ -188,6 +207,7 @@ impl Gateway {
             .map_err(|error| StartError::Keys(KeysError::Spent(error)))?;
         let models =
             ModelsDoor::new(shared, &document.models, &document.policy, needs, roots).map_err(StartError::Provider)?;
+        outward.restore_models(&document.models, &models);
         outward.follow(&document.models, &models);
         let embedding = models.clone();
         supervisor.spawn(Kind::Upkeep, async move { embedding.keep_embedded(&|line| say::note(line)).await });
@@ -209,7 +229,13 @@ impl Gateway {
             headers: size(shared.limits.request_headers),
             calls: shared.limits.concurrent_calls as usize,
         };
-        let doors: Vec<Arc<dyn Door>> = vec![Arc::new(models.clone()), Arc::new(modules.clone()), Arc::new(control)];
+        // The control door takes all of `/api/v1/` that the state door leaves.
+        let doors: Vec<Arc<dyn Door>> = vec![
+            Arc::new(models.clone()),
+            Arc::new(modules.clone()),
+            Arc::new(state.door().clone()),
+            Arc::new(control),
+        ];
         let front = Arc::new(Front::new(doors, access.clone(), clock.clone(), front_limits));
         supervisor.spawn(Kind::Upkeep, unauthorized::keep_telling(front.clone()));
         let server_limits = ServerLimits {
@@ -260,6 +286,7 @@ impl Gateway {
             priors,
             outward,
             modules,
+            state,
             document,
             reloaded,
         })
@@ -295,6 +322,8 @@ impl Gateway {
         }
         self.exporting.put_in_place(exports);
         keys.put_in_place();
+        // Behind the keys: it ends the watches that were opened by those before.
+        self.state.put_in_place(&next.state, &next.policy);
         self.access.set_context(&shared.context);
         self.priors.follow(asked);
         let changes = diff(&document.root, &next.root);
@@ -382,10 +411,11 @@ impl Gateway {
     pub async fn stop(self, drain: Duration) -> (usize, usize) {
         let dropped = self.supervisor.stop(drain, GRACE).await;
         drop(self.workers);
-        let (journal, exporting, outward) = (self.journal, self.exporting, self.outward);
+        self.outward.write_kept().await;
+        self.state.close().await;
+        let (journal, exporting) = (self.journal, self.exporting);
         let unwritten = tokio::task::spawn_blocking(move || {
             exporting.close();
-            outward.write_kept();
             journal.flush(LAST_WRITE);
             journal.stats().queued
         });

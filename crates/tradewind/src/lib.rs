@@ -10,11 +10,14 @@ mod exporting;
 mod gateway;
 mod prior;
 mod processes;
+mod remembered;
 mod sampling;
 mod say;
+mod state;
 
 pub use caller_keys::CallerKeysError;
 pub use document::{Document, Source};
 pub use embedders::{EmbedderError, installed};
 pub use gateway::{AskedDocument, Gateway, KeysError, StartError};
 pub use prior::{PriorFailure, PriorFeed, PriorPlan, PriorPoller, PriorQuery, PriorStats};
+pub use state::{KeyError, StateOpenError};

@@ -19,6 +19,7 @@ mod reach;
 mod run;
 mod schema;
 mod select;
+mod state;
 mod way_out;
 mod whose;
 
@@ -48,6 +49,7 @@ enum Command {
     Key(key::Key),
     Embedder(embedder::Embedder),
     Modules(modules::Modules),
+    State(state::State),
     Proxies(proxies::Proxies),
     Select(select::Select),
     Network(network::Network),
@@ -73,6 +75,7 @@ impl Cli {
             Command::Key(command) => command.run(),
             Command::Embedder(command) => command.run(),
             Command::Modules(command) => command.run(),
+            Command::State(command) => command.run(),
             Command::Proxies(command) => command.run(),
             Command::Select(command) => command.run(),
             Command::Network(command) => command.run(),
@@ -95,6 +98,20 @@ impl Cli {
             }
         }
     }
+}
+
+/// `31.7 MB`, `4 KB`.
+fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "KB")];
+    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / *unit as f64),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// The date and the time to the minute.
+fn minute(at: tradewind_core::UnixMillis) -> String {
+    at.rfc3339().chars().take(16).map(|letter| if letter == 'T' { ' ' } else { letter }).collect()
 }
 
 /// `1 model`, `2 models`.

@@ -17,6 +17,8 @@ mod why;
 
 use clap::{Args, Subcommand};
 
+use super::{minute, size};
+
 /// Look after the Go modules that the gateway keeps, and carry them where there is no network
 ///
 /// They are in the folder modules of the data directory. All commands may be used while the gateway runs.
@@ -49,18 +51,4 @@ impl Modules {
             Command::Why(command) => command.run(),
         }
     }
-}
-
-/// `31.7 MB`, `4 KB`.
-fn size(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "KB")];
-    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / *unit as f64),
-        None => format!("{bytes} B"),
-    }
-}
-
-/// The date and the time to the minute.
-fn minute(at: tradewind_core::UnixMillis) -> String {
-    at.rfc3339().chars().take(16).map(|letter| if letter == 'T' { ' ' } else { letter }).collect()
 }

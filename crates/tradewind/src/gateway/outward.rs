@@ -12,14 +12,15 @@ use tradewind_host::network::system;
 use tradewind_policy::Shared;
 use tradewind_runtime::{Kind, Supervisor};
 use tradewind_telemetry::Sinks;
-use tradewind_ways::{Needs, Prepared, Ways};
+use tradewind_ways::{Kept, Needs, Prepared, Ways};
 
 use super::StartError;
 use super::address::NextAddress;
 use super::dashboards::Dashboards;
-use super::following::followers;
+use super::following::{followed_name, followers};
 use super::ports::{NextPorts, RelayPorts};
 use crate::processes::find_process;
+use crate::remembered::Remembered;
 use crate::sampling::keep_sampling;
 use crate::say;
 
@@ -36,11 +37,15 @@ pub(super) struct Parts<'a> {
     pub(super) base: PathBuf,
     pub(super) sinks: Arc<Sinks>,
     pub(super) ids: Arc<DecisionIds>,
+    /// What is remembered of the run before, and where it is written.
+    pub(super) kept: Kept,
+    pub(super) remembered: Remembered,
 }
 
 /// The ways out, and who comes in for them.
 pub(super) struct Outward {
     ways: Ways,
+    remembered: Arc<Remembered>,
     ports: Arc<RelayPorts>,
     dashboards: Dashboards,
 }
@@ -60,11 +65,13 @@ pub(super) struct Listening {
 impl Outward {
     /// Makes the ways out of a document.
     pub(super) fn start(shared: &Shared, policy: &str, parts: Parts<'_>) -> Result<Self, StartError> {
-        let Parts { clock, egress, supervisor, spawner, roots, folder, base, sinks, ids } = parts;
+        let Parts { clock, egress, supervisor, spawner, roots, folder, base, sinks, ids, kept, remembered } = parts;
         let needs = Needs { clock, egress, supervisor: supervisor.clone(), roots, folder, base: base.clone() };
-        let (ways, notes) = Ways::start(shared.ways.clone(), needs).map_err(StartError::Ways)?;
+        let (ways, notes) = Ways::start(shared.ways.clone(), needs, kept).map_err(StartError::Ways)?;
         notes.iter().for_each(|note| say::note(format_args!("  note: {note}")));
         ways.keep_up();
+        let remembered = Arc::new(remembered);
+        supervisor.spawn(Kind::Upkeep, remembered.clone().keep_written(ways.clone()));
         match system() {
             Ok(sampler) => supervisor.spawn(Kind::Upkeep, keep_sampling(sampler.into(), ways.clone())),
             Err(error) if ways.has_networks() => say::note(format_args!("  note: networks: {error}")),
@@ -79,7 +86,7 @@ impl Outward {
         let ports = RelayPorts::new(Arc::new(relay), supervisor.clone(), &shared.ways.inbound, policy);
         let ports = Arc::new(ports);
         let dashboards = Dashboards::new(shared, ways.clone(), ports.clone(), base, supervisor.clone());
-        Ok(Self { ways, ports, dashboards })
+        Ok(Self { ways, remembered, ports, dashboards })
     }
 
     /// The ways out.
@@ -131,9 +138,20 @@ impl Outward {
         self.ways.follow_with(followers(models, door));
     }
 
-    /// Writes what is remembered over a restart. Blocks for as long as the disk takes.
-    pub(super) fn write_kept(&self) {
-        if let Err(error) = self.ways.write_kept() {
+    /// Selects what was selected in the run before, in the groups of models whose policy does not see to it.
+    pub(super) fn restore_models(&self, models: &Models, door: &ModelsDoor) {
+        for entry in models.entries.iter().filter(|entry| entry.network_policy.is_none()) {
+            let name = entry.name.value.to_string();
+            if let Some(member) = self.ways.selected_model(&followed_name(&name)) {
+                // One that is gone leaves the first one selected.
+                let _ = door.select(&name, &member);
+            }
+        }
+    }
+
+    /// Writes what is remembered over a restart.
+    pub(super) async fn write_kept(&self) {
+        if let Err(error) = self.remembered.write(self.ways.kept()).await {
             say::note(format_args!("what was selected could not be written: {error}"));
         }
     }

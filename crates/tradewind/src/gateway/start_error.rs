@@ -13,6 +13,7 @@ use tradewind_telemetry::JournalError;
 use tradewind_ways::WaysError;
 
 use crate::caller_keys::CallerKeysError;
+use crate::state::StateOpenError;
 
 /// Why a gateway cannot start.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub enum StartError {
     Ways(WaysError),
     /// The modules door.
     Modules(UpstreamError),
+    /// What keeps state.
+    State(StateOpenError),
 }
 
 /// Why the callers' keys cannot be used.
@@ -113,6 +116,7 @@ impl std::fmt::Display for StartError {
             ),
             Self::Modules(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
             Self::Ways(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
+            Self::State(error) => error.fmt(f),
             Self::Provider(error) => write!(f, "error[{}]: {error}", Code::ConfigBadValue),
         }
     }

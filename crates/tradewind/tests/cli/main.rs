@@ -20,3 +20,4 @@ mod packaging;
 mod program;
 mod run;
 mod schema;
+mod state;

@@ -18,6 +18,7 @@ mod outside;
 mod outward;
 mod quality;
 mod rates;
+mod remembered;
 mod remote_embedder;
 mod scoring;
 mod spend;

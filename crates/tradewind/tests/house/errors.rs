@@ -10,6 +10,8 @@ mod example;
 mod keyed;
 #[path = "errors/rig.rs"]
 mod rig;
+#[path = "errors/state.rs"]
+mod state;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,12 +23,14 @@ use tradewind_core::Code;
 use self::example::{Neutral, note};
 use self::keyed::key_examples;
 use self::rig::Rig;
+use self::state::state_examples;
 use crate::tree::{files, has_to_be, read};
 use crate::wire::{Ask, DIALECTS, path};
 
 /// Codes whose example is written by hand: nothing that a test may do brings them about.
-/// Those of ways out are provoked, word for word, by the tests of `egress`, those of modules by the tests of their door.
-const BY_HAND: [Code; 15] = [
+/// Those of ways out are provoked, word for word, by the tests of `egress`, those of modules and of state by the tests of
+/// their doors and of their store.
+const BY_HAND: [Code; 23] = [
     Code::RetryBudget,
     Code::Internal,
     Code::ProxyUnreachable,
@@ -42,6 +46,14 @@ const BY_HAND: [Code; 15] = [
     Code::ModulePath,
     Code::ModuleUpstream,
     Code::ModuleStorage,
+    Code::StateNewer,
+    Code::StateDamaged,
+    Code::StateUnknown,
+    Code::StateUnavailable,
+    Code::StateFull,
+    Code::HandoffLate,
+    Code::StateBusy,
+    Code::StateSealed,
 ];
 /// What begins the generated part of a page.
 const EXAMPLE: &str = "## Example\n";
@@ -84,6 +96,7 @@ async fn the_examples_are_what_the_gateway_says() {
     examples.extend(call_examples().await);
     examples.extend(key_examples().await);
     examples.extend(stopping_examples().await);
+    examples.extend(state_examples().await);
     for code in Code::ALL.iter().filter(|code| !BY_HAND.contains(code)) {
         let example = examples.remove(code.name()).unwrap_or_else(|| panic!("no example of {code} was made"));
         let path = page(*code);
@@ -108,7 +121,7 @@ fn configuration_examples() -> Examples {
             "providers: [{name: openai, dialect: openai, base-url: https://api.openai.com/v1}]\nmodels:\n  - name: \
              assistant\n    targets: [{use: opnai/gpt-5-mini}]\n",
         ),
-        (Code::ConfigNotBuilt, "store: sqlite\n"),
+        (Code::ConfigNotBuilt, "rollout: {}\n"),
         (Code::ConfigOpenListen, "listen: 0.0.0.0:7080\n"),
     ];
     let mut examples = Examples::new();

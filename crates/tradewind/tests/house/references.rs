@@ -27,6 +27,7 @@ fn the_reference_of_errors_is_what_the_code_says() {
         ('4', "Configuration and start"),
         ('5', "Ways out"),
         ('6', "Modules"),
+        ('7', "State"),
     ];
     for (digit, title) in parts {
         let _ = write!(made, "\n## {title}\n\n| code | HTTP status | what happened |\n|---|---|---|\n");

@@ -16,6 +16,7 @@ use tradewind_runtime::{Kind, Supervisor, files};
 use tradewind_ways::{Needs, Ways};
 
 use crate::Document;
+use crate::remembered::look_at;
 
 /// How long connecting to a provider may take.
 const CONNECT: Duration = Duration::from_secs(8);
@@ -41,7 +42,9 @@ pub(super) async fn examine(document: &Document, world: &World) -> Report {
     };
     let mut report = Report::default();
     // Held until the end: egress asks it which way a provider's `via` is at the moment.
-    let ways = Ways::start(document.shared.ways.clone(), needs);
+    let (kept, because) = look_at(document, world.clock.clone()).await;
+    report.not_run.extend(because.map(|because| NotRun { check: "selected ways".to_owned(), because }));
+    let ways = Ways::start(document.shared.ways.clone(), needs, kept);
     if let Err(error) = &ways {
         let because = format!("the ways out cannot be made: {error}");
         report.not_run.push(NotRun { check: "providers".to_owned(), because });

@@ -4,7 +4,8 @@ use tradewind_policy::Change;
 
 /// Sections that are looked at once, at the start. Of `tls` that is only whether it is there: its files are read again
 /// with the configuration.
-const SECTIONS: [&str; 3] = ["listen", "data-dir", "journal"];
+const SECTIONS: [&str; 7] =
+    ["listen", "data-dir", "journal", "store", "state.durability", "state.replicas", "state.encryption"];
 /// Limits that are looked at once.
 const LIMITS: [&str; 7] = [
     "limits.request-headers",
@@ -27,6 +28,7 @@ pub(super) fn at_next_start(changes: &[Change]) -> Vec<&'static str> {
             "tls" => Some("turning TLS on or off"),
             // A whole section that came or went may have any of them.
             "limits" => Some("the limits of connections, headers and stopping"),
+            "state" => Some("the durability, replicas and encryption of state"),
             _ => section.or(limit),
         };
         if let Some(what) = what.filter(|what| !waiting.contains(what)) {
@@ -64,5 +66,7 @@ mod tests {
         assert_eq!(waiting("{}", "journal: {max-age: 1d}"), ["journal"]);
         assert_eq!(waiting("journal: {max-age: 1d}", "journal: {max-age: 2d}\nmodels: []"), ["journal"]);
         assert_eq!(waiting(from, "listen: 127.0.0.1:1\ntls: {cert: a, key: b}\n").len(), 1);
+        assert_eq!(waiting("store: sqlite\nstate: {keep: 3}", "store: wal\nstate: {keep: 4}"), ["store"]);
+        assert_eq!(waiting("state: {keep: 3}", "state: {keep: 3, durability: os}"), ["state.durability"]);
     }
 }

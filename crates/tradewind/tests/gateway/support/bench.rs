@@ -46,6 +46,11 @@ impl Bench {
         Self::start_in(TempDir::new().unwrap(), yaml, options, HealthSettings::default()).await
     }
 
+    /// Starts a gateway in a folder that has something already, `data` being its data directory.
+    pub(crate) async fn start_on(folder: TempDir, yaml: &str) -> Self {
+        Self::start_in(folder, yaml, BenchOptions::default(), HealthSettings::default()).await
+    }
+
     /// Starts a gateway that judges the health of targets in another way.
     pub(crate) async fn start_judging(yaml: &str, health: HealthSettings) -> Self {
         Self::start_in(TempDir::new().unwrap(), yaml, BenchOptions::default(), health).await
