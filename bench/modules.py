@@ -8,7 +8,6 @@ modules_report.py.
 import concurrent.futures
 import contextlib
 import hashlib
-import os
 import pathlib
 import random
 import re
@@ -21,7 +20,8 @@ import zipfile
 
 import loads
 import parties
-from parties import HERE, Party, rig, version
+import rivals
+from parties import HERE, Party, rig
 
 sys.path.insert(0, str(HERE.parent / "tests" / "rigs"))
 
@@ -64,15 +64,7 @@ def gateway(folder, tree, name, **settings):
 def start_nginx(folder, tree):
     folder = folder / "nginx-files"
     tree.write(folder / "files")
-    folder.chmod(0o755)
-    port = rig.free_port()
-    binary = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    text = (HERE / "nginx-files.conf.in").read_text().format(port=port, folder=folder)
-    (folder / "nginx.conf").write_text(("user root;\n" if os.getuid() == 0 else "") + text)
-    program = rig.Program([binary, "-c", folder / "nginx.conf", "-p", folder], folder / "log")
-    program.wait_for_http(f"http://127.0.0.1:{port}/{path_of(0)}")
-    address = f"127.0.0.1:{port}"
-    return Party("nginx", address, address, program, version([binary, "-v"]))
+    return rivals.start_nginx_files(folder, path_of(0))
 
 
 def wrk(party, path, seconds):

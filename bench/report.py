@@ -4,6 +4,7 @@ from statistics import median
 
 import budgets
 import modules_report
+import state_report
 import tunnels_report
 from budgets import added, middle, per_stream, ratio
 from loads import SUSTAINED
@@ -44,6 +45,7 @@ def render(found):
     machine, versions = found["machine"], found.get("versions", {})
     of_relay = tunnels_report.checks(found["relay"]) if "relay" in found else ()
     of_modules = modules_report.checks(found["modules"]) if "modules" in found else ()
+    of_state = state_report.checks(found["state"]) if "state" in found else ()
     lines = [
         HEAD,
         f"- {found['at']}; {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB, "
@@ -55,7 +57,7 @@ def render(found):
         "",
         "## Budgets",
         "",
-        *table(["what", "budget", "measured", ""], budgets.rows(found, (*of_relay, *of_modules))),
+        *table(["what", "budget", "measured", ""], budgets.rows(found, (*of_relay, *of_modules, *of_state))),
         "",
         f"Tradewind is judged with keys, journal and metrics on. {budgets.TEXT}",
         "",
@@ -76,6 +78,8 @@ def render(found):
         lines += [*tunnels_report.section(found["relay"], table), ""]
     if "modules" in found:
         lines += [*modules_report.section(found["modules"], table), ""]
+    if "state" in found:
+        lines += [*state_report.section(found["state"], table), ""]
     return "\n".join(lines)
 
 

@@ -40,6 +40,19 @@ def start_nginx(folder, upstream):
     return Party("nginx", f"127.0.0.1:{plain}", f"127.0.0.1:{stream}", program, version([binary, "-v"]))
 
 
+def start_nginx_files(folder, probe):
+    """nginx as a server of the files in `folder/files`, one of which is `probe`."""
+    folder.chmod(0o755)
+    port = rig.free_port()
+    binary = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    text = (HERE / "nginx-files.conf.in").read_text().format(port=port, folder=folder)
+    (folder / "nginx.conf").write_text(("user root;\n" if os.getuid() == 0 else "") + text)
+    program = rig.Program([binary, "-c", folder / "nginx.conf", "-p", folder], folder / "log")
+    program.wait_for_http(f"http://127.0.0.1:{port}/{probe}")
+    address = f"127.0.0.1:{port}"
+    return Party("nginx", address, address, program, version([binary, "-v"]))
+
+
 def start_envoy(folder, upstream):
     folder = folder / "envoy"
     folder.mkdir()

@@ -25,6 +25,7 @@ import modules
 import parties
 import report
 import rivals
+import state
 import tradewind
 import tunnels
 from loads import Scenario
@@ -137,6 +138,10 @@ class Measured:
         """The modules door beside nginx and file://."""
         self.found["modules"] = modules.run(self.folder, self.rounds, self.seconds, self.short)
 
+    def state(self, _):
+        """Reads of state beside nginx."""
+        self.found["state"] = state.run(self.folder, self.rounds, self.seconds)
+
     def failed(self):
         """Calls that failed in the closed loops."""
         all_rounds = [
@@ -160,7 +165,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="two minutes, to see that all of it works; no RESULTS.md")
     parser.add_argument("--rounds", type=int, help="rounds of each party in each scenario (default 9)")
-    parts = ("gateways", "translation", "footprint", "relay", "modules")
+    parts = ("gateways", "translation", "footprint", "relay", "modules", "state")
     parser.add_argument("--only", choices=parts, help="a part of it: prints what it found, no RESULTS.md")
     arguments = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

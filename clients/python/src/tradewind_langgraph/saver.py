@@ -1,0 +1,454 @@
+"""The checkpointer.
+
+Below `t/THREAD/NAMESPACE` in the state's namespace:
+
+- `head`: which checkpoint is the newest. Each put moves it by compare-and-set: the one point where of two writers one wins.
+- `c/ID`: a checkpoint, with what is kept of each channel's value.
+- `w/ID/TASK`: the writes of a task on top of a checkpoint.
+- `v/CHANNEL/…`: values, kept as `values.py` says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+from urllib.parse import quote, unquote
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    get_checkpoint_id,
+    get_checkpoint_metadata,
+    writes_sort_key,
+)
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from tradewind_langgraph.client import Request, StateError, Steps, Transport, matching
+from tradewind_langgraph.values import JSON, Values, packed, unpacked
+
+# What was seen of a thread is remembered for so many checkpoints.
+SEEN = 10_000
+# Keys of one page of a list.
+PAGE = 1000
+# How often a write of the same task is tried that another write came before.
+TRIES = 8
+
+
+class ThreadMoved(Exception):
+    """Another writer has gone on in the thread since this one looked at it; its checkpoint was not kept.
+
+    Whoever is told so reads the thread again and decides: go on from what is there now, or fork on purpose from an earlier
+    checkpoint by its id.
+    """
+
+    def __init__(self, thread: str, namespace: str, seen: int | None, now: int | None) -> None:
+        where = f"thread {thread!r}" + (f", namespace {namespace!r}" if namespace else "")
+        super().__init__(f"{where} was at revision {seen or 0} when it was read and is at {now or 0} now")
+        self.thread, self.namespace, self.seen, self.now = thread, namespace, seen, now
+
+
+def _word(text: str) -> str:
+    """A text as one word of a key."""
+    return quote(str(text), safe="").replace(".", "%2E") or "%"
+
+
+def _text(word: str) -> str:
+    return "" if word == "%" else unquote(word)
+
+
+class TradewindSaver(BaseCheckpointSaver[str]):
+    """Keeps checkpoints in the state of a Tradewind gateway. Safe to share between threads and tasks.
+
+    Two writers that both go on from one checkpoint do not both succeed: the second is refused with `ThreadMoved`. A fork from
+    an earlier checkpoint is made by naming its id in the config, as LangGraph's time travel does.
+    """
+
+    def __init__(self, transport: Transport, *, serde: SerializerProtocol | None = None) -> None:
+        super().__init__(serde=serde)
+        self.transport = transport
+        self.values = Values(self.serde)
+        # The revision of a thread's head when a checkpoint was read as the one to go on from.
+        self._seen: OrderedDict[tuple[str, str], int | None] = OrderedDict()
+
+    # The methods of LangGraph, blocking and awaited: `self.transport` drives what is written below.
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        return self.transport.run(self._get(config))
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        return await self.transport.arun(self._get(config))
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        for prefix, found in self.transport.run(self._ids(config, before)):
+            if limit is not None and limit <= 0:
+                return
+            if (one := self.transport.run(self._load(prefix, found, filter))) is not None:
+                limit = limit if limit is None else limit - 1
+                yield one
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        for prefix, found in await self.transport.arun(self._ids(config, before)):
+            if limit is not None and limit <= 0:
+                return
+            if (one := await self.transport.arun(self._load(prefix, found, filter))) is not None:
+                limit = limit if limit is None else limit - 1
+                yield one
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        return self.transport.run(self._put(config, checkpoint, metadata, new_versions))
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        return await self.transport.arun(self._put(config, checkpoint, metadata, new_versions))
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        self.transport.run(self._put_writes(config, writes, task_id, task_path))
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        await self.transport.arun(self._put_writes(config, writes, task_id, task_path))
+
+    def delete_thread(self, thread_id: str) -> None:
+        self.transport.run(self._delete_all(f"t/{_word(thread_id)}/"))
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        await self.transport.arun(self._delete_all(f"t/{_word(thread_id)}/"))
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        self.transport.run(self._delete_for_runs(set(run_ids)))
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        await self.transport.arun(self._delete_for_runs(set(run_ids)))
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        self.transport.run(self._copy(source_thread_id, target_thread_id))
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        await self.transport.arun(self._copy(source_thread_id, target_thread_id))
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        self.transport.run(self._prune(thread_ids, strategy))
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        await self.transport.arun(self._prune(thread_ids, strategy))
+
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        """Versions that sort as texts."""
+        return f"{int(str(current).split('.')[0] or 0) + 1 if current else 1:032}"
+
+    # What they do.
+
+    def _get(self, config: RunnableConfig) -> Steps[CheckpointTuple | None]:
+        prefix = _prefix(config)
+        answer = (yield Request("GET", f"{prefix}/head")).checked(404, 410)
+        if answer.status >= 400:
+            # That there was nothing is what the first checkpoint builds on.
+            self._remember(prefix, "", None)
+            return None
+        found = get_checkpoint_id(config) or answer.json()["latest"]
+        self._remember(prefix, found, answer.rev)
+        return (yield from self._load(prefix, found, None))
+
+    def _load(self, prefix: str, found: str, filter: dict[str, Any] | None) -> Steps[CheckpointTuple | None]:
+        answer = (yield Request("GET", f"{prefix}/c/{_word(found)}")).checked(404, 410)
+        if answer.status >= 400:
+            return None
+        kept = answer.json()
+        metadata = unpacked(self.serde, kept["metadata"])
+        if filter and any(metadata.get(name) != wanted for name, wanted in filter.items()):
+            return None
+        checkpoint = unpacked(self.serde, kept["checkpoint"])
+        checkpoint["channel_values"] = {}
+        for channel, value in kept["values"].items():
+            checkpoint["channel_values"][channel] = yield from self.values.read(value)
+        writes = []
+        for item in (yield from self._items(f"{prefix}/w/{_word(found)}/")):
+            task = _text(item["key"].rsplit("/", 1)[1])
+            answer = (yield Request("GET", item["key"])).checked(404, 410)
+            for number, write in answer.json()["writes"].items() if answer.status < 400 else ():
+                order = writes_sort_key(write["path"], task, int(number))
+                writes.append((order, (task, write["channel"], unpacked(self.serde, write["value"]))))
+        writes.sort(key=lambda write: write[0])
+        return CheckpointTuple(
+            config=_config(prefix, found),
+            checkpoint=checkpoint,
+            metadata=metadata,
+            parent_config=_config(prefix, kept["parent"]) if kept["parent"] else None,
+            pending_writes=[write for _, write in writes],
+        )
+
+    def _ids(self, config: RunnableConfig | None, before: RunnableConfig | None) -> Steps[list[tuple[str, str]]]:
+        """Prefixes and ids of checkpoints, the newest of each namespace first."""
+        wanted = get_checkpoint_id(config) if config else None
+        limit = get_checkpoint_id(before) if before else None
+        within = "t/"
+        if config:
+            within = f"t/{_word(config['configurable']['thread_id'])}/"
+            if "checkpoint_ns" in config["configurable"]:
+                within = f"{_prefix(config)}/c/"
+        found = []
+        for item in (yield from self._items(within)):
+            prefix, kind, word = _parts(item["key"])
+            if kind == "c" and (not wanted or _text(word) == wanted) and (not limit or _text(word) < limit):
+                found.append((prefix, _text(word)))
+        latest: dict[str, str] = {}
+        for prefix in {prefix for prefix, _ in found}:
+            answer = (yield Request("GET", f"{prefix}/head")).checked(404, 410)
+            latest[prefix] = answer.json()["latest"] if answer.status < 400 else ""
+        # Ids grow: one beyond the head's is of a put that has not ended, or never will.
+        found = [(prefix, name) for prefix, name in found if name <= latest[prefix]]
+        found.sort(key=lambda one: one[1], reverse=True)
+        found.sort(key=lambda one: one[0])
+        return found
+
+    def _put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> Steps[RunnableConfig]:
+        prefix, parent = _prefix(config), get_checkpoint_id(config)
+        head = (yield Request("GET", f"{prefix}/head")).checked(404, 410)
+        now = head.rev if head.status < 400 else None
+        before: dict[str, Any] = {}
+        seen = self._seen.get((prefix, ""), now)
+        if parent:
+            answer = (yield Request("GET", f"{prefix}/c/{_word(parent)}")).checked(404, 410)
+            kept_before = answer.json() if answer.status < 400 else {}
+            before = kept_before.get("values", {})
+            # A checkpoint that this saver has not read itself says where the thread was when it was put.
+            seen = self._seen.get((prefix, parent), kept_before.get("head") or now)
+        if seen != now:
+            raise self._moved(prefix, seen, now)
+        plain: dict[str, Any] = {**checkpoint}
+        values = plain.pop("channel_values")
+        kept = {}
+        for channel, value in values.items():
+            if channel in before and channel not in new_versions:
+                kept[channel] = before[channel]
+            else:
+                within = f"{prefix}/v/{_word(channel)}"
+                kept[channel] = yield from self.values.write(within, value, before.get(channel))
+        content = {
+            "parent": parent,
+            # The revision of the head that names it. The first one's is known afterwards: those of a deleted thread go on.
+            "head": now + 1 if now else None,
+            "checkpoint": packed(self.serde, plain),
+            "metadata": packed(self.serde, get_checkpoint_metadata(config, metadata)),
+            "values": kept,
+        }
+        yield from self._replace(f"{prefix}/c/{_word(checkpoint['id'])}", content)
+        latest = max(checkpoint["id"], head.json()["latest"]) if now else checkpoint["id"]
+        moved = yield Request(
+            "PUT", f"{prefix}/head", json.dumps({"latest": latest}).encode(), {**JSON, **matching(now)}
+        )
+        if moved.checked(412).status == 412:
+            yield from self._delete(f"{prefix}/c/{_word(checkpoint['id'])}")
+            raise self._moved(prefix, now, moved.rev)
+        if now is None:
+            yield from self._replace(f"{prefix}/c/{_word(checkpoint['id'])}", {**content, "head": moved.rev})
+        self._remember(prefix, checkpoint["id"], moved.rev)
+        return _config(prefix, checkpoint["id"])
+
+    def _put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
+    ) -> Steps[None]:
+        key = f"{_prefix(config)}/w/{_word(config['configurable']['checkpoint_id'])}/{_word(task_id)}"
+        fresh = {
+            str(WRITES_IDX_MAP.get(channel, number)): {
+                "channel": channel,
+                "path": task_path,
+                "value": packed(self.serde, value),
+            }
+            for number, (channel, value) in enumerate(writes)
+        }
+        for _ in range(TRIES):
+            answer = (yield Request("GET", key)).checked(404, 410)
+            there = answer.json()["writes"] if answer.status < 400 else {}
+            # A write that is there stays, as a task that is run again writes the same; errors and interrupts are newer.
+            merged = {**fresh, **there, **{number: write for number, write in fresh.items() if int(number) < 0}}
+            if merged == there:
+                return
+            rev = answer.rev if answer.status < 400 else None
+            content = json.dumps({"writes": merged}).encode()
+            if (yield Request("PUT", key, content, {**JSON, **matching(rev)})).checked(412).status != 412:
+                return
+        raise StateError(412, "", f"the writes of task {task_id!r} were overtaken {TRIES} times")
+
+    def _delete_for_runs(self, runs: set[str]) -> Steps[None]:
+        touched = set()
+        for item in (yield from self._items("t/")):
+            prefix, kind, word = _parts(item["key"])
+            if kind != "c":
+                continue
+            answer = (yield Request("GET", item["key"])).checked(404, 410)
+            if answer.status < 400 and unpacked(self.serde, answer.json()["metadata"]).get("run_id") in runs:
+                yield from self._delete_all(f"{prefix}/w/{word}/")
+                yield from self._delete(item["key"])
+                touched.add(prefix)
+        for prefix in touched:
+            yield from self._clean(prefix)
+
+    def _prune(self, threads: Sequence[str], strategy: str) -> Steps[None]:
+        if strategy not in ("keep_latest", "delete"):
+            raise ValueError(f"strategy is 'keep_latest' or 'delete', not {strategy!r}")
+        for thread in threads:
+            within = f"t/{_word(thread)}/"
+            if strategy == "delete":
+                yield from self._delete_all(within)
+                continue
+            newest: dict[str, str] = {}
+            items = yield from self._items(within)
+            for item in items:
+                prefix, kind, word = _parts(item["key"])
+                if kind == "c":
+                    newest[prefix] = max(newest.get(prefix, ""), _text(word))
+            for item in items:
+                prefix, kind, word = _parts(item["key"])
+                if kind in ("c", "w") and _text(word) != newest.get(prefix):
+                    yield from self._delete(item["key"])
+            for prefix in newest:
+                yield from self._clean(prefix)
+
+    def _clean(self, prefix: str) -> Steps[None]:
+        """Removes values that no checkpoint needs, and lets the head name the newest that is left."""
+        for _ in range(TRIES):
+            head = (yield Request("GET", f"{prefix}/head")).checked(404, 410)
+            needed, newest = set(), ""
+            for item in (yield from self._items(f"{prefix}/c/")):
+                newest = max(newest, _text(_parts(item["key"])[2]))
+                answer = (yield Request("GET", item["key"])).checked(404, 410)
+                for value in answer.json()["values"].values() if answer.status < 400 else ():
+                    needed.add(value[1] if value[0] != "whole" else None)
+            if head.status < 400:
+                condition = matching(head.rev)
+                if newest:
+                    content = json.dumps({"latest": newest}).encode()
+                    answer = yield Request("PUT", f"{prefix}/head", content, {**JSON, **condition})
+                else:
+                    answer = yield Request("DELETE", f"{prefix}/head", headers=condition)
+                if answer.checked(404, 410, 412).status == 412:
+                    continue
+            for item in (yield from self._items(f"{prefix}/v/")):
+                if not any(need and (item["key"] == need or item["key"].startswith(f"{need}/")) for need in needed):
+                    yield from self._delete(item["key"])
+            return
+        raise StateError(412, "", f"{prefix!r} was overtaken {TRIES} times")
+
+    def _copy(self, source: str, target: str) -> Steps[None]:
+        here, there = f"t/{_word(source)}/", f"t/{_word(target)}/"
+        items = yield from self._items(here)
+        # Heads last: until then nobody sees a copy that is not whole.
+        for item in sorted(items, key=lambda item: item["key"].endswith("/head")):
+            answer = (yield Request("GET", item["key"])).checked(404, 410)
+            if answer.status >= 400:
+                continue
+            content = answer.json()
+            if _parts(item["key"])[1] == "c":
+                # Values are named by their keys, which begin with the thread's.
+                for value in content["values"].values():
+                    if value[0] != "whole":
+                        value[1] = there + value[1].removeprefix(here)
+            yield from self._replace(there + item["key"].removeprefix(here), content)
+
+    # Small steps.
+
+    def _items(self, prefix: str) -> Steps[list[dict[str, Any]]]:
+        """The keys that begin with `prefix`."""
+        items: list[dict[str, Any]] = []
+        query = {"prefix": prefix, "limit": str(PAGE)}
+        while True:
+            page = (yield Request("GET", query=query)).checked(404).json()
+            items += page.get("items", [])
+            if not page.get("next"):
+                return items
+            query["after"] = page["next"]
+
+    def _replace(self, key: str, content: Any) -> Steps[None]:
+        """Writes what only one writer ever has a reason to write."""
+        rev = None
+        for _ in range(TRIES):
+            answer = yield Request("PUT", key, json.dumps(content).encode(), {**JSON, **matching(rev)})
+            if answer.checked(412).status != 412:
+                return
+            rev = answer.rev
+        raise StateError(412, "", f"{key!r} was overtaken {TRIES} times")
+
+    def _delete(self, key: str) -> Steps[None]:
+        for _ in range(TRIES):
+            answer = (yield Request("GET", key)).checked(404, 410)
+            if answer.status >= 400:
+                return
+            if (yield Request("DELETE", key, headers=matching(answer.rev))).checked(404, 410, 412).status != 412:
+                return
+        raise StateError(412, "", f"{key!r} was overtaken {TRIES} times")
+
+    def _delete_all(self, prefix: str) -> Steps[None]:
+        items = yield from self._items(prefix)
+        # Heads first: from then on nobody sees a thread that is not whole.
+        for item in sorted(items, key=lambda item: not item["key"].endswith("/head")):
+            if (yield Request("DELETE", item["key"], headers=matching(item["rev"]))).checked(404, 410, 412).status == 412:
+                yield from self._delete(item["key"])
+
+    def _remember(self, prefix: str, found: str, rev: int | None) -> None:
+        self._seen[prefix, found] = rev
+        self._seen.move_to_end((prefix, found))
+        while len(self._seen) > SEEN:
+            self._seen.popitem(last=False)
+
+    def _moved(self, prefix: str, seen: int | None, now: int | None) -> ThreadMoved:
+        thread, namespace = prefix.split("/")[1:]
+        return ThreadMoved(_text(thread), _text(namespace), seen, now)
+
+
+def _prefix(config: RunnableConfig) -> str:
+    settings = config["configurable"]
+    return f"t/{_word(settings['thread_id'])}/{_word(settings.get('checkpoint_ns', ''))}"
+
+
+def _parts(key: str) -> tuple[str, str, str]:
+    """The prefix of a key, the kind of what it is, and the word behind that."""
+    words = key.split("/")
+    return "/".join(words[:3]), words[3] if len(words) > 3 else "", words[4] if len(words) > 4 else ""
+
+
+def _config(prefix: str, found: str) -> RunnableConfig:
+    _, thread, namespace = prefix.split("/")
+    ids = {"thread_id": _text(thread), "checkpoint_ns": _text(namespace), "checkpoint_id": found}
+    return {"configurable": ids}
