@@ -33,7 +33,7 @@ pub const EVENTS_KEPT: u64 = 16_384;
 /// The most bytes of one piece.
 pub const MAX_PIECE: usize = 1 << 20;
 /// A snapshot is made when the log has so many bytes, and as many as everything takes in memory.
-const SNAPSHOT_BYTES: u64 = 8 << 20;
+const SNAPSHOT_BYTES: u64 = 16 << 20;
 
 /// How memory and files are used.
 #[derive(Clone, Copy, Debug)]

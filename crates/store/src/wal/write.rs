@@ -81,14 +81,7 @@ impl Backend for Writer {
 
     fn tidy(&mut self, _idle: bool) {
         if self.snapshot.as_ref().is_some_and(JoinHandle::is_finished) {
-            let made = self.snapshot.take().and_then(|thread| thread.join().ok());
-            if let Some(Ok(())) = made {
-                self.to_replay = 0;
-                self.snapshot_at = SNAPSHOT_BYTES.max(self.tree.bytes());
-            } else {
-                // For want of room perhaps: tried again when as much has been written once more.
-                self.snapshot_at += SNAPSHOT_BYTES;
-            }
+            self.end_snapshot();
         }
         if self.snapshot.is_none() && self.to_replay + self.log.bytes() >= self.snapshot_at {
             self.begin_snapshot();
@@ -96,10 +89,11 @@ impl Backend for Writer {
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
-        if let Some(thread) = self.snapshot.take() {
-            // One that failed is made again next time; the logs are there.
-            thread.join().ok();
-        }
+        // One that fails is made again next time; the logs are there. While one was made, writers that do not wait for the
+        // disk may have written far more than they were to.
+        self.end_snapshot();
+        self.tidy(true);
+        self.end_snapshot();
         // With something whole behind them, damage to the last changes cannot look like a write that was not finished.
         let last = Group { first: self.changes + 1, first_event: self.cursor + 1, ops: Vec::new() };
         self.buffer.clear();
@@ -238,6 +232,18 @@ impl Writer {
         self.cursor += plan.events.len() as u64;
         self.feed.publish(plan.events);
         Ok(plan.outcomes)
+    }
+
+    /// Waits for the snapshot that is being made, if one is.
+    fn end_snapshot(&mut self) {
+        let Some(thread) = self.snapshot.take() else { return };
+        if let Ok(Ok(())) = thread.join() {
+            self.to_replay = 0;
+            self.snapshot_at = SNAPSHOT_BYTES.max(self.tree.bytes());
+        } else {
+            // For want of room perhaps: tried again when as much has been written once more.
+            self.snapshot_at += SNAPSHOT_BYTES;
+        }
     }
 
     /// Begins a new log, and has a snapshot of everything before it made.
