@@ -4,8 +4,8 @@
 #   pgo.sh FOLDER   leaves FOLDER/release/tradewind
 #
 # Three steps: an instrumented build; calls through it (train.py: whole answers and streams, both dialects, translated or
-# not, with keys, limits and a budget, and refusals); a build that lays out the code by what was counted. Takes
-# about three times as long as a plain release build. Needs llvm-profdata of the LLVM that rustc has (Debian: llvm-22).
+# not, with keys, limits and a budget, and refusals; tunnels; zips of modules); a build that lays out the code by what was
+# counted. Takes about three times as long as a plain release build. Needs llvm-profdata of the LLVM that rustc has (Debian: llvm-22).
 set -euo pipefail
 
 mkdir -p "$1"
