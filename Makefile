@@ -30,7 +30,7 @@ build: ## build everything with optimisation
 test: peers nextest lint test-rust test-clients ## everything a change has to pass
 
 .PHONY: test-full
-test-full: test test-ways test-modules real-model budget soak test-bench ## test, more ways out, all of Go's scripts, the real model, 100,000 paid calls, ten minutes of soak, and the bench run short
+test-full: test test-ways test-modules real-model budget soak test-bench test-races ## test, more ways out, all of Go's scripts, the real model, 100,000 paid calls, ten minutes of soak, and the bench run short
 
 .PHONY: lint
 lint: ## formatting and lints
@@ -50,6 +50,10 @@ test-clients: peers debug-bins ## black-box tests with the official clients
 test-ways: debug-bins ## ways out by sing-box, px and cntlm, slow callers, and zashboard in a browser
 	tests/peers/install.sh test ways
 	$(call clients,full)
+
+.PHONY: test-races
+test-races: nextest ## a million races for one key of state, on each engine of files
+	TRADEWIND_STATE_RACES=1000000 cargo nextest run -p tradewind-store --test embedded races
 
 .PHONY: test-modules
 test-modules: peers debug-bins ## all of Go's own script tests with the modules door in the middle, and fifty times kill -9
