@@ -92,25 +92,18 @@ impl Callers {
     /// As many revisions of each key as are kept.
     fn fill(&mut self) {
         let rounds = u64::from(KEEP) + 1;
-        self.run(|caller| (0..rounds).flat_map(|_| 0..caller.len()).collect::<Vec<_>>().into_iter(), || true);
+        self.run(|caller| (0..rounds).flat_map(|_| 0..caller.len()).collect::<Vec<_>>().into_iter());
     }
 
-    fn run<I: Iterator<Item = usize> + Send + 'static>(
-        &mut self,
-        order: impl Fn(&[(Key, u64)]) -> I,
-        goes_on: impl Fn() -> bool + Clone + Send + 'static,
-    ) -> u64 {
+    /// Each caller writes to its keys in this order, to its end; how many writes that were.
+    fn run<I: Iterator<Item = usize> + Send + 'static>(&mut self, order: impl Fn(&[(Key, u64)]) -> I) -> u64 {
         let mut tasks = tokio::task::JoinSet::new();
         for mut caller in self.callers.drain(..) {
-            let (store, value, goes_on, order) =
-                (self.store.clone(), self.value.clone(), goes_on.clone(), order(&caller));
+            let (store, value, order) = (self.store.clone(), self.value.clone(), order(&caller));
             tasks.spawn_on(
                 async move {
                     let mut done = 0;
                     for index in order {
-                        if !goes_on() {
-                            break;
-                        }
                         let (key, rev) = &mut caller[index];
                         match store.commit(next(key, *rev, &value)).await {
                             Ok(Committed::Done(_)) => *rev += 1,
@@ -160,13 +153,10 @@ fn next(key: &Key, rev: u64, value: &Bytes) -> Commit {
 impl Side for Callers {
     fn turn(&mut self, time: Duration) -> f64 {
         let begun = now();
-        let done = self.run(
-            |caller| {
-                let keys = caller.len();
-                std::iter::repeat_with(move || fastrand::usize(..keys))
-            },
-            move || begun.elapsed() < time,
-        );
+        let done = self.run(|caller| {
+            let keys = caller.len();
+            std::iter::repeat_with(move || fastrand::usize(..keys)).take_while(move |_| begun.elapsed() < time)
+        });
         done as f64 / begun.elapsed().as_secs_f64()
     }
 }

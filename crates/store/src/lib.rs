@@ -21,6 +21,7 @@ mod pack;
 mod record;
 pub mod redis;
 pub mod seal;
+mod servers;
 mod settings;
 pub mod sqlite;
 pub mod state;

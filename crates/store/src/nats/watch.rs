@@ -10,11 +10,10 @@
 //! with that many before it therefore looks through them, headers only, before it tells the first; and where it then does
 //! not find one that it saw, that one went meanwhile.
 //!
-//! A lost connection is waited for for [`PATIENCE`], and the watch goes on from its own place.
+//! A lost connection is waited for with [`Patience`], and the watch goes on from its own place.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -23,9 +22,7 @@ use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
 use async_nats::jetstream::consumer::{Consumer, DeliverPolicy};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream, StreamExt as _};
-use futures_util::task::noop_waker;
+use futures_util::stream::{BoxStream, StreamExt as _};
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 use tradewind_core::UnixMillis;
@@ -38,19 +35,9 @@ use super::stored::{self, About};
 use super::streams;
 use crate::error::StoreError;
 use crate::name::{Key, Namespace};
+use crate::servers::{Patience, Start, Watching, told};
 use crate::store::{After, Cursor, Event};
 
-/// Pauses between attempts while no server can be reached; after them the watch ends.
-const PATIENCE: [Duration; 8] = [
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-];
 /// How often it is looked whether a namespace has got its first key.
 const BEFORE_THE_FIRST: Duration = Duration::from_millis(250);
 /// How long the next of several messages may take.
@@ -63,20 +50,8 @@ pub(super) fn stream(
     after: After,
 ) -> BoxStream<'static, Result<Event, StoreError>> {
     let space = Space::of(namespace);
-    let start = match after {
-        After::Cursor(cursor) if cursor.minor != 0 => return stream::iter([Err(StoreError::CursorGone)]).boxed(),
-        After::Cursor(cursor) => Start::At(cursor.major),
-        After::Now => {
-            // Sent within this call: what this process commits afterwards goes over the same connection, behind it.
-            let mut marking = mark(Arc::clone(&link), space.clone()).boxed();
-            match marking.poll_unpin(&mut Context::from_waker(&noop_waker())) {
-                Poll::Ready(Ok(place)) => Start::At(place),
-                Poll::Ready(Err(error)) => return stream::iter([Err(error)]).boxed(),
-                Poll::Pending => Start::Marking(marking),
-            }
-        }
-    };
-    let watch = Watch {
+    let start = Start::of(after, || mark(Arc::clone(&link), space.clone()).boxed());
+    told(start.map(|start| Watch {
         link,
         namespace: namespace.clone(),
         space,
@@ -87,21 +62,7 @@ pub(super) fn stream(
         looked: 0,
         ahead: VecDeque::new(),
         open: None,
-    };
-    stream::unfold(Some(watch), |watch| async move {
-        let mut watch = watch?;
-        let mut closing = watch.link.closing();
-        let next = tokio::select! {
-            biased;
-            _ = closing.wait_for(|closed| *closed) => return None,
-            next = watch.next() => next,
-        };
-        match next {
-            Ok(event) => Some((Ok(event), Some(watch))),
-            Err(error) => Some((Err(error), None)),
-        }
-    })
-    .boxed()
+    }))
 }
 
 /// Leaves a mark in the stream: what comes behind it is later. A read would not do, since the server answers those beside
@@ -116,13 +77,6 @@ async fn mark(link: Arc<Link>, space: Space) -> Result<u64, StoreError> {
         Err(Fault::Nobody) => Ok(0),
         Err(fault) => Err(fault.of_read()),
     }
-}
-
-enum Start {
-    /// After this place.
-    At(u64),
-    /// After the mark that is being left.
-    Marking(BoxFuture<'static, Result<u64, StoreError>>),
 }
 
 struct Open {
@@ -149,18 +103,20 @@ struct Watch {
     open: Option<Open>,
 }
 
-impl Watch {
-    /// The next change; comes back with what it was doing when the future is dropped, and goes on.
+impl Watching for Watch {
+    fn closing(&self) -> watch::Receiver<bool> {
+        self.link.closing()
+    }
+
     async fn next(&mut self) -> Result<Event, StoreError> {
         loop {
-            let mut pauses = PATIENCE.into_iter();
+            let mut patience = Patience::new();
             let told = loop {
                 match self.step().await {
                     Ok(told) => break told,
                     Err(error) => {
                         self.open = None;
-                        let pause = pauses.next().filter(|_| matches!(error, StoreError::Unavailable(_)));
-                        tokio::time::sleep(pause.ok_or(error)?).await;
+                        patience.after(error).await?;
                     }
                 }
             };
@@ -169,12 +125,14 @@ impl Watch {
             }
         }
     }
+}
 
+impl Watch {
     /// Finds out where to begin, or opens the stream, or takes a message from it.
     async fn step(&mut self) -> Result<Option<Event>, StoreError> {
         let place = match &mut self.start {
             Start::At(place) => *place,
-            Start::Marking(marking) => {
+            Start::Asking(marking) => {
                 let place = marking.await?;
                 self.start = Start::At(place);
                 self.floor = place;

@@ -1,40 +1,26 @@
 //! Watches: each reads the stream of changes from where it is, and all of one namespace share the waiting for more.
 //!
 //! Changes in a stream are `1-0`, `1-1` and so on without a gap, and their places one more, so that whoever goes on after a
-//! place and finds anything but the next one knows that changes are gone. A lost connection is made again for [`PATIENCE`]; nothing is told twice or left out by
-//! it, because the place is the watch's own.
+//! place and finds anything but the next one knows that changes are gone. A lost connection is made again with [`Patience`];
+//! nothing is told twice or left out by it, because the place is the watch's own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream, StreamExt as _};
-use futures_util::task::noop_waker;
+use futures_util::stream::BoxStream;
+use tokio::sync::watch;
 
 use super::keys::Space;
 use super::link::{Link, WAIT};
 use super::reply;
 use crate::error::StoreError;
 use crate::name::Namespace;
+use crate::servers::{Patience, Start, Watching, told};
 use crate::store::{After, Event};
 
 /// Changes that are read at once.
 const STEP: usize = 256;
-/// Pauses between attempts while the server cannot be reached; after them the watch ends.
-const PATIENCE: [Duration; 8] = [
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-];
-
 /// The place of a namespace's latest change; 0 when there was none.
 pub(super) async fn latest(link: Arc<Link>, namespace: Namespace) -> Result<u64, StoreError> {
     let mut command = redis::cmd("XREVRANGE");
@@ -49,48 +35,15 @@ pub(super) fn stream(
     prefix: &str,
     after: After,
 ) -> BoxStream<'static, Result<Event, StoreError>> {
-    let start = match after {
-        After::Cursor(cursor) if cursor.minor != 0 => return stream::iter([Err(StoreError::CursorGone)]).boxed(),
-        After::Cursor(cursor) => Start::At(cursor.major),
-        After::Now => {
-            // Sent within this call: what this process commits afterwards goes over the same connection, behind it.
-            let mut asking = latest(Arc::clone(&link), namespace.clone()).boxed();
-            match asking.poll_unpin(&mut Context::from_waker(&noop_waker())) {
-                Poll::Ready(Ok(place)) => Start::At(place),
-                Poll::Ready(Err(error)) => return stream::iter([Err(error)]).boxed(),
-                Poll::Pending => Start::Asking(asking),
-            }
-        }
-    };
-    let watch = Watch {
+    let start = Start::of(after, || latest(Arc::clone(&link), namespace.clone()).boxed());
+    told(start.map(|start| Watch {
         link,
         namespace: namespace.clone(),
         prefix: Arc::from(prefix),
         start,
         found: VecDeque::new(),
         caught_up: false,
-    };
-    stream::unfold(Some(watch), |watch| async move {
-        let mut watch = watch?;
-        let mut closing = watch.link.closing();
-        let next = tokio::select! {
-            biased;
-            _ = closing.wait_for(|closed| *closed) => return None,
-            next = watch.next() => next,
-        };
-        match next {
-            Ok(event) => Some((Ok(event), Some(watch))),
-            Err(error) => Some((Err(error), None)),
-        }
-    })
-    .boxed()
-}
-
-enum Start {
-    /// After this change.
-    At(u64),
-    /// After the latest one, which was asked for when the watch began.
-    Asking(BoxFuture<'static, Result<u64, StoreError>>),
+    }))
 }
 
 struct Watch {
@@ -103,21 +56,25 @@ struct Watch {
     caught_up: bool,
 }
 
-impl Watch {
-    /// The next change; comes back with what it was doing when the future is dropped, and goes on.
+impl Watching for Watch {
+    fn closing(&self) -> watch::Receiver<bool> {
+        self.link.closing()
+    }
+
     async fn next(&mut self) -> Result<Event, StoreError> {
         loop {
             if let Some(event) = self.found.pop_front() {
                 return Ok(event);
             }
-            let mut pauses = PATIENCE.into_iter();
+            let mut patience = Patience::new();
             while let Err(error) = self.step().await {
-                let pause = pauses.next().filter(|_| matches!(error, StoreError::Unavailable(_))).ok_or(error)?;
-                tokio::time::sleep(pause).await;
+                patience.after(error).await?;
             }
         }
     }
+}
 
+impl Watch {
     /// Finds out where to begin, or reads, or waits.
     async fn step(&mut self) -> Result<(), StoreError> {
         let place = match &mut self.start {

@@ -97,6 +97,18 @@ fn wal_on_a_full_disk() {
     on_a_small_disk(Engine::Wal, "full::wal_on_a_full_disk");
 }
 
+/// Writes values until the store is full; the number of the one that is refused.
+async fn first_refused(store: &dyn tradewind_store::Store) -> usize {
+    for number in 1.. {
+        match store.commit(commit(&key(&name(number)), whole(1, &content("x", 1, LENGTH)), 1)).await {
+            Ok(_) => {}
+            Err(StoreError::Full(_)) => return number,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    unreachable!("it is never full")
+}
+
 /// A bound of one's own is refused in the same way, and what is deleted makes room.
 #[test]
 fn a_bound_on_memory_is_kept() {
@@ -106,15 +118,7 @@ fn a_bound_on_memory_is_kept() {
         let clock = std::sync::Arc::new(crate::support::StillClock);
         let store = tradewind_store::wal::Wal::open(folder.path(), options, clock).unwrap();
         let store: &dyn tradewind_store::Store = &store;
-        let mut number = 0;
-        loop {
-            number += 1;
-            match store.commit(commit(&key(&name(number)), whole(1, &content("x", 1, LENGTH)), 1)).await {
-                Ok(_) => {}
-                Err(StoreError::Full(_)) => break,
-                Err(other) => panic!("{other}"),
-            }
-        }
+        let number = first_refused(store).await;
         assert!((40..44).contains(&number), "{number} of 24,000 bytes are a mebibyte");
         let tombstone = crate::support::record(2, tradewind_store::Body::None, b"");
         done(store, commit(&key(&name(1)), tombstone, 1)).await;
@@ -134,15 +138,7 @@ fn a_bound_on_the_file_is_kept() {
         let clock = std::sync::Arc::new(crate::support::StillClock);
         let sqlite = tradewind_store::sqlite::Sqlite::open(folder.path(), options, clock).unwrap();
         let store: &dyn tradewind_store::Store = &sqlite;
-        let mut number = 0;
-        loop {
-            number += 1;
-            match store.commit(commit(&key(&name(number)), whole(1, &content("x", 1, LENGTH)), 1)).await {
-                Ok(_) => {}
-                Err(StoreError::Full(_)) => break,
-                Err(other) => panic!("{other}"),
-            }
-        }
+        let number = first_refused(store).await;
         assert!((30..44).contains(&number), "{number} of 24,000 bytes are a mebibyte");
         assert!(store.head(&key(&name(1))).await.unwrap().is_some());
         // Smaller than what was there, and in its place.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, join_all};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tradewind_store::suite::{commit, following, key, race, record};
 use tradewind_store::{After, Committed, Event, Key, Meta, Rev, Store, StoreError};
@@ -31,7 +32,8 @@ async fn insist(store: &dyn Store, key: &Key, parent: Option<&Meta>, body: &[u8]
             Ok(other) => panic!("{key}: {other:?}"),
             Err(error) => assert!(begun.elapsed() < PATIENCE, "{key}: {error}"),
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // Each attempt waits for a connection itself.
+        tokio::task::yield_now().await;
     }
 }
 
@@ -42,7 +44,8 @@ async fn head(store: &dyn Store, key: &Key) -> Option<Meta> {
             Ok(head) => return head.map(|head| head.meta.clone()),
             Err(error) => assert!(begun.elapsed() < PATIENCE, "{key}: {error}"),
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // Each attempt waits for a connection itself.
+        tokio::task::yield_now().await;
     }
 }
 
@@ -153,10 +156,11 @@ pub(crate) async fn nothing_acknowledged_is_lost(mut server: Server, open: Open,
     let mut acknowledged: Vec<Option<Meta>> = vec![None; WRITERS];
     let mut total = 0;
     for round in 0..rounds {
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, made) = (Arc::new(AtomicBool::new(false)), Arc::new(Semaphore::new(0)));
         let mut writers = JoinSet::new();
         for (writer, key) in keys.iter().cloned().enumerate() {
-            let (store, stop, mut last) = (store.clone(), stop.clone(), acknowledged[writer].clone());
+            let (store, stop, made) = (store.clone(), stop.clone(), made.clone());
+            let mut last = acknowledged[writer].clone();
             writers.spawn(async move {
                 let (mut done, mut unknown) = (0_u64, Vec::new());
                 while !stop.load(Ordering::Relaxed) {
@@ -165,6 +169,7 @@ pub(crate) async fn nothing_acknowledged_is_lost(mut server: Server, open: Open,
                     match store.commit(commit(&key, &next)).await {
                         Ok(Committed::Done(_)) => {
                             done += 1;
+                            made.add_permits(1);
                             last = Some(next.meta);
                         }
                         // Its own, which it did not know of.
@@ -174,7 +179,7 @@ pub(crate) async fn nothing_acknowledged_is_lost(mut server: Server, open: Open,
                         Ok(Committed::Lost(head)) => panic!("{key}: {:?} was lost to {head:?}", next.meta),
                         Err(StoreError::Unknown(_)) => unknown.push(next.meta.rev),
                         Err(StoreError::Unavailable(_) | StoreError::Busy) => {
-                            tokio::time::sleep(Duration::from_millis(5)).await;
+                            tokio::task::yield_now().await;
                         }
                         Err(other) => panic!("{key}: {other}"),
                     }
@@ -182,7 +187,10 @@ pub(crate) async fn nothing_acknowledged_is_lost(mut server: Server, open: Open,
                 (writer, last, unknown, done)
             });
         }
-        tokio::time::sleep(Duration::from_millis(150 + 37 * round as u64)).await;
+        // In the midst of it: at another write in each round.
+        let enough = u32::try_from(20 * WRITERS + 37 * round).unwrap();
+        let acquired = tokio::time::timeout(PATIENCE, made.acquire_many(enough)).await.expect("they write");
+        acquired.unwrap().forget();
         server.kill();
         stop.store(true, Ordering::Relaxed);
         let ended = writers.join_all().await;

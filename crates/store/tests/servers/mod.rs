@@ -4,11 +4,15 @@
 pub(crate) mod faults;
 mod proxy;
 
-use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{BufRead as _, BufReader, PipeReader, Write as _};
+use std::iter;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -16,6 +20,9 @@ pub(crate) use proxy::{Pass, Proxy};
 
 /// However slow the machine is: nothing here takes this long unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What Redis and NATS say when they take connections.
+const READY: [&str; 2] = ["Ready to accept connections", "Server is ready"];
 
 /// What starts a server in a folder and on a port.
 type Start = Box<dyn Fn(&Path, u16) -> Command + Send>;
@@ -26,14 +33,16 @@ pub(crate) struct Server {
     port: u16,
     command: Start,
     child: Option<Child>,
+    /// What it has said, in all its lives.
+    said: Arc<Mutex<String>>,
 }
 
 impl Server {
     /// Starts what `command` makes for a folder and a port.
     pub(crate) fn start(command: impl Fn(&Path, u16) -> Command + Send + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut server = Self { folder, port, command: Box::new(command), child: None };
+        let mut server =
+            Self { folder, port: free_port(), command: Box::new(command), child: None, said: Arc::default() };
         server.start_again();
         server
     }
@@ -42,20 +51,21 @@ impl Server {
         self.port
     }
 
-    /// Starts it on the same port and folder, and waits until it listens.
+    /// Starts it on the same port and folder, and waits until it says that it takes connections.
     pub(crate) fn start_again(&mut self) {
         assert!(self.child.is_none(), "it runs");
-        let log = std::fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
         let mut command = (self.command)(self.folder.path(), self.port);
-        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; run `make peers`"));
-        let begun = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            let ended = child.try_wait().unwrap();
-            assert!(ended.is_none() && begun.elapsed() < PATIENCE, "{command:?}: {ended:?}\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        command.stdin(Stdio::null()).stdout(writer.try_clone().unwrap()).stderr(writer);
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; run `make peers`"));
         self.child = Some(child);
+        let program = format!("{command:?}");
+        // Our own ends of the pipe, so that it ends with the server.
+        drop(command);
+        let (tell, ready) = mpsc::channel();
+        let said = Arc::clone(&self.said);
+        std::thread::spawn(move || listen(reader, &said, &tell));
+        ready.recv_timeout(PATIENCE).unwrap_or_else(|why| panic!("{program} is not ready: {why}"));
     }
 
     /// Ends it without a chance to write anything more.
@@ -76,10 +86,25 @@ impl Server {
         let process = self.child.as_ref().expect("it runs").id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &process]).status().unwrap().success());
     }
+}
 
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+/// Keeps what a server says, and tells when it is ready.
+fn listen(reader: PipeReader, said: &Mutex<String>, ready: &Sender<()>) {
+    for line in BufReader::new(reader).lines().map_while(Result::ok) {
+        if READY.iter().any(|ready| line.contains(ready)) {
+            let _ = ready.send(()); // nobody waits for the second such line
+        }
+        let mut said = said.lock().unwrap();
+        said.push_str(&line);
+        said.push('\n');
     }
+}
+
+/// Below those that systems give to connections, so that none takes it before the server listens, or between two of its lives.
+fn free_port() -> u16 {
+    let random = || RandomState::new().hash_one(());
+    let port = || u16::try_from(12_000 + random() % 20_000).unwrap();
+    iter::repeat_with(port).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).unwrap()
 }
 
 impl Drop for Server {
@@ -89,9 +114,9 @@ impl Drop for Server {
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            let log = self.log();
-            let end = log.char_indices().rev().nth(4_000).map_or(0, |(at, _)| at);
-            let _ = writeln!(std::io::stderr(), "the server said:\n{}", &log[end..]);
+            let said = self.said.lock().map(|said| said.clone()).unwrap_or_default();
+            let end = said.char_indices().rev().nth(4_000).map_or(0, |(at, _)| at);
+            let _ = writeln!(std::io::stderr(), "the server said:\n{}", &said[end..]);
         }
     }
 }

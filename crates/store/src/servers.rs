@@ -1,0 +1,146 @@
+//! What the engines on servers share: how a watch begins, what it waits for, and how it ends.
+
+use std::array;
+use std::future::Future;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::task::noop_waker;
+use tokio::sync::watch;
+
+use crate::error::StoreError;
+use crate::store::{After, Event};
+
+/// Pauses between attempts while no server can be reached; after them the watch ends.
+const PAUSES: [Duration; 8] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+/// How long a server is waited for that cannot be reached: some 16 seconds.
+pub(crate) struct Patience(array::IntoIter<Duration, 8>);
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self(PAUSES.into_iter())
+    }
+
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// The error itself, when another attempt would not help, or there were enough.
+    pub(crate) async fn after(&mut self, error: StoreError) -> Result<(), StoreError> {
+        let pause = self.0.next().filter(|_| matches!(error, StoreError::Unavailable(_))).ok_or(error)?;
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// A place that is being asked for.
+pub(crate) type Place = BoxFuture<'static, Result<u64, StoreError>>;
+
+/// Where a watch begins.
+pub(crate) enum Start {
+    /// After this place.
+    At(u64),
+    /// After the one that was asked for when the watch began.
+    Asking(Place),
+}
+
+impl Start {
+    /// After a place that is known, or after the present one, which is asked for within this call: what this process commits
+    /// afterwards goes over the same connection, behind the question.
+    ///
+    /// # Errors
+    /// [`StoreError::CursorGone`] for what no server gave as a place; what asking says, where it says so at once.
+    pub(crate) fn of(after: After, ask: impl FnOnce() -> Place) -> Result<Self, StoreError> {
+        match after {
+            After::Cursor(cursor) if cursor.minor != 0 => Err(StoreError::CursorGone),
+            After::Cursor(cursor) => Ok(Self::At(cursor.major)),
+            After::Now => {
+                let mut asking = ask();
+                match asking.poll_unpin(&mut Context::from_waker(&noop_waker())) {
+                    Poll::Ready(place) => place.map(Self::At),
+                    Poll::Pending => Ok(Self::Asking(asking)),
+                }
+            }
+        }
+    }
+}
+
+/// A watch of one engine.
+pub(crate) trait Watching: Send + 'static {
+    /// Told when the store closes.
+    fn closing(&self) -> watch::Receiver<bool>;
+
+    /// The next change; comes back with what it was doing when the future is dropped, and goes on.
+    fn next(&mut self) -> impl Future<Output = Result<Event, StoreError>> + Send;
+}
+
+/// Its changes, until the store closes or it fails, which is told.
+pub(crate) fn told(watch: Result<impl Watching, StoreError>) -> BoxStream<'static, Result<Event, StoreError>> {
+    let watch = match watch {
+        Ok(watch) => watch,
+        Err(error) => return stream::iter([Err(error)]).boxed(),
+    };
+    stream::unfold(Some(watch), |watch| async move {
+        let mut watch = watch?;
+        let mut closing = watch.closing();
+        let next = tokio::select! {
+            biased;
+            _ = closing.wait_for(|closed| *closed) => return None,
+            next = watch.next() => next,
+        };
+        match next {
+            Ok(event) => Some((Ok(event), Some(watch))),
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future;
+
+    use super::*;
+    use crate::store::Cursor;
+
+    fn of(
+        after: After,
+        asking: impl Future<Output = Result<u64, StoreError>> + Send + 'static,
+    ) -> Result<Start, StoreError> {
+        Start::of(after, || asking.boxed())
+    }
+
+    #[test]
+    fn a_watch_begins_where_it_is_told_or_where_things_are() {
+        assert!(matches!(of(After::Cursor(Cursor::at(7)), future::pending()), Ok(Start::At(7))));
+        let elsewhere = After::Cursor(Cursor { major: 7, minor: 1 });
+        assert!(matches!(of(elsewhere, future::ready(Ok(9))), Err(StoreError::CursorGone)), "a place of no server");
+        assert!(matches!(of(After::Now, future::ready(Ok(9))), Ok(Start::At(9))));
+        assert!(matches!(of(After::Now, future::ready(Err(StoreError::Busy))), Err(StoreError::Busy)));
+        assert!(matches!(of(After::Now, future::pending()), Ok(Start::Asking(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[expect(clippy::disallowed_methods, reason = "a test has a clock of its own")]
+    async fn what_cannot_be_reached_is_waited_for_and_nothing_else() {
+        let begun = tokio::time::Instant::now();
+        let mut patience = Patience::new();
+        while patience.after(StoreError::Unavailable(String::new())).await.is_ok() {}
+        let all: Duration = PAUSES.iter().sum();
+        assert_eq!(begun.elapsed(), all);
+        assert_eq!(Patience::new().after(StoreError::CursorGone).await, Err(StoreError::CursorGone));
+        assert_eq!(begun.elapsed(), all, "at once");
+    }
+}
