@@ -11,7 +11,7 @@ use tradewind_core::UnixMillis;
 
 use crate::error::StoreError;
 use crate::meta::Meta;
-use crate::name::{Key, Namespace, Rev};
+use crate::name::{Hash, Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
 
 /// What the head of a key has to be for a commit to happen. Tombstones are heads.
@@ -19,8 +19,38 @@ use crate::record::{PieceId, Record};
 pub enum Expected {
     /// The key has no revision at all.
     Absent,
-    /// The head has this number.
+    /// The head has this number, whatever it is.
     At(Rev),
+    /// The head has this number and this chain. A key that was forgotten and written anew, and a server that lost its latest
+    /// writes, have the number with another chain: what was read before then is no ground to write on.
+    Is(Rev, Hash),
+}
+
+impl Expected {
+    /// Exactly this head, or that there is none.
+    #[must_use]
+    pub fn head(head: Option<&Meta>) -> Self {
+        head.map_or(Self::Absent, |head| Self::Is(head.rev, head.chain))
+    }
+
+    /// Its number, if there has to be one.
+    #[must_use]
+    pub fn rev(self) -> Option<Rev> {
+        match self {
+            Self::Absent => None,
+            Self::At(rev) | Self::Is(rev, _) => Some(rev),
+        }
+    }
+
+    /// Whether this head, or none, is the expected one.
+    #[must_use]
+    pub fn holds(self, head: Option<&Meta>) -> bool {
+        match self {
+            Self::Absent => head.is_none(),
+            Self::At(rev) => head.is_some_and(|head| head.rev == rev),
+            Self::Is(rev, chain) => head.is_some_and(|head| head.rev == rev && head.chain == chain),
+        }
+    }
 }
 
 /// One new revision. All of it happens, or none.

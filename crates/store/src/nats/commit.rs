@@ -53,9 +53,7 @@ impl Nats {
         let has_pieces = matches!(record.body, Body::Pieces(_));
         let mut parent = match expected {
             Expected::Absent => Some((0, rev.get())),
-            Expected::At(rev) => {
-                self.places.get(&key).filter(|place| place.rev == rev).map(|place| (place.at, place.low))
-            }
+            _ => self.places.get(&key).filter(|place| place.fits(expected)).map(|place| (place.at, place.low)),
         };
         for _ in 0..ATTEMPTS {
             let (at, low) = match parent {
@@ -71,7 +69,7 @@ impl Nats {
             headers.insert(ABOUT, About::write(low, least, at, has_pieces, &described).as_str());
             match self.send(subject.clone(), headers, encoded.clone()).await? {
                 Sent::At(at) => {
-                    self.places.set(&key, Place { rev, at, low });
+                    self.places.set(&key, Place { rev, chain: record.meta.chain, at, low });
                     return Ok(Committed::Done(Cursor::at(at)));
                 }
                 Sent::Other => {
@@ -95,12 +93,11 @@ impl Nats {
         expected: Expected,
     ) -> Result<Result<(u64, u64), Option<Arc<Record>>>, StoreError> {
         let head = self.read_head_at(key).await?;
-        Ok(match (head, expected) {
-            // The first revision has nothing before it.
-            (None, Expected::Absent) => Ok((0, 1)),
-            (Some((place, record)), Expected::At(rev)) if record.meta.rev == rev => Ok((place.at, place.low)),
-            (head, _) => Err(head.map(|(_, record)| Arc::new(record))),
-        })
+        if !expected.holds(head.as_ref().map(|(_, record)| &record.meta)) {
+            return Ok(Err(head.map(|(_, record)| Arc::new(record))));
+        }
+        // The first revision has nothing before it.
+        Ok(Ok(head.map_or((0, 1), |(place, _)| (place.at, place.low))))
     }
 
     /// Sends a message to a stream.

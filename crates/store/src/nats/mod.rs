@@ -106,7 +106,7 @@ impl Nats {
         };
         let about = stored.about()?;
         let mut record = stored.record()?;
-        let place = Place { rev: record.meta.rev, at: stored.place, low: about.low };
+        let place = Place { rev: record.meta.rev, chain: record.meta.chain, at: stored.place, low: about.low };
         self.places.set(key, place);
         self.put_end(key, &mut record.meta).await?;
         Ok(Some((place, record)))

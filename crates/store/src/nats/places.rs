@@ -4,18 +4,31 @@
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use crate::name::{Key, Rev};
+use crate::name::{Hash, Key, Rev};
+use crate::store::Expected;
 
-/// Keys of one generation; two are kept. A place takes some 100 bytes and the key.
+/// Keys of one generation; two are kept. A place takes some 130 bytes and the key.
 const GENERATION: usize = 32_768;
 
 /// A head's number and place, and what else the next commit has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) rev: Rev,
+    pub(super) chain: Hash,
     pub(super) at: u64,
     /// The lowest revision that the key keeps unpinned.
     pub(super) low: u64,
+}
+
+impl Place {
+    /// Whether it is that of the head which is expected.
+    pub(super) fn fits(&self, expected: Expected) -> bool {
+        match expected {
+            Expected::Absent => false,
+            Expected::At(rev) => self.rev == rev,
+            Expected::Is(rev, chain) => self.rev == rev && self.chain == chain,
+        }
+    }
 }
 
 /// The places of heads, the newest two generations.
@@ -61,7 +74,7 @@ mod tests {
     }
 
     fn place(at: u64) -> Place {
-        Place { rev: Rev::new(at).unwrap(), at, low: 1 }
+        Place { rev: Rev::new(at).unwrap(), chain: Hash([0; 32]), at, low: 1 }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::link::{Fault, Link};
 use super::reply;
 use super::script::Script;
 use crate::error::StoreError;
+use crate::name::{Hash, Rev};
 use crate::record::{Body, PieceId, Record};
 use crate::store::{Commit, Committed, Expected};
 
@@ -50,13 +51,15 @@ impl Prepared {
             key: space.key(key),
             changes: space.changes(),
             args: Vec::with_capacity(room + 1_024),
-            ends: Vec::with_capacity(11 + 2 * pieces.len()),
+            ends: Vec::with_capacity(13 + 2 * pieces.len()),
         };
-        new.number(match expected {
-            Expected::Absent => 0,
-            Expected::At(rev) => rev.get(),
+        new.number(expected.rev().map_or(0, Rev::get));
+        new.arg(&match expected {
+            Expected::Is(_, chain) => mark(chain),
+            Expected::Absent | Expected::At(_) => Vec::new(),
         });
         new.number(meta.rev.get());
+        new.arg(&mark(&meta.chain));
         new.number(meta.expires_at.map_or(0, |at| at.0));
         let mut flags = Vec::with_capacity(3);
         if meta.kind.is_tombstone() {
@@ -98,6 +101,14 @@ impl Prepared {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| &self.args[start..*end])
     }
+}
+
+/// Enough of a chain to tell it from another of the same length: 64 bits of it.
+fn mark(chain: &Hash) -> Vec<u8> {
+    chain.0[..8]
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]))
+        .collect()
 }
 
 /// The names of pieces, each once, in a row.
@@ -165,7 +176,7 @@ async fn send(link: Arc<Link>, on_the_way: Arc<Semaphore>, waiting: Waiting) -> 
     let commits = waiting.lock().take().expect("they are sent once");
     let kept = EVENTS_KEPT.to_string();
     let keys: Vec<&[u8]> = commits.iter().flat_map(|one| [&one.key[..], &one.changes[..]]).collect();
-    let mut args: Vec<&[u8]> = Vec::with_capacity(1 + commits.len() * 11);
+    let mut args: Vec<&[u8]> = Vec::with_capacity(1 + commits.len() * 13);
     args.push(kept.as_bytes());
     for commit in &commits {
         args.extend(commit.all_args());

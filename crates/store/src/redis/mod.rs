@@ -34,7 +34,7 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
-use crate::store::{After, Commit, Committed, Cursor, Event, Expected, Facts, Pin, Revision, Store};
+use crate::store::{After, Commit, Committed, Cursor, Event, Facts, Pin, Revision, Store};
 
 /// Changes of a namespace that a watch can go back, at least. Redis removes older ones by whole nodes, so that a few more
 /// are there.
@@ -92,9 +92,9 @@ impl Redis {
     async fn write(&self, commit: Commit) -> Result<Committed, StoreError> {
         if commit.record.meta.rev.get() > MAX_REV {
             let head = self.read_head(&commit.key).await?;
-            let is = head.as_ref().map_or(Expected::Absent, |head| Expected::At(head.meta.rev));
+            let is = commit.expected.holds(head.as_deref().map(|head| &head.meta));
             let too_great = StoreError::Unsupported("Redis counts revisions up to 2^53");
-            return if is == commit.expected { Err(too_great) } else { Ok(Committed::Lost(head)) };
+            return if is { Err(too_great) } else { Ok(Committed::Lost(head)) };
         }
         self.commits.write(&commit).await
     }

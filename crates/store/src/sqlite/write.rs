@@ -20,7 +20,7 @@ use crate::sqlite::checkpoint::{self, Checkpointer};
 use crate::sqlite::heads::{Entry, Heads};
 use crate::sqlite::row::{self, MAX_KEY, PIECES, place};
 use crate::sqlite::{EVENTS_KEPT, MAX_PIECE, error, pieces, schema};
-use crate::store::{Commit, Committed, Cursor, Durability, Event, Expected};
+use crate::store::{Commit, Committed, Cursor, Durability, Event};
 
 /// Old changes are removed so many at a time.
 const EVENTS_STEP: u64 = 1024;
@@ -173,12 +173,7 @@ impl Writer {
     fn commit(&self, group: &mut Group, commit: &Commit) -> Result<Committed, Stop> {
         let Commit { key, expected, record, parent_again, pieces: given, keep } = commit;
         let before = self.known(group, key)?;
-        let fits = match (expected, &before) {
-            (Expected::Absent, None) => true,
-            (Expected::At(rev), Some(entry)) => entry.head.meta.rev == *rev,
-            _ => false,
-        };
-        if !fits {
+        if !expected.holds(before.as_ref().map(|entry| &entry.head.meta)) {
             return Ok(Committed::Lost(before.map(|entry| entry.head)));
         }
         let rev = record.meta.rev.get();

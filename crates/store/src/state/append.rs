@@ -33,6 +33,8 @@ impl State {
         let mut rev = rev;
         for _ in 0..TRIES {
             match self.append_once(key, rev, &addition, &terms, &rules).await {
+                // Not what was remembered under this number; and what is remembered now is.
+                Err(StateError::Lost { head: Some(head) }) if head.rev == rev => {}
                 Err(StateError::Lost { head: Some(head) }) if rules.on_conflict == OnConflict::Merge => {
                     match self.same_value(key, rev, &head).await? {
                         Some(base) if base.content_type == head.content_type && base.schema == head.schema => {
@@ -75,6 +77,7 @@ impl State {
             schema: meta.schema.clone(),
             terms: terms.clone(),
             handoff: None,
+            of: Some(meta.chain),
         };
         self.write(key, Condition::At(rev), draft).await
     }

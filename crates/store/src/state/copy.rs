@@ -165,8 +165,8 @@ async fn copy_listed(
             return Err(CopyError::Other(key.clone()));
         }
     }
-    let mut head = there.first().map(|newest| newest.meta.rev);
-    if head.is_some_and(|head| revisions.first().is_none_or(|newest| newest.meta.rev < head)) {
+    let mut head = there.first().map(|newest| newest.meta.clone());
+    if head.as_ref().is_some_and(|head| revisions.first().is_none_or(|newest| newest.meta.rev < head.rev)) {
         return Err(CopyError::Other(key.clone()));
     }
     let keep = kept(&revisions);
@@ -177,13 +177,13 @@ async fn copy_listed(
     for revision in revisions {
         let rev = revision.meta.rev;
         let is_there = there.iter().find(|old| old.meta.rev == rev);
-        if is_there.is_none() && head.is_none_or(|head| head < rev) {
+        if is_there.is_none() && head.as_ref().is_none_or(|head| head.rev < rev) {
             // Pruned since the history was read.
             let Some(record) = from.revision(key, rev).await.map_err(CopyError::Source)? else { continue };
-            let expected = head.map_or(Expected::Absent, Expected::At);
+            let expected = Expected::head(head.as_ref());
             copied.bytes += copy_record(from, to, key, expected, &record, keep).await?;
             copied.revisions += 1;
-            head = Some(rev);
+            head = Some(record.meta);
             progress(copied);
         }
         if revision.pinned && is_there.is_none_or(|old| !old.pinned) {

@@ -95,6 +95,7 @@ impl State {
             schema: value.meta.schema.clone(),
             terms: Terms { epoch: Some(token.epoch), ..terms.clone() },
             handoff: Some(token.nonce),
+            of: Some(value.meta.chain),
         };
         self.write(&token.key, Condition::At(token.rev), draft).await
     }

@@ -131,7 +131,7 @@ impl State {
         };
         Commit {
             key,
-            expected: parent.map_or(Expected::Absent, |parent| Expected::At(parent.rev)),
+            expected: Expected::head(parent),
             record: Record { meta, body: Body::Whole(pack::pack(content).into()) },
             parent_again: None,
             pieces: Vec::new(),

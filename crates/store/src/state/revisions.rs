@@ -53,6 +53,7 @@ impl State {
             schema: value.meta.schema,
             terms,
             handoff: None,
+            of: None,
         };
         self.write(key, condition, draft).await
     }

@@ -9,7 +9,7 @@ use tradewind_core::UnixMillis;
 use crate::change::{ChangeError, DisjointJson, Format, Merger, Patch, Sides, check_json};
 use crate::error::StateError;
 use crate::meta::{Kind, Meta, Nonce, Schema, check_by, check_content_type};
-use crate::name::{Epoch, Key, Rev};
+use crate::name::{Epoch, Hash, Key, Rev};
 use crate::pack::{self, MAX_WHOLE, MIN_DIFFERENCE, WHOLE_EACH};
 use crate::record::{Body, Record};
 use crate::seal::Place;
@@ -34,11 +34,13 @@ pub(super) struct Draft {
     pub(super) terms: Terms,
     /// The token that is redeemed with it; the epoch is then the next one.
     pub(super) handoff: Option<Nonce>,
+    /// The chain of the head that the content was made from, where it was: it goes on no other, even of the same number.
+    pub(super) of: Option<Hash>,
 }
 
 impl Draft {
     pub(super) fn tombstone(kind: Kind, terms: Terms) -> Self {
-        Self { kind, content: Content::None, content_type: None, schema: None, terms, handoff: None }
+        Self { kind, content: Content::None, content_type: None, schema: None, terms, handoff: None, of: None }
     }
 }
 
@@ -71,10 +73,17 @@ impl State {
     /// engine.
     pub async fn put(&self, key: &Key, condition: Condition, new: New) -> Result<Meta, StateError> {
         let merges = self.settings.of(&key.namespace).on_conflict == OnConflict::Merge;
-        self.put_or_merge(key, condition, new, merges).await
+        self.put_or_merge(key, condition, new, None, merges).await
     }
 
-    async fn put_or_merge(&self, key: &Key, condition: Condition, new: New, merges: bool) -> Result<Meta, StateError> {
+    async fn put_or_merge(
+        &self,
+        key: &Key,
+        condition: Condition,
+        new: New,
+        of: Option<Hash>,
+        merges: bool,
+    ) -> Result<Meta, StateError> {
         let rules = self.settings.of(&key.namespace);
         check_content_type(&new.content_type)?;
         check_size(&rules, new.content.len())?;
@@ -88,6 +97,7 @@ impl State {
             schema: new.schema.clone(),
             terms: new.terms.clone(),
             handoff: None,
+            of,
         };
         match (self.write(key, condition, draft).await, condition) {
             (Err(StateError::Lost { head: Some(head) }), Condition::At(base)) if merges => {
@@ -107,8 +117,26 @@ impl State {
     pub async fn patch(&self, key: &Key, rev: Rev, patch: &[u8], terms: Terms) -> Result<Meta, StateError> {
         let rules = self.settings.of(&key.namespace);
         let patch = Patch::parse(patch).map_err(bad_patch)?;
+        for _ in 0..TRIES {
+            match self.patch_once(key, rev, &patch, &terms, &rules).await {
+                // Not what was remembered under this number; and what is remembered now is.
+                Err(StateError::Lost { head: Some(head) }) if head.rev == rev => {}
+                outcome => return outcome,
+            }
+        }
+        Err(StateError::Busy)
+    }
+
+    async fn patch_once(
+        &self,
+        key: &Key,
+        rev: Rev,
+        patch: &Patch<'_>,
+        terms: &Terms,
+        rules: &Rules,
+    ) -> Result<Meta, StateError> {
         let merges = rules.on_conflict == OnConflict::Merge && !patch.has_test();
-        let (meta, content) = match self.head_at(key, rev, &terms).await {
+        let (meta, content) = match self.head_at(key, rev, terms).await {
             Ok(head) => (head.record.meta.clone(), self.whole(key, &head).await?.0),
             // The patch is made to what its writer saw, and the outcome merged.
             Err(StateError::Lost { head: Some(head) }) if merges => match self.get(key, At::Rev(rev)).await {
@@ -122,8 +150,9 @@ impl State {
         }
         let limit = usize::try_from(rules.max_value).expect("at most 16 MiB");
         let content = patch.apply(&content, limit).map_err(|error| of_change(error, rules.max_value))?;
-        let new = New { content: content.into(), content_type: meta.content_type, schema: meta.schema, terms };
-        self.put_or_merge(key, Condition::At(rev), new, merges).await
+        let new =
+            New { content: content.into(), content_type: meta.content_type, schema: meta.schema, terms: terms.clone() };
+        self.put_or_merge(key, Condition::At(rev), new, Some(meta.chain), merges).await
     }
 
     /// Deletes a value: a tombstone takes its place, is kept for 24 hours, and until then the revisions before it can be
@@ -175,6 +204,7 @@ impl State {
                 schema: new.schema.clone(),
                 terms: new.terms.clone(),
                 handoff: None,
+                of: Some(theirs.meta.chain),
             };
             match self.write(key, Condition::At(head.rev), draft).await {
                 Err(StateError::Lost { head: Some(newer) }) => head = newer,
@@ -220,6 +250,10 @@ impl State {
                 Verdict::Bury => {
                     let expired = Draft::tombstone(Kind::Expired, Terms::default());
                     (self.replace(key, head, &expired, now).await?, false)
+                }
+                Verdict::Write if draft.of.is_some_and(|of| head.is_none_or(|head| head.record.meta.chain != of)) => {
+                    let head = head.map(|head| Box::new(head.record.meta.clone()));
+                    return Err(StateError::Lost { head });
                 }
                 Verdict::Write => (self.replace(key, head, &draft, now).await?, true),
             };
@@ -310,7 +344,7 @@ impl State {
         let parent_again = self.parent_again(key, head, draft, meta.rev, &rules).await?;
         let record = Record { meta: meta.clone(), body };
         let written = Arc::new(record.clone());
-        let expected = parent.map_or(Expected::Absent, |parent| Expected::At(parent.meta.rev));
+        let expected = Expected::head(parent.map(|parent| &parent.meta));
         let commit = Commit { key: key.clone(), expected, record, parent_again, pieces, keep: rules.keep };
         match self.store.commit(commit).await {
             Ok(Committed::Done(_)) => {

@@ -77,13 +77,20 @@ pub async fn a_commit_needs_its_head(store: Arc<dyn Store>) {
     assert_eq!(lost(store.commit(commit(&key, &record(b"other"))).await.expect("a commit")), Some(first.clone()));
     let second = following(&first.meta, b"second");
     done(&*store, &key, &second).await;
-    for expected in [Expected::Absent, Expected::At(rev(1)), Expected::At(rev(3)), Expected::At(rev(Rev::MAX - 1))] {
+    let others = [Expected::At(rev(1)), Expected::At(rev(3)), Expected::At(rev(Rev::MAX - 1))];
+    // The right number of another life of the key, and the right chain with another number.
+    let chains = [Expected::Is(rev(2), first.meta.chain), Expected::Is(rev(1), second.meta.chain)];
+    for expected in [Expected::Absent].into_iter().chain(others).chain(chains) {
         early.meta.rev = rev(Rev::MAX);
         let attempt = crate::store::Commit { expected, ..commit(&key, &early) };
         assert_eq!(lost(store.commit(attempt).await.expect("a commit")), Some(second.clone()), "{expected:?}");
     }
     assert_eq!(numbers(&*store, &key).await, [2, 1]);
     assert_eq!(store.head(&key).await.expect("a head").as_deref(), Some(&second));
+    let third = following(&second.meta, b"third");
+    let attempt = crate::store::Commit { expected: Expected::head(Some(&second.meta)), ..commit(&key, &third) };
+    assert!(matches!(store.commit(attempt).await.expect("a commit"), Committed::Done(_)));
+    assert_eq!(store.head(&key).await.expect("a head").as_deref(), Some(&third));
 }
 
 /// Numbers are taken as they come, so that a copy from another engine keeps them.

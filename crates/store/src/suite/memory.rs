@@ -15,7 +15,7 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{Body, PieceId, Record};
-use crate::store::{After, Commit, Committed, Cursor, Durability, Event, Expected, Facts, Pin, Revision, Store};
+use crate::store::{After, Commit, Committed, Cursor, Durability, Event, Facts, Pin, Revision, Store};
 
 /// An engine that keeps everything in memory.
 pub struct Memory {
@@ -129,11 +129,7 @@ impl Memory {
             let space = inner.spaces.entry(commit.key.namespace.clone()).or_default();
             let revisions = space.keys.get(commit.key.name());
             let head = revisions.and_then(BTreeMap::last_key_value);
-            let expected = match commit.expected {
-                Expected::Absent => None,
-                Expected::At(rev) => Some(rev),
-            };
-            if head.map(|(rev, _)| *rev) != expected {
+            if !commit.expected.holds(head.map(|(_, kept)| &kept.record.meta)) {
                 return Committed::Lost(head.map(|(_, kept)| Arc::new(kept.record.clone())));
             }
             let revisions = space.keys.entry(commit.key.name().to_owned()).or_default();

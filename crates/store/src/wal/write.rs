@@ -10,7 +10,7 @@ use crate::embedded::{Backend, Feed, Outcome, Task, brings_all_pieces};
 use crate::error::StoreError;
 use crate::name::{Key, Rev};
 use crate::record::{MAX_RECORD, Record};
-use crate::store::{Commit, Committed, Cursor, Event, Expected, Pin};
+use crate::store::{Commit, Committed, Cursor, Event, Pin};
 use crate::wal::log::{Generation, Log};
 use crate::wal::op::{Group, Op};
 use crate::wal::snapshot::{self, Head};
@@ -153,12 +153,7 @@ impl Writer {
     fn commit(&self, plan: &mut Plan, commit: &Commit) -> Result<Committed, StoreError> {
         let Commit { key, expected, record, parent_again, pieces, keep } = commit;
         let before = self.known(plan, key);
-        let fits = match (expected, &before) {
-            (Expected::Absent, None) => true,
-            (Expected::At(rev), Some(head)) => head.meta.rev == *rev,
-            _ => false,
-        };
-        if !fits {
+        if !expected.holds(before.as_deref().map(|head| &head.meta)) {
             return Ok(Committed::Lost(before));
         }
         check(before.as_deref(), commit)?;

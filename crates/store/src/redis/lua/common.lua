@@ -1,5 +1,6 @@
 -- What several scripts need. A key is a hash with these fields:
 --   h      what the head is: `rev low expires marks`, see `read_head`
+--   m      the mark of the head's chain: the first 64 bits of it
 --   N      the record of revision N
 --   cN     the names of the pieces of revision N, 32 bytes each, where it has some
 --   eN     when revision N expires, where that was moved

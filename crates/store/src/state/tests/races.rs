@@ -278,3 +278,24 @@ fn nothing_is_read_after_a_redeem() {
         assert_eq!(store.asked().last(), Some(&"commit"));
     });
 }
+
+/// What one gateway remembers of a key that another has deleted, forgotten and made anew is no ground to write on, though its
+/// number is the same.
+#[test]
+fn another_life_of_a_key_is_not_written_over() {
+    run(async {
+        let (one, _, memory) = fresh();
+        let (two, clock) = over(memory.clone());
+        let key = key("n", "k");
+        let first = one.put(&key, Condition::Absent, json("[\"old\"]")).await.unwrap();
+        two.delete(&key, first.rev, Terms::default()).await.unwrap();
+        clock.pass(crate::settings::TOMBSTONE_KEPT);
+        two.sweep(9).await.unwrap();
+        let again = two.put(&key, Condition::Absent, json("[\"new\"]")).await.unwrap();
+        assert_eq!(again.rev, first.rev, "the key was forgotten");
+        one.append(&key, first.rev, Bytes::from_static(b"[1]"), Terms::default()).await.unwrap();
+        for state in [&one, &two] {
+            assert_eq!(content(state, &key).await, "[\"new\",1]");
+        }
+    });
+}
