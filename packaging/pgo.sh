@@ -4,7 +4,7 @@
 #   pgo.sh FOLDER   leaves FOLDER/release/tradewind
 #
 # Three steps: an instrumented build; calls through it (train.py: whole answers and streams, both dialects, translated or
-# not, with keys, limits and a budget, and refusals; tunnels; zips of modules); a build that lays out the code by what was
+# not, with keys, limits and a budget, and refusals; tunnels; zips of modules; state); a build that lays out the code by what was
 # counted. Takes about three times as long as a plain release build. Needs llvm-profdata of the LLVM that rustc has (Debian: llvm-22).
 set -euo pipefail
 

@@ -1,5 +1,6 @@
 //! Texts as people and clients write them: durations, hexadecimal digits, percent-encoding.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Why a text is not a duration.
@@ -51,6 +52,32 @@ pub fn format_duration(duration: Duration) -> String {
     }
 }
 
+/// Bytes as hexadecimal digits, in lower case.
+#[must_use]
+pub fn to_hex(bytes: &[u8]) -> String {
+    let mut digits = String::with_capacity(2 * bytes.len());
+    write_hex(bytes, &mut digits).expect("writing to a String does not fail");
+    digits
+}
+
+/// Writes what [`to_hex`] gives.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_hex(bytes: &[u8], out: &mut impl fmt::Write) -> fmt::Result {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    // In strokes of the length of a SHA-256: a write of each byte costs ten times as much.
+    let mut stroke = [0; 64];
+    for bytes in bytes.chunks(stroke.len() / 2) {
+        for (pair, byte) in stroke.chunks_exact_mut(2).zip(bytes) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        out.write_str(std::str::from_utf8(&stroke[..2 * bytes.len()]).expect("digits are ASCII"))?;
+    }
+    Ok(())
+}
+
 /// `2 N` hexadecimal digits as `N` bytes, in upper or lower case; nothing when they are more, fewer or others.
 #[must_use]
 pub fn from_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
@@ -89,6 +116,16 @@ pub fn percent_decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hex_is_written_and_read_back() {
+        for length in [0, 1, 31, 32, 33, 200] {
+            let bytes: Vec<u8> = (0..=255).rev().cycle().take(length).collect();
+            let expected: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(to_hex(&bytes), expected, "{length}");
+        }
+        assert_eq!(from_hex(to_hex(&[0x0f, 0xa0, 7]).as_bytes()), Some([0x0f, 0xa0, 7]));
+    }
 
     #[test]
     fn durations_are_read_as_people_write_them() {

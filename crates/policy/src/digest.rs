@@ -6,6 +6,7 @@
 //! digest; the record names the version for that.
 
 use ring::digest::{Context, SHA256};
+use tradewind_core::to_hex;
 
 use crate::node::{Node, Value};
 use crate::root::Root;
@@ -27,7 +28,7 @@ pub fn digest(root: &Root) -> String {
     let mut context = Context::new(&SHA256);
     context.update(canonical.as_bytes());
     let hash = context.finish();
-    hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    to_hex(&hash.as_ref()[..6])
 }
 
 fn write_governed(node: &Node, governed: &[&str], canonical: &mut String) {

@@ -13,7 +13,7 @@ use ring::digest::{SHA256, digest};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, Unexpected};
 use serde::{Deserialize, Serialize, Serializer};
-use tradewind_core::{Device, Secret, Usd, from_hex};
+use tradewind_core::{Device, Secret, Usd, from_hex, to_hex};
 
 pub use self::allow::{BadPattern, DOORS, check_pattern};
 pub(crate) use self::checks::decode_keys;
@@ -218,8 +218,7 @@ impl fmt::Debug for KeyHash {
 
 impl Serialize for KeyHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let digits: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        serializer.serialize_str(&digits)
+        serializer.serialize_str(&to_hex(&self.0))
     }
 }
 

@@ -133,7 +133,7 @@ pub struct Nonce(pub [u8; 16]);
 
 impl fmt::Display for Nonce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::name::hex(&self.0, f)
+        tradewind_core::write_hex(&self.0, f)
     }
 }
 

@@ -28,7 +28,7 @@ pub struct PieceId(pub [u8; 32]);
 
 impl fmt::Display for PieceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::name::hex(&self.0, f)
+        tradewind_core::write_hex(&self.0, f)
     }
 }
 
@@ -107,28 +107,34 @@ impl Record {
     /// Writes it as bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let meta = &self.meta;
         let mut out = Vec::with_capacity(200 + self.body.stored_size());
+        self.encode_into(&mut out);
+        out
+    }
+
+    /// Writes it as bytes behind others. Where its meta ends.
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) -> usize {
+        let meta = &self.meta;
         out.push(VERSION);
-        number(&mut out, meta.rev.get());
-        number(&mut out, meta.parent.map_or(0, Rev::get));
+        number(out, meta.rev.get());
+        number(out, meta.parent.map_or(0, Rev::get));
         out.push(meta.kind.number());
-        text(&mut out, &meta.content_type);
+        text(out, &meta.content_type);
         match &meta.schema {
-            None => number(&mut out, 0),
+            None => number(out, 0),
             Some(schema) => {
-                text(&mut out, schema.name());
-                number(&mut out, u64::from(schema.version));
+                text(out, schema.name());
+                number(out, u64::from(schema.version));
             }
         }
         out.extend_from_slice(&meta.hash.0);
         out.extend_from_slice(&meta.chain.0);
-        number(&mut out, meta.size);
-        number(&mut out, meta.created_at.0);
-        optional(&mut out, meta.expires_at.map(|at| at.0));
-        optional(&mut out, meta.sliding.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
-        number(&mut out, meta.epoch.get());
-        text(&mut out, meta.by.as_deref().unwrap_or(""));
+        number(out, meta.size);
+        number(out, meta.created_at.0);
+        optional(out, meta.expires_at.map(|at| at.0));
+        optional(out, meta.sliding.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
+        number(out, meta.epoch.get());
+        text(out, meta.by.as_deref().unwrap_or(""));
         match &meta.handoff {
             None => out.push(0),
             Some(nonce) => {
@@ -136,28 +142,29 @@ impl Record {
                 out.extend_from_slice(&nonce.0);
             }
         }
+        let end_of_meta = out.len();
         match &self.body {
             Body::None => out.push(0),
             Body::Whole(bytes) => {
                 out.push(1);
-                number(&mut out, bytes.len() as u64);
+                number(out, bytes.len() as u64);
                 out.extend_from_slice(bytes);
             }
             Body::Delta { on, bytes } => {
                 out.push(2);
-                number(&mut out, on.get());
-                number(&mut out, bytes.len() as u64);
+                number(out, on.get());
+                number(out, bytes.len() as u64);
                 out.extend_from_slice(bytes);
             }
             Body::Pieces(ids) => {
                 out.push(3);
-                number(&mut out, ids.len() as u64);
+                number(out, ids.len() as u64);
                 for id in ids {
                     out.extend_from_slice(&id.0);
                 }
             }
         }
-        out
+        end_of_meta
     }
 
     /// Reads what [`Record::encode`] wrote. The body shares `bytes`.

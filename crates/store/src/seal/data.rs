@@ -38,7 +38,7 @@ pub struct DataKeyId(pub [u8; 8]);
 
 impl fmt::Display for DataKeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::name::hex(&self.0, f)
+        tradewind_core::write_hex(&self.0, f)
     }
 }
 

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::DeflateDecoder;
 use ring::digest::{Context, SHA256, digest};
+use tradewind_core::to_hex;
 
 /// Go's own limits for a module: 500 MiB unpacked.
 const MOST_UNPACKED: u64 = 500 << 20;
@@ -97,7 +98,7 @@ pub(in crate::checks) fn read_from<F: Read + Seek>(file: &mut F) -> Result<Zip, 
         if length != entry.unpacked {
             return Err(BadZip::Damaged("a file in it is shorter than it says"));
         }
-        let hex = hex(hash.finish().as_ref());
+        let hex = to_hex(hash.finish().as_ref());
         if is_go_mod && entry.unpacked <= MOST_GO_MOD {
             go_mod = Some(h1_of_lines(&[(hex.clone(), "go.mod")]));
         }
@@ -109,7 +110,7 @@ pub(in crate::checks) fn read_from<F: Read + Seek>(file: &mut F) -> Result<Zip, 
 
 /// The hash of a go.mod, as go.sum has it.
 pub(in crate::checks) fn h1_of_mod(text: &[u8]) -> String {
-    h1_of_lines(&[(hex(digest(&SHA256, text).as_ref()), "go.mod")])
+    h1_of_lines(&[(to_hex(digest(&SHA256, text).as_ref()), "go.mod")])
 }
 
 fn h1_of_lines(lines: &[(String, &str)]) -> String {
@@ -118,10 +119,6 @@ fn h1_of_lines(lines: &[(String, &str)]) -> String {
         hash.update(format!("{hex}  {name}\n").as_bytes());
     }
     format!("h1:{}", STANDARD.encode(hash.finish().as_ref()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn number(bytes: &[u8], place: usize, length: usize) -> u64 {
@@ -231,7 +228,7 @@ mod tests {
         let read = read_bytes(&zip(b"module m\n")).unwrap();
         assert_eq!(read.go_mod.as_deref(), Some(h1_of_mod(b"module m\n").as_str()));
         // As `sha256sum | sha256sum` gives it for the one file.
-        let hex = hex(digest(&SHA256, b"module m\n").as_ref());
+        let hex = to_hex(digest(&SHA256, b"module m\n").as_ref());
         let sum = digest(&SHA256, format!("{hex}  m@v1/go.mod\n").as_bytes());
         assert_eq!(read.h1, format!("h1:{}", STANDARD.encode(sum.as_ref())));
         // Go's own value for the go.mod of rsc.io/quote v1.5.2 in its script tests.

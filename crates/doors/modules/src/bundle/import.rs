@@ -172,7 +172,7 @@ impl<'a> Importing<'a> {
             h1: facts.h1,
             checked: vouched.checked.clone(),
             fetched: self.now,
-            upstream: self.from.clone(),
+            upstream: self.from.as_str().into(),
             time,
             licences: facts.licences.iter().map(|licence| licence.name().to_owned()).collect(),
         };

@@ -121,7 +121,7 @@ fn add_proofs(name: &str, proofs: Proofs, files: &mut BTreeMap<String, Body<'_>>
 fn described(of: &ModuleVersion, found: &Found) -> Version {
     let (h1, upstream, licences) = match found {
         Found::Whole(_, manifest) => {
-            (Some(manifest.h1.to_string()), manifest.upstream.clone(), manifest.licences.clone())
+            (Some(manifest.h1.to_string()), manifest.upstream.to_string(), manifest.licences.clone())
         }
         Found::Head { upstream, .. } => (None, upstream.clone(), Vec::new()),
     };

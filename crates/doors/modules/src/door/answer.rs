@@ -63,7 +63,10 @@ pub(super) fn response(
 /// What a 304 has as well (RFC 9110 §15.4.5).
 pub(super) fn common(headers: &mut HeaderMap, keep: Keep, etag: Option<&str>) {
     headers.insert(CACHE_CONTROL, keep.header());
-    headers.extend(etag.and_then(|etag| HeaderValue::from_str(&format!("\"{etag}\"")).ok()).map(|etag| (ETAG, etag)));
+    if let Some(etag) = etag {
+        let quoted = ["\"", etag, "\""].concat();
+        headers.extend(HeaderValue::try_from(quoted).ok().map(|etag| (ETAG, etag)));
+    }
 }
 
 /// The response to what failed; closes the record.

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, StatusCode, request};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use ring::digest::{SHA256, digest};
-use tradewind_core::FaultKind;
+use tradewind_core::{FaultKind, to_hex};
 use tradewind_door::{Body, Response};
 
 use super::answer::{BYTES, JSON, Keep, TEXT, ZIP, common, failed, response};
@@ -140,7 +140,7 @@ impl Giving {
     }
 
     fn stored_zip(&self, manifest: &Manifest, zip: Zip, taken: Taken, mut recording: Recording) -> Response {
-        let (etag, size) = (manifest.zip.sha256.to_string(), manifest.zip.size);
+        let (etag, size) = (manifest.zip.sha256.hex(), manifest.zip.size);
         let headers = &self.head.headers;
         if has_already(headers, &etag) {
             return unchanged(&etag, Keep::ForEver, recording);
@@ -151,7 +151,7 @@ impl Giving {
             Wanted::Part(..) => (StatusCode::OK, 0, size),
             Wanted::Nothing => return not_satisfiable(size, recording),
         };
-        recording.answers(status.as_u16(), Some((taken, manifest.upstream.as_str().into())));
+        recording.answers(status.as_u16(), Some((taken, Arc::clone(&manifest.upstream))));
         let id = recording.header();
         let length = end - from;
         let body = if self.head.method == Method::HEAD || length == 0 {
@@ -173,7 +173,9 @@ impl Giving {
             let range = HeaderValue::from_str(&format!("bytes {from}-{}/{size}", end - 1));
             headers.extend(range.ok().map(|range| (CONTENT_RANGE, range)));
         }
-        headers.extend(id.map(|id| (DECISION, id)));
+        if let Some(id) = id {
+            headers.insert(DECISION, id);
+        }
         response
     }
 
@@ -291,7 +293,7 @@ fn small(
     head: &request::Parts,
     mut recording: Recording,
 ) -> Response {
-    let etag: String = digest(&SHA256, &bytes).as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let etag = to_hex(&digest(&SHA256, &bytes).as_ref()[..16]);
     if has_already(&head.headers, &etag) {
         return unchanged(&etag, keep, recording);
     }

@@ -291,7 +291,9 @@ fn recorded(asked: &Asked) -> String {
         Asked::List(path) => path.to_string(),
         Asked::Latest(path) => format!("{path}@latest"),
         Asked::Info(path, query) => format!("{path}@{}", query.as_str()),
-        Asked::Mod(of) | Asked::Zip(of) | Asked::Sumdb(SumdbAsked::Lookup { version: of, .. }) => of.to_string(),
+        Asked::Mod(of) | Asked::Zip(of) | Asked::Sumdb(SumdbAsked::Lookup { version: of, .. }) => {
+            [of.path.as_str(), "@", of.version.as_str()].concat()
+        }
         Asked::Sumdb(asked) => asked.name().as_str().to_owned(),
     }
 }
@@ -303,6 +305,9 @@ fn refused(asked: &Asked, grant: &Grant) -> Option<Failure> {
         return Some(Failure::new(FailureKind::NotAllowed, 403, "this needs a key"));
     }
     let path = asked.module().filter(|_| !matches!(asked, Asked::Sumdb(_)))?;
+    if grant.is_anyone() {
+        return None;
+    }
     let resource = format!("modules/{path}");
     (!grant.allows(&resource)).then(|| {
         let key = grant.name().map_or_else(String::new, |name| format!(" `{name}`"));

@@ -55,7 +55,7 @@ impl Recording {
             arrived,
             operation,
             about: about[..about.floor_char_boundary(NAME_KEPT)].into(),
-            tree: mount.tree.name().into(),
+            tree: Arc::clone(mount.tree.shared_name()),
             key: grant.name().cloned(),
             tenant: grant.tenant().cloned(),
             policy: Arc::clone(policy),
@@ -117,7 +117,7 @@ impl Recording {
             record.detail = Some(Cow::Owned(said.to_string()));
         }
         if let Some((taken, from)) = taken {
-            record.notes.push(Cow::Owned(format!("{}, from {from}", taken.name())));
+            record.notes.push(Cow::Owned([taken.name(), ", from ", &from].concat()));
         }
         record.first_byte = first_byte.map(|at| at.since(arrived));
         record.elapsed = inner.needs.clock.now().since(arrived);

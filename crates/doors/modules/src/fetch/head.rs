@@ -54,7 +54,7 @@ impl Fetcher {
     ) -> Result<Given, Failure> {
         if let Some(manifest) = self.stored(mount, of, may).await? {
             let bytes = if want_mod { manifest.go_mod.clone() } else { manifest.info.clone() };
-            return Ok(Given { bytes, taken: Taken::Stored, from: manifest.upstream.as_str().into() });
+            return Ok(Given { bytes, taken: Taken::Stored, from: Arc::clone(&manifest.upstream) });
         }
         mount.rules.judge_name(of).map_err(|refusal| Failure::left_out(refusal.sentence))?;
         if let Some(KeptFile { answer, info }) = self.kept_file(mount, of, want_mod, may).await? {

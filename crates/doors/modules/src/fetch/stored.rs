@@ -71,7 +71,8 @@ impl Fetcher {
                 manifest = now;
             }
         }
-        let verdict = mount.rules.judge(of, manifest.time, &manifest.known_licences(), self.clock.wall());
+        let licences = if mount.rules.need_licences() { manifest.known_licences() } else { Vec::new() };
+        let verdict = mount.rules.judge(of, manifest.time, &licences, self.clock.wall());
         verdict.map_err(|refusal| Failure::left_out(refusal.sentence))?;
         Ok(Some(manifest))
     }

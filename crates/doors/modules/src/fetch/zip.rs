@@ -146,7 +146,7 @@ impl Fetcher {
             h1: facts.h1,
             checked: head.checked.clone(),
             fetched: self.clock.wall(),
-            upstream: from.to_string(),
+            upstream: from,
             time: head.time,
             licences: facts.licences.iter().map(|licence| licence.name().to_owned()).collect(),
         };

@@ -168,7 +168,7 @@ fn is_file_char(character: char) -> bool {
 }
 
 /// Whether Windows takes it for a device, in whatever case.
-fn is_reserved(stem: &str) -> bool {
+pub(super) fn is_reserved(stem: &str) -> bool {
     let is = |name: &str| stem.eq_ignore_ascii_case(name);
     if stem.len() == 4 && stem.is_ascii() {
         return (is_port(stem, "com") || is_port(stem, "lpt")) && stem.as_bytes()[3] != b'0';

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::element::{Kind, PathFault, check_path};
+use super::element::{Kind, PathFault, check_path, is_reserved};
 use super::escape::{escaped, escaped_length, unescaped};
 use super::pattern::Patterns;
 use super::quote::quoted;
@@ -91,8 +91,44 @@ impl std::str::FromStr for ModulePath {
     }
 }
 
+/// Whether it is a path of the usual kind, of which all but the major version is sound: what [`check`] finds in many passes,
+/// for each request, in one. `false` says nothing.
+fn is_plain(path: &str) -> bool {
+    if path.len() > LONGEST_ELEMENT {
+        return false;
+    }
+    // Where the element and the part of it before its first dot begin and end.
+    let (mut begin, mut stem, mut is_first) = (0, None, true);
+    let bytes = path.as_bytes();
+    for at in 0..=bytes.len() {
+        match bytes.get(at) {
+            Some(b'a'..=b'z' | b'0'..=b'9' | b'-') => {}
+            Some(b'_') if !is_first => {}
+            Some(b'.') if at > begin => {
+                stem.get_or_insert(at);
+            }
+            Some(b'/') | None => {
+                let is_sound = at > begin && bytes[at - 1] != b'.' && bytes[begin] != b'-';
+                if !is_sound || is_reserved(&path[begin..stem.unwrap_or(at)]) || (is_first && stem.is_none()) {
+                    return false;
+                }
+                (begin, stem, is_first) = (at + 1, None, false);
+            }
+            Some(_) => return false,
+        }
+    }
+    true
+}
+
 /// Everything that has to hold of a module path.
 fn check(path: &str) -> Result<(), PathFault> {
+    if is_plain(path) {
+        return split_major(path).map(|_| ()).ok_or(PathFault::Major);
+    }
+    check_all(path)
+}
+
+fn check_all(path: &str) -> Result<(), PathFault> {
     if path.len() > LONGEST_MODULE_PATH || path.split('/').any(|element| escaped_length(element) > LONGEST_ELEMENT) {
         return Err(PathFault::TooLong);
     }
@@ -137,4 +173,32 @@ fn split_gopkg_in(path: &str) -> Option<(&str, &str)> {
     let prefix = stem.strip_suffix(".v")?;
     let is_major = !number.is_empty() && (!number.starts_with('0') || &path[prefix.len()..] == ".v0");
     is_major.then(|| path.split_at(prefix.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn usual_paths_are_plain() {
+        for path in ["github.com/go-chi/chi/v5", "gopkg.in/yaml.v3", "golang.org/x/mod", "example.com/m000"] {
+            assert!(is_plain(path), "{path}");
+        }
+        for path in
+            ["", "a", "a.b/", "/a.b", "a.b//c", ".a.b", "a.b.", "-a.b/c", "a_b.c/d", "a.b/con", "a.b/com1.x", "a.b/C"]
+        {
+            assert!(!is_plain(path), "{path}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn what_is_plain_passes_every_rule(path in "[a-c]{0,3}(\\.[a-c1]{0,2}){0,2}(/[-a-cnou._1v/~!A]{0,6}){0,3}") {
+            let expected = split_major(&path).map(|_| ()).ok_or(PathFault::Major);
+            prop_assert!(!is_plain(&path) || check_all(&path) == expected);
+        }
+    }
 }

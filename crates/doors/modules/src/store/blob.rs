@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use ring::digest;
 use serde::{Deserialize, Serialize};
-use tradewind_core::from_hex;
+use tradewind_core::{from_hex, to_hex, write_hex};
 
 /// The SHA-256 of some bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +17,11 @@ impl Sha256 {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self::of_digest(&digest::digest(&digest::SHA256, bytes))
+    }
+
+    /// What `Display` writes, at once.
+    pub(crate) fn hex(&self) -> String {
+        to_hex(&self.0)
     }
 
     /// What [`Self`]'s `Display` writes; `None` when it is something else.
@@ -53,7 +58,7 @@ impl Sha256 {
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write_hex(&self.0, f)
     }
 }
 

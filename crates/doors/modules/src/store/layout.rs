@@ -38,7 +38,7 @@ impl Layout {
     }
 
     pub(super) fn blob(&self, sha256: &Sha256) -> PathBuf {
-        let hex = sha256.to_string();
+        let hex = sha256.hex();
         self.blobs().join(&hex[..2]).join(hex)
     }
 

@@ -1,6 +1,8 @@
 //! What is kept of one version: its info and its go.mod, which are small, the name of its zip, and how all of it was
 //! checked.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tradewind_core::UnixMillis;
@@ -36,7 +38,7 @@ pub struct Manifest {
     /// When it came here.
     pub fetched: UnixMillis,
     /// Where it came from, without secrets.
-    pub upstream: String,
+    pub upstream: Arc<str>,
     /// When the version was made, by its info; `None` where that says nothing.
     pub time: Option<UnixMillis>,
     /// The licences that were found in it, by their SPDX names; empty where none is known.
@@ -119,7 +121,7 @@ impl Manifest {
             mod_h1: self.mod_h1.to_string(),
             checked: self.checked.clone(),
             fetched: self.fetched.rfc3339(),
-            upstream: self.upstream.clone(),
+            upstream: self.upstream.to_string(),
             time: self.time.map(UnixMillis::rfc3339),
             licences: self.licences.clone(),
             info_sha256: Sha256::of(&self.info),
@@ -151,7 +153,7 @@ impl Manifest {
             mod_h1: hash(&kept.mod_h1)?,
             checked: kept.checked,
             fetched: text::time(&kept.fetched)?,
-            upstream: kept.upstream,
+            upstream: kept.upstream.into(),
             time: kept.time.as_deref().map(text::time).transpose()?,
             licences: kept.licences,
         };
@@ -198,7 +200,7 @@ pub(super) fn sample(module: &str, version: &str, zip: Blob) -> Manifest {
         zip,
         checked: Checked::Sumdb("sum.golang.org".to_owned()),
         fetched: UnixMillis(1_795_294_621_123),
-        upstream: "https://proxy.golang.org".to_owned(),
+        upstream: "https://proxy.golang.org".into(),
         time: UnixMillis::parse_rfc3339("2024-05-06T07:08:09Z"),
         licences: vec!["MIT".to_owned()],
         of,

@@ -21,7 +21,6 @@ mod layout;
 mod limits;
 mod lock;
 mod manifest;
-mod memory;
 mod pins;
 mod prune;
 mod quarantine;
@@ -41,14 +40,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use parking_lot::Mutex;
-use tradewind_core::Clock;
+use rustc_hash::FxBuildHasher;
+use tradewind_core::{Clock, Recent};
 
 use self::layout::Layout;
 use self::lock::FolderLock;
-use self::memory::Memory;
-use self::reading::{InUse, Known};
+use self::reading::{InUse, Known, SmallZip};
 use crate::name::ModuleVersion;
 
 #[cfg(test)]
@@ -83,9 +81,10 @@ struct Inner {
     layout: Layout,
     clock: Arc<dyn Clock>,
     limits: ArcSwap<Limits>,
-    memory: Mutex<Memory<(Tree, ModuleVersion), Known>>,
+    /// What is known of versions that were asked for lately, so that a warm hit reads no file.
+    memory: Mutex<Recent<(Tree, ModuleVersion), Known, FxBuildHasher>>,
     /// Small zips that were asked for lately, whole.
-    zips: Mutex<Memory<Sha256, Bytes>>,
+    zips: Mutex<Recent<Sha256, SmallZip, FxBuildHasher>>,
     in_use: Arc<InUse>,
     /// Bytes on the disk, as far as they are known; 0 until the first survey.
     used: AtomicU64,
@@ -125,8 +124,8 @@ impl Store {
             layout,
             clock,
             limits: ArcSwap::from_pointee(limits),
-            memory: Mutex::new(Memory::new(MEMORY)),
-            zips: Mutex::new(Memory::new(ZIPS)),
+            memory: Mutex::new(Recent::new(MEMORY)),
+            zips: Mutex::new(Recent::new(ZIPS)),
             in_use: Arc::default(),
             used: AtomicU64::new(0),
             is_counted: AtomicBool::new(false),

@@ -1,6 +1,8 @@
 //! Reading what is kept.
 
+use std::borrow::Borrow;
 use std::fs::File;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,12 +27,60 @@ use crate::name::{ModulePath, ModuleVersion, Version};
 /// How exactly it is written down when a version was last used. An hour, so that reading does not write.
 const TOUCH_EVERY: u64 = 3_600_000;
 
+/// For how long the file of a zip in memory is believed to be there still, in microseconds.
+const LOOK_EVERY: u64 = 1_000_000;
+
 /// A version in memory.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     manifest: Arc<Manifest>,
     /// When its use was last written down, in milliseconds since the epoch.
     touched: Arc<AtomicU64>,
+}
+
+/// A small zip in memory.
+#[derive(Clone, Debug)]
+pub(super) struct SmallZip {
+    bytes: Bytes,
+    /// When its file was last looked at, in microseconds of the process's clock.
+    seen: Arc<AtomicU64>,
+}
+
+/// A version in its tree, as it is looked up: two references do for that as well as what they point to.
+pub(super) trait InTree {
+    fn place(&self) -> (&Tree, &ModuleVersion);
+}
+
+impl InTree for (Tree, ModuleVersion) {
+    fn place(&self) -> (&Tree, &ModuleVersion) {
+        (&self.0, &self.1)
+    }
+}
+
+impl InTree for (&Tree, &ModuleVersion) {
+    fn place(&self) -> (&Tree, &ModuleVersion) {
+        *self
+    }
+}
+
+impl<'a> Borrow<dyn InTree + 'a> for (Tree, ModuleVersion) {
+    fn borrow(&self) -> &(dyn InTree + 'a) {
+        self
+    }
+}
+
+impl PartialEq for dyn InTree + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for dyn InTree + '_ {}
+
+impl Hash for dyn InTree + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place().hash(state);
+    }
 }
 
 /// How many read each blob.
@@ -89,19 +139,35 @@ pub(crate) enum Zip {
 impl Store {
     /// The zip of a kept version; `None` when it is gone, or not what was stored, which [`Store::open_zip`] then deals with.
     /// Of those up to [`Store::SMALL`] bytes that were given whole lately, some are in memory: they are what their hash says,
-    /// whatever bytes the disk has by now.
+    /// whatever bytes the disk has by now. Each second one that is given looks whether its file is there.
     ///
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn zip(&self, manifest: &Manifest) -> Result<Option<Zip>, StoreError> {
-        if manifest.zip.size <= Self::SMALL
-            && let Some(bytes) = self.0.zips.lock().get(&manifest.zip.sha256)
-            // What was removed or put aside is not there, or the next start would be the first to notice.
-            && std::fs::metadata(self.0.layout.blob(&manifest.zip.sha256)).is_ok_and(|file| file.len() == manifest.zip.size)
+        let is_small = manifest.zip.size <= Self::SMALL;
+        let in_memory = is_small.then(|| self.0.zips.lock().get(&manifest.zip.sha256)).flatten();
+        if let Some(SmallZip { bytes, seen }) = in_memory
+            && self.is_there_still(&manifest.zip, &seen)
         {
             return Ok(Some(Zip::InMemory(bytes)));
         }
         Ok(self.find_zip(manifest)?.map(Zip::File))
+    }
+
+    /// Whether the file of a zip in memory is where it was, as of the last second: what was removed or put aside is not
+    /// there, and the next start must not be the first to notice.
+    fn is_there_still(&self, blob: &Blob, seen: &AtomicU64) -> bool {
+        let now = self.0.clock.now().micros();
+        if now.saturating_sub(seen.load(Ordering::Relaxed)) < LOOK_EVERY {
+            return true;
+        }
+        let is_there = std::fs::metadata(self.0.layout.blob(&blob.sha256)).is_ok_and(|file| file.len() == blob.size);
+        if is_there {
+            seen.store(now, Ordering::Relaxed);
+        } else {
+            self.0.zips.lock().remove(&blob.sha256);
+        }
+        is_there
     }
 
     /// The largest zip that is kept in memory, in bytes.
@@ -110,7 +176,8 @@ impl Store {
     /// Keeps a zip in memory that was just read whole, when it is small and what it should be.
     pub(crate) fn remember_zip(&self, blob: &Blob, bytes: &Bytes) {
         if blob.size <= Self::SMALL && Sha256::of(bytes) == blob.sha256 {
-            self.0.zips.lock().insert(blob.sha256, bytes.clone(), bytes.len());
+            let seen = Arc::new(AtomicU64::new(self.0.clock.now().micros()));
+            self.0.zips.lock().insert(blob.sha256, SmallZip { bytes: bytes.clone(), seen }, bytes.len());
         }
     }
 
@@ -129,7 +196,7 @@ impl Store {
     /// [`Self::version`] of one that was asked for lately: reads nothing, and never waits for whoever changes the folder.
     #[must_use]
     pub fn remembered(&self, tree: &Tree, of: &ModuleVersion) -> Option<Arc<Manifest>> {
-        let known = self.0.memory.lock().get(&(tree.clone(), of.clone()))?;
+        let known = self.0.memory.lock().get(&(tree, of) as &dyn InTree)?;
         Some(self.used(tree, of, known))
     }
 

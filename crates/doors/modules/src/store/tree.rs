@@ -23,6 +23,11 @@ impl Tree {
         &self.name
     }
 
+    /// Its name, to be kept.
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
+        &self.name
+    }
+
     /// The tree whose folder has this name; `None` when no tree has.
     pub(super) fn of_folder(folder: &str) -> Option<Self> {
         let tree = Self::new(&text_of_component(folder)?);

@@ -45,7 +45,7 @@ pub(super) const WHEEL: Pinned = Pinned {
 /// SHA-256 in hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    tradewind_core::to_hex(digest.as_ref())
 }
 
 /// Downloads `pinned` from the index at `index`, a URL that ends in `/simple` or the like.

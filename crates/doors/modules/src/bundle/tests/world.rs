@@ -146,7 +146,7 @@ impl Side {
             h1: facts.h1,
             checked: Checked::Sumdb(NAME.to_owned()),
             fetched: UnixMillis(1_795_294_621_000),
-            upstream: "https://proxy.example.com".to_owned(),
+            upstream: "https://proxy.example.com".into(),
             time: UnixMillis::parse_rfc3339("2024-05-06T07:08:09Z"),
             licences: Vec::new(),
             of,

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use ring::digest::{SHA256, digest};
 use tokio::sync::Semaphore;
-use tradewind_core::{Clock, FaultKind, Moment};
+use tradewind_core::{Clock, FaultKind, Moment, to_hex};
 use tradewind_runtime::files;
 
 use super::HEAD;
@@ -209,7 +209,7 @@ impl Mirrors {
 
 /// The name of the folder of a repository.
 fn name_of(url: &str) -> String {
-    digest(&SHA256, url.as_bytes()).as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    to_hex(&digest(&SHA256, url.as_bytes()).as_ref()[..16])
 }
 
 /// The mirrors in a folder, those first that were not used for longest.
