@@ -75,12 +75,12 @@ debug-bins:
 	cargo build -p tradewind -p tradewind-sim --bins
 
 .PHONY: bench
-bench: shipped release-bins ## measure against nginx, Envoy, TensorZero, LiteLLM, mihomo and no gateway; writes bench/RESULTS.md
+bench: shipped release-bins store-benches ## measure against nginx, Envoy, TensorZero, LiteLLM, mihomo and no gateway; writes bench/RESULTS.md
 	tests/peers/install.sh bench
 	$(call bench,$(shipped),$(ARGS))
 
 .PHONY: test-bench
-test-bench: release-bins ## the same, short and without writing results: does the bench still run?
+test-bench: release-bins store-benches ## the same, short and without writing results: does the bench still run?
 	tests/peers/install.sh bench
 	$(call bench,$(target)/release/tradewind,--short)
 
@@ -114,6 +114,10 @@ shipped: peers ## build the gateway as it is shipped: shaped by a profile of its
 .PHONY: release-bins
 release-bins:
 	cargo build --release -p tradewind -p tradewind-sim --bins
+
+.PHONY: store-benches
+store-benches: peers
+	cargo bench -p tradewind-store --no-run
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for a while

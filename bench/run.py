@@ -139,8 +139,8 @@ class Measured:
         self.found["modules"] = modules.run(self.folder, self.rounds, self.seconds, self.short)
 
     def state(self, _):
-        """Reads of state beside nginx."""
-        self.found["state"] = state.run(self.folder, self.rounds, self.seconds)
+        """Reads of state beside nginx, and engines of state beside what they are made of."""
+        self.found["state"] = state.run(self.folder, self.rounds, self.seconds, self.short)
 
     def failed(self):
         """Calls that failed in the closed loops."""

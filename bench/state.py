@@ -1,4 +1,5 @@
-"""Measures reads of state: a warm key of 1 KB over HTTP, beside nginx serving a file of the same bytes.
+"""Measures state: reads of a warm key of 1 KB over HTTP, beside nginx serving a file of the same bytes; and the engines
+beside what they are made of, by the benches of the crate `store`, which compare both sides in one run.
 
 Only measuring; what follows from the numbers stands in state_report.py.
 """
@@ -12,11 +13,17 @@ import urllib.request
 
 import loads
 import rivals
-from parties import Party, rig
+from parties import HERE, Party, rig
 
 CONNECTIONS = 16
 # JSON of 1,024 bytes.
 VALUE = json.dumps({"turn": 7, "text": "x" * 1001}).encode()
+# Benches, and what of them a short run does.
+COMPARED = {"embedded": ["wal"], "servers": ["redis"]}
+# `sqlite, on disk, 64 callers : batches of 64    12345/s    23456/s    0.53  at least 0.8`
+COMPARISON = re.compile(r"^(\S.*?)\s+(\d+)/s\s+(\d+)/s\s+([\d.]+)(?:\s+(?:at least|below) ([\d.]+))?", re.M)
+# `    the last 50    134 us, 1.08 x (at most 2)`
+BOUND = re.compile(r"^    (\S.*?)\s{2,}.*?([\d.]+) x \((?:at most|ABOVE) ([\d.]+)\)", re.M)
 
 
 def start_nginx(folder):
@@ -51,7 +58,7 @@ def wrk(party, seconds):
     return {"per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout).group(1)), "cpu_us": used / count * 1e6}
 
 
-def run(folder, rounds, seconds):
+def read_loads(folder, rounds, seconds):
     found = {}
     with contextlib.ExitStack() as stack:
         nginx = start_nginx(folder)
@@ -66,3 +73,42 @@ def run(folder, rounds, seconds):
                     found.setdefault(party.name, []).append(one)
             print(f"  state: round {turn} of {rounds}", file=sys.stderr)
         return {"nginx": nginx.version, "bytes": len(VALUE), "reads": found}
+
+
+def bench(name, words=()):
+    """What a bench of the crate `store` says. It fails where a bound of its own is missed, which the report says too."""
+    command = ["cargo", "bench", "--quiet", "-p", "tradewind-store", "--bench", name, "--", *words]
+    done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, timeout=1200)
+    print(f"  state: {name} done", file=sys.stderr)
+    return done.stdout, f"{done.stdout}{done.stderr}"
+
+
+def compared(name, words):
+    said, everything = bench(name, words)
+    rows = [
+        {"what": what, "ours": int(ours), "theirs": int(theirs), "ratio": float(ratio), "least": float(least) if least else None}
+        for what, ours, theirs, ratio, least in COMPARISON.findall(said)
+    ]
+    assert rows, everything
+    return rows
+
+
+def conversations():
+    """For each engine and way to grow: by how much each bound is kept."""
+    said, everything = bench("conversation")
+    found, name = {}, None
+    for line in said.splitlines():
+        if line and not line.startswith(" "):
+            name = line.strip()
+        elif bound := BOUND.match(line):
+            what, ratio, most = bound.groups()
+            found.setdefault(name, {})[what] = {"ratio": float(ratio), "most": float(most)}
+    assert found, everything
+    return found
+
+
+def run(folder, rounds, seconds, short):
+    found = read_loads(folder, rounds, seconds)
+    found["compared"] = [row for name, few in COMPARED.items() for row in compared(name, few if short else [])]
+    found["conversations"] = conversations()
+    return found

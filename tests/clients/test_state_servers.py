@@ -12,10 +12,10 @@ from test_state_api import Api, Watch
 
 
 class Server:
-    """A server on a port and in a folder of its own, which outlive its process."""
+    """A server on a port and in a folder of its own, which outlive its process. `jetstream`: more settings of NATS."""
 
-    def __init__(self, folder, name):
-        self.folder, self.port, self.name = pathlib.Path(folder), rig.free_port(), name
+    def __init__(self, folder, name, jetstream=""):
+        self.folder, self.port, self.name, self.jetstream = pathlib.Path(folder), rig.free_port(), name, jetstream
         self.address = f"{name}://127.0.0.1:{self.port}"
         self.starts = 0
         self.start()
@@ -31,7 +31,7 @@ class Server:
         else:
             file = self.folder / "nats.conf"
             store = json.dumps(str(self.folder / "jetstream"))
-            jetstream = f"jetstream {{store_dir: {store}, sync_interval: always}}"
+            jetstream = f"jetstream {{store_dir: {store}, sync_interval: always{self.jetstream}}}"
             file.write_text(f'listen: "127.0.0.1:{self.port}"\n{jetstream}\n')
             self.program = rig.Program([rig.PEERS / "nats-server", "-c", file], log)
             self.program.wait_for_line("Server is ready")

@@ -28,4 +28,4 @@ def test_its_own_tests_pass(tmp_path):
         said = node("--test", "test/state.test.ts", TRADEWIND_URL=program.url)
     finally:
         program.stop()
-    assert "pass 4" in said and "fail 0" in said, said
+    assert "pass 5" in said and "fail 0" in said, said

@@ -196,9 +196,12 @@ export class State {
         await checked(answer);
         wait = AGAIN[0];
         for await (const event of events(answer)) {
-          if (event.name === "error") throw refusal(RETRIED.some((code) => event.data.includes(code)) ? 503 : 200, event.data);
           if (event.id !== undefined) from = event.id;
-          if (event.name === "message") yield { cursor: event.id ?? "", revision: JSON.parse(event.data) as Revision };
+          // A place on its own: others' changes were passed over up to there.
+          if (event.data === undefined) continue;
+          const { data } = event;
+          if (event.name === "error") throw refusal(RETRIED.some((code) => data.includes(code)) ? 503 : 200, data);
+          if (event.name === "message") yield { cursor: event.id ?? "", revision: JSON.parse(data) as Revision };
         }
       } catch (error) {
         if (signal?.aborted) return;
@@ -292,7 +295,7 @@ function refusal(status: number, body: string, rev: number | null = null): State
 }
 
 /** Server-sent events, as much of them as the API uses. */
-async function* events(answer: Response): AsyncGenerator<{ name: string; id?: string; data: string }> {
+async function* events(answer: Response): AsyncGenerator<{ name: string; id?: string; data?: string }> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const piece of answer.body as ReadableStream<Uint8Array>) {
@@ -302,9 +305,10 @@ async function* events(answer: Response): AsyncGenerator<{ name: string; id?: st
       rest = rest.slice(end + 2);
       const field = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
       const data = field("data");
-      if (data === undefined) continue;
       const id = field("id");
-      yield { name: field("event") ?? "message", data, ...(id === undefined ? {} : { id }) };
+      if (data === undefined && id === undefined) continue;
+      const name = field("event") ?? "message";
+      yield { name, ...(id === undefined ? {} : { id }), ...(data === undefined ? {} : { data }) };
     }
   }
 }

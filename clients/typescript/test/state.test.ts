@@ -1,6 +1,7 @@
 /** Against a running gateway, whose URL is TRADEWIND_URL. */
 
 import assert from "node:assert/strict";
+import http from "node:http";
 import net from "node:net";
 import { test } from "node:test";
 import { Fenced, Lost, State, StateError, type Change } from "../src/index.ts";
@@ -98,4 +99,21 @@ test("a watch survives what breaks its connection", { timeout: 60_000 }, async (
   const wanted = ["before", ...Array.from({ length: 50 }, (_, at) => `k${Math.floor(at / 10)}-${at % 10}`)];
   assert.deepEqual(seen.map((change) => change.revision.key), wanted);
   assert.equal(new Set(seen.map((change) => change.cursor)).size, 51);
+});
+
+test("a watch goes on after a place that came without a change", async () => {
+  const asked: (string | null)[] = [];
+  const ending = new AbortController();
+  // A gateway that says where it is, and breaks off.
+  const gateway = http.createServer((request, answer) => {
+    asked.push(new URL(request.url ?? "", "http://gateway").searchParams.get("from"));
+    answer.writeHead(200, { "content-type": "text/event-stream" });
+    answer.end(`event: ready\nid: ${asked.length}\ndata: {}\n\n: still here\nid: ${asked.length * 10}\n\n`);
+    if (asked.length === 3) ending.abort();
+  });
+  await new Promise<void>((ready) => gateway.listen(0, "127.0.0.1", ready));
+  const state = new State(`http://127.0.0.1:${(gateway.address() as net.AddressInfo).port}`, "quiet");
+  for await (const change of state.watch({ signal: ending.signal })) assert.fail(change.cursor);
+  gateway.close();
+  assert.deepEqual(asked, [null, "10", "20"]);
 });

@@ -1,10 +1,13 @@
-//! What a conversation of 2,000 turns of 5 KB costs when it grows by appends: time of each write, bytes that are stored.
+//! What a conversation of 2,000 turns of 5 KB costs when it grows turn by turn, by appends and by JSON patches that add at the
+//! end: time of each write, bytes that are stored.
 //!
-//! `cargo bench -p tradewind-store --bench conversation`. Bounds: stored at most 3 × the last size, the last writes at most
-//! 2 × the median one. The bytes are those of all files of the engine, after it was closed and before.
+//! `cargo bench -p tradewind-store --bench conversation`. Bounds, checked: at no moment are more than 3 × the last size stored,
+//! and the last writes take at most 2 × the median one. The bytes are those of all files of the engine: the most that were
+//! ever found by a thread that looks every fifth of a millisecond, and those after it was closed.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -32,8 +35,15 @@ fn turn(number: usize, random: &mut fastrand::Rng) -> String {
     format!(r#"{{"turn":{number},"role":"tool","text":"{text}"}}"#)
 }
 
+/// How it grows.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Append,
+    Patch,
+}
+
 /// Grows the conversation; its size, and how long each write took.
-async fn grow(store: Arc<dyn Store>) -> (u64, Vec<Duration>) {
+async fn grow(store: Arc<dyn Store>, way: Way) -> (u64, Vec<Duration>) {
     let state = State::new(store, Settings::default(), FakeClock::new(), None);
     let key = key("threads", "long");
     let mut random = fastrand::Rng::with_seed(9);
@@ -46,9 +56,14 @@ async fn grow(store: Arc<dyn Store>) -> (u64, Vec<Duration>) {
     let mut last = state.put(&key, Condition::Absent, first).await.expect("a first");
     let mut times = Vec::with_capacity(TURNS);
     for number in 1..TURNS {
-        let addition = Bytes::from(format!("[{}]", turn(number, &mut random)));
+        let turn = turn(number, &mut random);
+        let (addition, patch) = (format!("[{turn}]"), format!(r#"[{{"op":"add","path":"/-","value":{turn}}}]"#));
         let begun = now();
-        last = state.append(&key, last.rev, addition, Terms::default()).await.expect("a turn");
+        let written = match way {
+            Way::Append => state.append(&key, last.rev, Bytes::from(addition), Terms::default()).await,
+            Way::Patch => state.patch(&key, last.rev, patch.as_bytes(), Terms::default()).await,
+        };
+        last = written.expect("a turn");
         times.push(begun.elapsed());
     }
     let begun = now();
@@ -69,38 +84,71 @@ fn median(times: &[Duration]) -> f64 {
     sorted[sorted.len() / 2].as_secs_f64() * 1e6
 }
 
+/// Of all files; some may go while they are counted.
 fn bytes_of(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).expect("a folder");
     entries.map(|entry| entry.and_then(|entry| entry.metadata()).map_or(0, |meta| meta.len())).sum()
 }
 
-fn measure(name: &str, runtime: &tokio::runtime::Runtime, store: Arc<dyn Store>, stored: impl Fn() -> u64) {
+static FAILED: AtomicU64 = AtomicU64::new(0);
+
+fn bound(what: &str, found: &str, ratio: f64, most: f64) {
+    let verdict = if ratio <= most { "at most" } else { "ABOVE" };
+    FAILED.fetch_add(u64::from(ratio > most), Ordering::Relaxed);
+    report(what, &format!("{found}, {ratio:.2} x ({verdict} {most})"));
+}
+
+fn measure(
+    name: &str,
+    runtime: &tokio::runtime::Runtime,
+    way: Way,
+    store: Arc<dyn Store>,
+    stored: impl Fn() -> u64 + Sync,
+) {
     report(name, "");
-    let (size, times) = runtime.block_on(grow(store.clone()));
-    let open = stored();
+    let done = AtomicBool::new(false);
+    let ((size, times), most) = std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut most = 0;
+            while !done.load(Ordering::Relaxed) {
+                most = most.max(stored());
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            most
+        });
+        let grown = runtime.block_on(grow(store.clone(), way));
+        done.store(true, Ordering::Relaxed);
+        (grown, watching.join().expect("it counts"))
+    });
     runtime.block_on(store.close()).expect("it closes");
     drop(store);
     let stored = stored();
     let (all, last) = (median(&times), median(&times[times.len() - 50..]));
-    report("    median write", &format!("{all:.0} us"));
-    report("    the last 50", &format!("{last:.0} us, {:.2} x the median (at most 2)", last / all));
-    report("    while it is open", &format!("{open} bytes, {:.2} x", open as f64 / size as f64));
-    report("    stored", &format!("{stored} bytes, {:.2} x {size} (at most 3)", stored as f64 / size as f64));
+    let slowest = times.iter().max().expect("there were some").as_secs_f64() * 1e3;
+    report("    median write", &format!("{all:.0} us, the slowest {slowest:.1} ms"));
+    bound("    the last 50", &format!("{last:.0} us"), last / all, 2.0);
+    bound("    the most stored while it grew", &format!("{most} bytes"), most as f64 / size as f64, 3.0);
+    bound("    stored when closed", &format!("{stored} bytes of {size}"), stored as f64 / size as f64, 3.0);
 }
 
 fn main() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    let memory = Arc::new(Memory::new());
-    measure("memory", &runtime, memory.clone(), || memory.stored_bytes());
-    for durability in [Durability::Os, Durability::Fsync] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let options = sqlite::Options { durability, ..sqlite::Options::default() };
-        let store = Sqlite::open(folder.path(), options, FakeClock::new()).expect("it opens");
-        measure(&format!("sqlite, {durability:?}"), &runtime, Arc::new(store), || bytes_of(folder.path()));
-        let folder = tempfile::tempdir().expect("a folder");
-        let options = wal::Options { durability, ..wal::Options::default() };
-        let store = Wal::open(folder.path(), options, FakeClock::new()).expect("it opens");
-        measure(&format!("wal, {durability:?}"), &runtime, Arc::new(store), || bytes_of(folder.path()));
+    for way in [Way::Append, Way::Patch] {
+        let memory = Arc::new(Memory::new());
+        measure(&format!("memory, {way:?}"), &runtime, way, memory.clone(), || memory.stored_bytes());
+        for durability in [Durability::Os, Durability::Fsync] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let options = sqlite::Options { durability, ..sqlite::Options::default() };
+            let store = Sqlite::open(folder.path(), options, FakeClock::new()).expect("it opens");
+            let stored = || bytes_of(folder.path());
+            measure(&format!("sqlite, {durability:?}, {way:?}"), &runtime, way, Arc::new(store), stored);
+            let folder = tempfile::tempdir().expect("a folder");
+            let options = wal::Options { durability, ..wal::Options::default() };
+            let store = Wal::open(folder.path(), options, FakeClock::new()).expect("it opens");
+            let stored = || bytes_of(folder.path());
+            measure(&format!("wal, {durability:?}, {way:?}"), &runtime, way, Arc::new(store), stored);
+        }
     }
+    assert_eq!(FAILED.load(Ordering::Relaxed), 0, "more than is allowed");
 }

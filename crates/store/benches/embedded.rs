@@ -1,7 +1,11 @@
 //! The engines inside this process against what they are made of, both sides in one run, as ratios.
 //!
 //! `cargo bench -p tradewind-store --bench embedded`. Values of 1 KiB, 10,000 keys, 32 revisions of each kept and already
-//! there, so that every write prunes one. Sides take turns; each number is the median of the turns.
+//! there, so that every write prunes one. Sides take turns; each number is the median of the turns. Callers are tasks of a
+//! runtime with one thread, so that the writing thread has the other of two cores. `-- buffers`, `disk` and `wal` choose.
+//!
+//! How many commits are written together is printed: where a sync of the disk is quick, about half of the callers at a time,
+//! because the others are on their way meanwhile. A bare loop that commits as many at a time is therefore measured as well.
 //!
 //! | engine | against | at least |
 //! |---|---|---|
@@ -10,8 +14,8 @@
 //! | wal in buffers, 64 writers | a loop in redb that commits compare-and-sets one by one, not durable, without history | 1.0 |
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -57,20 +61,28 @@ trait Side {
     fn turn(&mut self, time: Duration) -> f64;
 }
 
+type Written = Box<dyn Fn() -> (u64, u64)>;
+
 /// Callers of an engine, each with keys of its own.
 struct Callers {
     store: Arc<dyn Store>,
+    /// How many tasks it has written, and in how many groups.
+    written: Written,
+    /// How many were written together in the last turn, on average.
+    together: f64,
     runtime: tokio::runtime::Runtime,
     callers: Vec<Vec<(Key, u64)>>,
     value: Bytes,
 }
 
 impl Callers {
-    fn new(store: Arc<dyn Store>) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    fn new((store, written): (Arc<dyn Store>, Written)) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let keys = (0..KEYS).map(|number| (Key::parse("bench", &format!("key/{number}")).expect("a key"), 0)).collect();
         let mut new = Self {
             store,
+            written,
+            together: 0.0,
             runtime: runtime.expect("a runtime"),
             callers: vec![keys],
             value: Bytes::from((0..VALUE).map(|_| fastrand::u8(..)).collect::<Vec<_>>()),
@@ -123,12 +135,15 @@ impl Callers {
     }
 }
 
+/// Shared, as the content types of values are.
+static JSON: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("application/json"));
+
 fn next(key: &Key, rev: u64, value: &Bytes) -> Commit {
     let meta = Meta {
         rev: Rev::new(rev + 1).expect("a revision"),
         parent: Rev::new(rev),
         kind: Kind::Value,
-        content_type: Arc::from("application/json"),
+        content_type: JSON.clone(),
         schema: None,
         hash: Hash([7; 32]),
         chain: Hash([7; 32]),
@@ -153,10 +168,13 @@ fn next(key: &Key, rev: u64, value: &Bytes) -> Commit {
 impl Side for Callers {
     fn turn(&mut self, time: Duration) -> f64 {
         let begun = now();
+        let before = (self.written)();
         let done = self.run(|caller| {
             let keys = caller.len();
             std::iter::repeat_with(move || fastrand::usize(..keys)).take_while(move |_| begun.elapsed() < time)
         });
+        let after = (self.written)();
+        self.together = (after.0 - before.0) as f64 / (after.1 - before.1) as f64;
         done as f64 / begun.elapsed().as_secs_f64()
     }
 }
@@ -308,6 +326,11 @@ fn say(what: &str, ours: f64, theirs: f64, least: Option<f64>) {
     println!("{what:<66} {ours:>9.0}/s {theirs:>9.0}/s {ratio:>7.2}  {verdict}");
 }
 
+#[expect(clippy::print_stdout, reason = "a bench prints its findings")]
+fn say_groups(callers: &Callers) {
+    println!("    written together, on average: {:.1}", callers.together);
+}
+
 /// With fewer callers; the keys are theirs then.
 fn alone(callers: &mut Callers, count: usize) -> f64 {
     callers.share(count);
@@ -323,40 +346,54 @@ fn main() {
         std::fs::create_dir(&place).expect("a folder");
         place
     };
-    let open_sqlite = |place: &Path, durability| -> Arc<dyn Store> {
+    let open_sqlite = |place: &Path, durability| -> (Arc<dyn Store>, Written) {
         let options = sqlite::Options { durability, ..sqlite::Options::default() };
-        Arc::new(Sqlite::open(place, options, clock()).expect("a store"))
+        let store = Arc::new(Sqlite::open(place, options, clock()).expect("a store"));
+        (store.clone(), Box::new(move || store.written()))
     };
 
-    {
+    let only: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let chosen = |name: &str| only.is_empty() || only.iter().any(|word| word == name);
+    if chosen("buffers") {
         let mut ours = Callers::new(open_sqlite(&place("filled"), Durability::Os));
         let mut one = BareSqlite::new(&place("one"), "NORMAL", 1, false);
         let rates = compare(&mut [&mut ours, &mut one]);
         say("sqlite, in buffers, 64 callers : one by one without history", rates[0], rates[1], Some(0.6));
+        say_groups(&ours);
         let single = alone(&mut ours, 1);
         say("sqlite, in buffers, 1 caller : one by one without history", single, rates[1], None);
         ours.runtime.block_on(ours.store.close()).expect("closed");
     }
-    {
-        // The file that was filled in buffers, which would take minutes on disk.
-        let store = open_sqlite(&folder.path().join("filled"), Durability::Fsync);
-        let mut ours = reopened(store);
+    if chosen("disk") {
+        // The file is filled in buffers, which would take minutes on disk.
+        let filled = folder.path().join("filled");
+        if !filled.exists() {
+            let ours = Callers::new(open_sqlite(&place("filled"), Durability::Os));
+            ours.runtime.block_on(ours.store.close()).expect("closed");
+        }
+        let mut ours = reopened(open_sqlite(&filled, Durability::Fsync));
         let mut batches = BareSqlite::new(&place("batches"), "FULL", 64, false);
         let mut singles = BareSqlite::new(&place("singles"), "FULL", 1, false);
         let mut same = BareSqlite::new(&place("same"), "FULL", 64, true);
         let rates = compare(&mut [&mut ours, &mut batches, &mut singles, &mut same]);
         say("sqlite, on disk, 64 callers : batches of 64 without history", rates[0], rates[1], Some(0.8));
+        say_groups(&ours);
+        let size = ours.together.round() as usize;
+        let sized = BareSqlite::new(&place("sized"), "FULL", size, false).turn(TURN);
+        say(&format!("sqlite, on disk, 64 callers : batches of {size} without history"), rates[0], sized, None);
         say("sqlite, on disk, 64 callers : batches of 64 with history", rates[0], rates[3], None);
         say("sqlite, on disk, 64 callers : one by one without history", rates[0], rates[2], None);
         let single = alone(&mut ours, 1);
         say("sqlite, on disk, 1 caller : one by one without history", single, rates[2], None);
     }
-    {
+    if chosen("wal") {
         let options = wal::Options { durability: Durability::Os, ..wal::Options::default() };
-        let mut ours = Callers::new(Arc::new(Wal::open(&place("wal"), options, clock()).expect("a store")));
+        let store = Arc::new(Wal::open(&place("wal"), options, clock()).expect("a store"));
+        let mut ours = Callers::new((store.clone(), Box::new(move || store.written())));
         let mut redb = BareRedb::new(&place("redb"));
         let rates = compare(&mut [&mut ours, &mut redb]);
         say("wal, in buffers, 64 callers : redb, not durable", rates[0], rates[1], Some(1.0));
+        say_groups(&ours);
         for callers in [16, 1] {
             let rate = alone(&mut ours, callers);
             say(&format!("wal, in buffers, {callers} caller(s) : redb, not durable"), rate, rates[1], None);
@@ -366,9 +403,9 @@ fn main() {
 }
 
 /// Callers of a store that is filled already.
-fn reopened(store: Arc<dyn Store>) -> Callers {
+fn reopened((store, written): (Arc<dyn Store>, Written)) -> Callers {
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let keys = (0..KEYS)
         .map(|number| {
             let key = Key::parse("bench", &format!("key/{number}")).expect("a key");
@@ -376,7 +413,8 @@ fn reopened(store: Arc<dyn Store>) -> Callers {
             (key, head.meta.rev.get())
         })
         .collect();
-    let mut callers = Callers { store, runtime, callers: vec![keys], value: Bytes::from(vec![7; VALUE]) };
+    let mut callers =
+        Callers { store, written, together: 0.0, runtime, callers: vec![keys], value: Bytes::from(vec![7; VALUE]) };
     callers.share(64);
     callers
 }

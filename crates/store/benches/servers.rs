@@ -1,9 +1,9 @@
 //! The engines over servers against the bare thing that they are made of, 64 callers, both sides in one run, as ratios.
 //!
-//! `cargo bench -p tradewind-store --bench servers`; needs `make peers`. Values of 1 KiB. The engines keep 32 revisions of
-//! each key, which are already there, so that every write prunes one, and tell of each change; the bare sides keep the last
-//! value and nothing else. Both sides have a server of their own with the same settings and a connection of their own, and
-//! take turns; each number is the median of the turns.
+//! `cargo bench -p tradewind-store --bench servers`, with ` -- nats` for one of them; needs `make peers`. Values of
+//! 1 KiB. The engines keep 32 revisions of each key, which are already there, so that every write prunes one, and tell of each
+//! change; the bare sides keep the last value and nothing else. Both sides have a server of their own with the same settings
+//! and a connection of their own, and take turns; each number is the median of the turns.
 //!
 //! | engine | against | at least |
 //! |---|---|---|
@@ -241,15 +241,25 @@ async fn nats_at(what: &str, sync: Sync, keys: usize) {
     compare(what, engine, bare).await;
 }
 
+/// Whether an engine is to be measured: the one that is named, or each.
+fn is_wanted(engine: &str) -> bool {
+    let mut named = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    named.peek().is_none() || named.any(|name| name == engine)
+}
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let measuring = async {
         println!("{:<32} {:>11} {:>11}  ratio", "", "engine", "bare");
-        redis_at("redis, appendfsync always", &[], 1).await;
-        redis_at("redis, appendfsync everysec", &["--appendfsync", "everysec"], 16).await;
-        redis_at("redis, in memory", &["--appendonly", "no"], 16).await;
-        nats_at("nats, sync_interval 2m", Sync::Seldom, 16).await;
-        nats_at("nats, sync_interval always", Sync::Always, 1).await;
+        if is_wanted("redis") {
+            redis_at("redis, appendfsync always", &[], 1).await;
+            redis_at("redis, appendfsync everysec", &["--appendfsync", "everysec"], 16).await;
+            redis_at("redis, in memory", &["--appendonly", "no"], 16).await;
+        }
+        if is_wanted("nats") {
+            nats_at("nats, sync_interval 2m", Sync::Seldom, 16).await;
+            nats_at("nats, sync_interval always", Sync::Always, 1).await;
+        }
     };
     let runtime = runtime.expect("a runtime");
     runtime.block_on(measuring);

@@ -7,7 +7,8 @@
 //!
 //! The promises: every write states its condition, and of two writers on one revision exactly one wins; a snapshot is
 //! immutable, and a read that does not hash to what its record says is an error, never a value; a number of a revision
-//! does not come twice within [`TOMBSTONE_KEPT`] of a deletion; what was acknowledged is as durable as [`Facts`] says.
+//! does not come twice within [`TOMBSTONE_KEPT`] of a deletion, unless an engine loses what it acknowledged, and what is made from
+//! a content is written on the revision that it was made from and on no other of its number; what was acknowledged is as durable as [`Facts`] says.
 
 pub mod agent;
 pub mod change;
@@ -28,14 +29,16 @@ pub mod state;
 mod store;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+mod told;
 pub mod wal;
 
 pub use error::{StateError, StoreError, TokenRefusal};
 pub use meta::{Kind, MAX_BY, MAX_CONTENT_TYPE, MAX_SCHEMA_NAME, Meta, MetaError, Nonce, Schema};
 pub use name::{Epoch, Hash, Key, MAX_KEY_NAME, MAX_NAMESPACE, NameError, Namespace, Rev};
 pub use record::{Body, MAX_RECORD, PieceId, Record, RecordError};
-pub use settings::{DEFAULT_KEEP, MAX_VALUE, NamespaceSettings, OnConflict, Settings, TOMBSTONE_KEPT};
+pub use settings::{DEFAULT_KEEP, MAX_KEEP, MAX_VALUE, NamespaceSettings, OnConflict, Settings, TOMBSTONE_KEPT};
 pub use state::State;
 pub use store::{
     After, Commit, Committed, Cursor, Durability, Event, Expected, Facts, ParseCursorError, Pin, Revision, Store,
 };
+pub use told::{Changes, Passed};

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 use futures_util::task::noop_waker;
 use tokio::sync::watch;
 
 use crate::error::StoreError;
 use crate::store::{After, Event};
+use crate::told::{Changes, Passed};
 
 /// Pauses between attempts while no server can be reached; after them the watch ends.
 const PAUSES: [Duration; 8] = [
@@ -86,13 +87,13 @@ pub(crate) trait Watching: Send + 'static {
     fn next(&mut self) -> impl Future<Output = Result<Event, StoreError>> + Send;
 }
 
-/// Its changes, until the store closes or it fails, which is told.
-pub(crate) fn told(watch: Result<impl Watching, StoreError>) -> BoxStream<'static, Result<Event, StoreError>> {
+/// Its changes, until the store closes or it fails, which is told. `passed` is what it moves on.
+pub(crate) fn told(watch: Result<impl Watching, StoreError>, passed: Passed) -> Changes {
     let watch = match watch {
         Ok(watch) => watch,
-        Err(error) => return stream::iter([Err(error)]).boxed(),
+        Err(error) => return Changes::new(stream::iter([Err(error)]).boxed(), passed),
     };
-    stream::unfold(Some(watch), |watch| async move {
+    let events = stream::unfold(Some(watch), |watch| async move {
         let mut watch = watch?;
         let mut closing = watch.closing();
         let next = tokio::select! {
@@ -104,8 +105,8 @@ pub(crate) fn told(watch: Result<impl Watching, StoreError>) -> BoxStream<'stati
             Ok(event) => Some((Ok(event), Some(watch))),
             Err(error) => Some((Err(error), None)),
         }
-    })
-    .boxed()
+    });
+    Changes::new(events.boxed(), passed)
 }
 
 #[cfg(test)]

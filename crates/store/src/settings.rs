@@ -7,6 +7,8 @@ use crate::name::Namespace;
 
 /// How many revisions a key keeps when nothing is said.
 pub const DEFAULT_KEEP: u32 = 32;
+/// The most revisions that a key keeps, besides pinned ones, whatever is said.
+pub const MAX_KEEP: u32 = 10_000;
 /// The most that a value can be, in bytes, whatever is said: 16 MiB.
 pub const MAX_VALUE: u64 = 16 << 20;
 /// How long a tombstone is kept at least, so that a number of a revision does not come twice to those who still hold one.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
 use serde::Serialize;
 use tradewind_core::UnixMillis;
 
@@ -13,6 +12,7 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Hash, Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
+use crate::told::Changes;
 
 /// What the head of a key has to be for a commit to happen. Tombstones are heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,20 +274,16 @@ pub trait Store: Send + Sync + 'static {
     fn latest<'a>(&'a self, namespace: &'a Namespace) -> BoxFuture<'a, Result<Cursor, StoreError>>;
 
     /// Every later commit to keys whose names begin with `prefix`, each exactly once and in order. The stream ends after
-    /// an error; without one it ends when the store is closed.
+    /// an error; without one it ends when the store is closed. It says how far it has come while nothing of its own happens:
+    /// within some seconds of the latest change of the namespace.
     ///
     /// # Errors
     /// [`StoreError::CursorGone`] as an item when changes after `after` are not kept any more, or when `after` is no place
     /// that this engine ever gave.
-    fn watch<'a>(
-        &'a self,
-        namespace: &'a Namespace,
-        prefix: &'a str,
-        after: After,
-    ) -> BoxStream<'static, Result<Event, StoreError>>;
+    fn watch<'a>(&'a self, namespace: &'a Namespace, prefix: &'a str, after: After) -> Changes;
 
     /// Heads whose `expires_at` is `now` or earlier, the earliest first, at most `limit`: values to be buried, and
-    /// tombstones to be forgotten.
+    /// tombstones to be forgotten. One that cannot be read is left out and takes no place of others.
     fn due(&self, now: UnixMillis, limit: usize) -> BoxFuture<'_, Result<Vec<(Key, Meta)>, StoreError>>;
 
     /// Removes a key with all its revisions, pinned ones too, if its head is the tombstone `rev`; without an event.

@@ -213,13 +213,14 @@ impl Inner {
                 return unread(rendered(&refusal, head.uri.path()), head, body).await;
             }
         };
-        let mut recording = match &self.needs.records {
-            Some(records) if operation.changes() => {
+        let begin = || match &self.needs.records {
+            Some(records) => {
                 let policy = snapshot.policy.clone();
                 Recording::begin(records, &*self.needs.clock, grant, policy, operation, arrived)
             }
-            _ => Recording::none(),
+            None => Recording::none(),
         };
+        let mut recording = if operation.changes() { begin() } else { Recording::none() };
         let asked = Asked { snapshot: &snapshot, head, grant, operation, about: &about };
         match self.operate(&asked, &mut body, &mut recording).await {
             Ok(mut response) => {
@@ -235,6 +236,14 @@ impl Inner {
                     self.counters.refused_reads.fetch_add(1, Ordering::Relaxed);
                 }
                 let (mut response, why) = asked.failed(failure).await;
+                let (.., is_of_store) = why;
+                if is_of_store && !operation.changes() {
+                    // Whoever mends the store finds in it what the caller is not told.
+                    recording = begin();
+                    if let About::Key(key) = &about {
+                        recording.about(key, snapshot.known.contains(&key.namespace));
+                    }
+                }
                 let id = recording.close(response.status().as_u16(), Some(why));
                 response.headers_mut().extend(id);
                 unread(response, head, body).await

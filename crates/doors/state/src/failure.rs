@@ -33,6 +33,7 @@ pub(crate) const fn code(error: &StateError) -> Code {
         StateError::NotJson(_) => Code::MalformedJson,
         StateError::BadPatch(_) => Code::StateBadPatch,
         StateError::Token(TokenRefusal::Forged) => Code::HandoffForged,
+        // Either way the token is not of this minute, and another one is asked for; the message says which it is.
         StateError::Token(TokenRefusal::Early | TokenRefusal::Late) => Code::HandoffLate,
         StateError::Token(TokenRefusal::Redeemed) => Code::HandoffRedeemed,
         StateError::Token(TokenRefusal::Replayed) => Code::HandoffReplayed,

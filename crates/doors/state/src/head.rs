@@ -55,6 +55,20 @@ pub(crate) fn precondition(headers: &HeaderMap) -> Result<Condition, Refusal> {
     }
 }
 
+/// Refuses a condition where none is looked at: a caller that sends one believes that it is.
+///
+/// # Errors
+/// 400 with what to do `instead`.
+pub(crate) fn unconditional(headers: &HeaderMap, instead: &'static str) -> Result<(), Refusal> {
+    match [IF_MATCH, IF_NONE_MATCH].into_iter().find(|name| headers.contains_key(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("`{name}` is no condition of this operation: {instead}");
+            Err(Refusal::new(Code::BadHeader, message).in_field(name.as_str().to_owned()))
+        }
+    }
+}
+
 /// Whether whoever reads has this revision already: `If-None-Match` names it (RFC 9110 §13.1.2).
 pub(crate) fn has_already(headers: &HeaderMap, rev: Rev) -> bool {
     if !headers.contains_key(IF_NONE_MATCH) {
@@ -249,6 +263,16 @@ mod tests {
         ] {
             let refusal = precondition(&headers(bad)).expect_err("no condition on one revision");
             assert_eq!((refusal.code, refusal.status), (Code::BadHeader, 400), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_takes_no_condition_refuses_one() {
+        assert!(unconditional(&HeaderMap::new(), "go on").is_ok());
+        for name in [IF_MATCH, IF_NONE_MATCH] {
+            let refusal = unconditional(&headers(&[(name.clone(), "*")]), "go on").unwrap_err();
+            assert_eq!((refusal.code, refusal.field.as_deref()), (Code::BadHeader, Some(name.as_str())));
+            assert!(refusal.message.ends_with("go on"));
         }
     }
 

@@ -12,12 +12,13 @@ use tradewind_store::state::{Condition, Terms};
 use tradewind_store::{Epoch, Key, Rev};
 
 use crate::door::{Call, Failure, may_use};
-use crate::head::{epoch, precondition};
+use crate::head::{epoch, precondition, unconditional};
 use crate::shown::json;
 use crate::write::{body, redeemed};
 
 /// Pins a revision, or lets go of it.
 pub(crate) async fn pin(call: &Call<'_>, key: &Key, is_on: bool) -> Result<Response, Failure> {
+    unconditional(&call.head.headers, "`rev` names the revision")?;
     let Some(rev) = call.query.rev("rev")? else {
         return Err(Refusal::new(Code::BadField, "`rev` is missing").in_field("rev").into());
     };
@@ -43,6 +44,7 @@ pub(crate) struct Pruned {
 
 /// Removes old revisions.
 pub(crate) async fn prune(call: &Call<'_>, key: &Key) -> Result<Response, Failure> {
+    unconditional(&call.head.headers, "it keeps the newest revisions, whatever they are")?;
     let Prune { keep } = body(&call.body, "{\"keep\": 8}")?;
     if keep == 0 {
         return Err(Refusal::new(Code::BadField, "`keep` is at least 1: the newest revision stays")
@@ -118,6 +120,7 @@ pub(crate) struct Redeem {
 /// Redeems a token. What it is about is known only when its signature has been checked, so the caller's key is asked then;
 /// `note` is told as well, whatever comes of it.
 pub(crate) async fn redeem(call: &Call<'_>, note: impl FnOnce(&Key)) -> Result<Response, Failure> {
+    unconditional(&call.head.headers, "the token says which revision it replaces")?;
     let Redeem { token } = body(&call.body, "{\"token\": \"twh1_…\"}")?;
     if token.len() > MAX_TOKEN {
         return Err(Refusal::new(Code::HandoffForged, "this is longer than any token").into());

@@ -72,7 +72,7 @@ fn operation(route: &Route) -> Value {
             response["content"] = contents(content);
         }
         if matches!(route.operation, Operation::Get | Operation::Put | Operation::Patch | Operation::Redeem) {
-            response["headers"] = of_revision();
+            response["headers"] = of_revision(answer.status);
         }
         responses.insert(answer.status.to_string(), response);
     }
@@ -153,8 +153,12 @@ fn contents(content: Content) -> Value {
     }
 }
 
-fn of_revision() -> Value {
+/// The headers that say what a revision is. An answer without a body to a reader who has it says which it is, and no more.
+fn of_revision(status: u16) -> Value {
     let text = |about: &str| json!({ "description": about, "schema": { "type": "string" } });
+    if status == 304 {
+        return json!({ "ETag": text("The revision, in quotes.") });
+    }
     json!({
         "ETag": text("The revision, in quotes."),
         "Tradewind-Epoch": text("How often the key was handed over."),

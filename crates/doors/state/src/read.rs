@@ -91,32 +91,46 @@ const STEP: usize = 1000;
 /// So many times.
 const STEPS: usize = 10;
 
-/// The keys of a namespace that the caller's key may use. A page may be shorter than the limit and yet have a next one. What
-/// comes next is named by a key that may be seen: others' names are not told.
+/// The keys of a namespace that the caller's key may use. A page may be shorter than the limit, or empty, and yet have a next
+/// one. What comes next is named by a key that may be used: others' names are not told.
 ///
 /// # Errors
 /// 403 when none was found among the many that are looked at: then a prefix leads there.
 pub(crate) async fn keys(call: &Call<'_>, namespace: &Namespace) -> Result<Response, Failure> {
     let (prefix, limit) = (call.query.text("prefix").unwrap_or_default(), call.query.limit()?);
-    let mut after = call.query.text("after").filter(|after| !after.is_empty()).map(str::to_owned);
-    let (mut seen, mut size, mut has_more) = (Vec::new(), limit, true);
+    let after = call.query.text("after").filter(|after| !after.is_empty()).map(str::to_owned);
+    let (mut seen, mut size, mut next) = (Vec::new(), limit, after);
     for _ in 0..STEPS {
-        let found = call.state.list(namespace, prefix, after.as_deref(), size).await?;
-        has_more = found.len() == size;
-        after = found.last().map(|(key, _)| key.name().to_owned());
-        let room = limit - seen.len();
-        seen.extend(found.into_iter().filter(|(key, _)| may_use(call.grant, key).is_ok()).take(room));
-        if !has_more || seen.len() == limit {
+        let found = call.state.list(namespace, prefix, next.as_deref(), size).await?;
+        let is_short = found.items.len() < size;
+        let mut usable = found.items.into_iter().filter(|(key, _)| may_use(call.grant, key).is_ok());
+        seen.extend(usable.by_ref().take(limit - seen.len()));
+        if found.next.is_none() && usable.next().is_none() {
+            return page(&seen, None);
+        }
+        if seen.len() == limit {
             break;
+        }
+        next = found.next;
+        // Much of what was looked at is gone: the rest is for another call.
+        if is_short
+            && let Some(name) = &next
+            && Key::new(namespace.clone(), name).is_ok_and(|key| may_use(call.grant, &key).is_ok())
+        {
+            return page(&seen, Some(name));
         }
         size = STEP;
     }
-    if has_more && seen.is_empty() {
-        let message = "there are too many keys here that yours may not use: name a `prefix` of those that it may";
-        return Err(Refusal::new(Code::NotAllowed, message).in_field("prefix").into());
+    match seen.last() {
+        Some((last, _)) => page(&seen, Some(last.name())),
+        None => {
+            let message = "there are too many keys here that yours may not use: name a `prefix` of those that it may";
+            Err(Refusal::new(Code::NotAllowed, message).in_field("prefix").into())
+        }
     }
-    let has_next = has_more || seen.len() == limit;
-    let next = seen.last().filter(|_| has_next).map(|(key, _)| key.name());
+}
+
+fn page(seen: &[(Key, Meta)], next: Option<&str>) -> Result<Response, Failure> {
     let items = seen.iter().map(|(key, meta)| Shown::new(key, meta)).collect();
     Ok(json_response(200, json(&Page { items, next })))
 }

@@ -1,7 +1,8 @@
 //! The record of one call that changes something, closed exactly once: with its answer, or when the caller goes away.
 //!
 //! Reads have none: an agent reads before every step, and a record of each would make the journal one of reads. They are
-//! counted instead, see [`Counted`](crate::Counted).
+//! counted instead, see [`Counted`](crate::Counted). But a read that the store failed has one: what is damaged, or which
+//! server is away, stands nowhere else.
 
 use std::borrow::Cow;
 use std::sync::Arc;

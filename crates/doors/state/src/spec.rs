@@ -224,7 +224,8 @@ static SPECS: &[(Operation, Spec)] = &[
         Operation::List,
         Spec {
             summary: "List the keys of a namespace",
-            about: "In order, those that have a value and that the caller's key may use.",
+            about: "In order, those that have a value and that the caller's key may use. A page may be short or empty and have a \
+                `next`.",
             query: &[PREFIX, text("after", "Only keys behind this one: `next` of the page before."), LIMIT],
             answers: &[answer(200, "A page of keys.", Some(Content::Json("Keys")))],
             ..NOTHING
@@ -235,7 +236,8 @@ static SPECS: &[(Operation, Spec)] = &[
         Spec {
             summary: "Watch a namespace",
             about: "Server-sent events: each later change once and in order. The first event, `ready`, has the place to go on \
-                from. An event without a name is a change; `error` ends the stream.",
+                from. An event without a name is a change; `error` ends the stream. An `id` without `data` is no event: it says how far \
+                the watch has come.",
             query: &[text("from", "Goes on after this place; with the next change when absent."), PREFIX],
             headers: &[LAST_EVENT],
             answers: &[answer(200, "The changes.", Some(Content::Events))],

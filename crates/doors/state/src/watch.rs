@@ -2,8 +2,13 @@
 //!
 //! Each change is one event, whose id is the place that a watch which was cut goes on after; the first event, `ready`, has the
 //! place where this one began, so that a cut before the first change loses nothing either. A comment each 15 s keeps what is in
-//! between from closing the connection, and shows a caller that is gone; it has the place of the latest change too, shown or
-//! not, so that a caller who may see little does not fall behind what is kept. The stream ends when the gateway stops, when the
+//! between from closing the connection, and shows a caller that is gone.
+//!
+//! Where changes happen of which this watch has none to show, its place goes on all the same, once a second at most, as an id
+//! without data: no client makes an event of that, and all of them go on after it. Otherwise a watch of what rarely changes
+//! would fall behind what is kept, and be refused when it is cut though it has missed nothing.
+//!
+//! The stream ends when the gateway stops, when the
 //! caller's key is revoked, when another document is put in place, whose keys may allow something else, and after an error,
 //! which is an event of its own: EventSource connects again by itself.
 
@@ -15,16 +20,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http_body::Frame;
-use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep, timeout};
 use tradewind_access::Grant;
 use tradewind_core::Code;
 use tradewind_door::{Body, Refusal, Response};
 use tradewind_runtime::{Stage, Stages};
-use tradewind_store::{After, Cursor, Event, Namespace, StateError};
+use tradewind_store::{After, Changes, Cursor, Event, Namespace, StateError};
 
 use crate::door::{Call, Failure, may_use};
 use crate::failure::refusal;
@@ -32,6 +36,8 @@ use crate::shown::{Shown, json};
 
 /// How often something is sent at least.
 const BEAT: Duration = Duration::from_secs(15);
+/// How long after a change that is not shown its place is.
+const PASSED: Duration = Duration::from_secs(1);
 /// How long an answer waits for a first change that is to come.
 const FIRST: Duration = Duration::from_secs(1);
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -68,11 +74,13 @@ pub(crate) async fn changes(
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat.reset();
     let ending = Box::pin(async move { stages.reached(Stage::Draining).await });
-    let changes = Changes {
+    let changes = Shows {
         events,
         first,
         start: Some(start),
         place: start,
+        said: start,
+        passing: None,
         beat,
         ending,
         grant: call.grant.clone(),
@@ -104,14 +112,18 @@ impl Documents {
 }
 
 /// The body of a watch.
-struct Changes {
-    events: BoxStream<'static, Result<Event, StateError>>,
+struct Shows {
+    events: Changes<StateError>,
     /// The first change, when it came before the answer began.
     first: Option<Event>,
     /// Where it began, until that has been said.
     start: Option<Cursor>,
-    /// The latest change that was looked at.
+    /// The latest change that was shown, or that was not to be.
     place: Cursor,
+    /// The place that the caller knows of.
+    said: Cursor,
+    /// Until when a later place is kept back, since others may follow at once.
+    passing: Option<Pin<Box<Sleep>>>,
     beat: Interval,
     ending: Pin<Box<dyn Future<Output = ()> + Send>>,
     grant: Grant,
@@ -120,7 +132,7 @@ struct Changes {
     is_over: bool,
 }
 
-impl Drop for Changes {
+impl Drop for Shows {
     fn drop(&mut self) {
         self.watches.fetch_sub(1, Ordering::Relaxed);
     }
@@ -132,7 +144,7 @@ fn frame(text: impl Into<Bytes>) -> Polled {
     Poll::Ready(Some(Ok(Frame::data(text.into()))))
 }
 
-impl http_body::Body for Changes {
+impl http_body::Body for Shows {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -152,7 +164,7 @@ impl http_body::Body for Changes {
         loop {
             let event = match this.first.take() {
                 Some(event) => Some(Ok(event)),
-                None => match this.events.as_mut().poll_next(context) {
+                None => match Pin::new(&mut this.events).poll_next(context) {
                     Poll::Ready(event) => event,
                     Poll::Pending => break,
                 },
@@ -164,6 +176,8 @@ impl http_body::Body for Changes {
                 Some(Ok(event)) => {
                     this.place = event.cursor;
                     if may_use(&this.grant, &event.key).is_ok() {
+                        this.said = event.cursor;
+                        this.passing = None;
                         return frame(said(&event));
                     }
                 }
@@ -174,17 +188,21 @@ impl http_body::Body for Changes {
                 }
             }
         }
-        ready!(this.beat.poll_tick(context));
-        if let Some(end) = this.ended() {
-            return end;
+        // Everything up to there has been looked at: nothing is ready to be shown.
+        this.place = this.events.passed().map_or(this.place, |passed| passed.max(this.place));
+        if this.place > this.said {
+            let passing = this.passing.get_or_insert_with(|| Box::pin(sleep(PASSED)));
+            if passing.as_mut().poll(context).is_ready() {
+                this.beat.reset();
+                return this.still_here(context);
+            }
         }
-        // Leaves a waker for the next beat.
-        let _ = this.beat.poll_tick(context);
-        frame(format!(": still here\nid: {}\n\n", this.place))
+        ready!(this.beat.poll_tick(context));
+        this.still_here(context)
     }
 }
 
-impl Changes {
+impl Shows {
     /// How it ends, where it has to.
     fn ended(&mut self) -> Option<Polled> {
         if self.grant.is_revoked() {
@@ -195,6 +213,18 @@ impl Changes {
             return Some(Poll::Ready(None));
         }
         None
+    }
+
+    /// Says nothing but the place.
+    fn still_here(&mut self, context: &mut Context<'_>) -> Polled {
+        if let Some(end) = self.ended() {
+            return end;
+        }
+        // Leaves a waker for the next beat.
+        let _ = self.beat.poll_tick(context);
+        self.said = self.place;
+        self.passing = None;
+        frame(format!(": still here\nid: {}\n\n", self.place))
     }
 
     /// Says why it ends, and ends.

@@ -17,6 +17,7 @@ use crate::door::{Call, Failure, may_use};
 use crate::failure::bad_name;
 use crate::head::{
     PREFERENCE_APPLIED, Return, SCHEMA, append, content_type, epoch, precondition, preferred, schema, ttl,
+    unconditional,
 };
 use crate::read::{about, content};
 use crate::shown::{Shown, json};
@@ -133,6 +134,7 @@ pub(crate) struct Fork {
 
 /// The content of a revision under another key.
 pub(crate) async fn fork(call: &Call<'_>, key: &Key) -> Result<Response, Failure> {
+    unconditional(&call.head.headers, "`rev` of the body names the revision, and there must be no value at its copy")?;
     let Fork { namespace, key: name, rev } = body(&call.body, "{\"key\": \"another\"}")?;
     let namespace = namespace.as_deref().unwrap_or(key.namespace.as_str());
     let to = Key::parse(namespace, &name).map_err(|error| bad_name("key", &error))?;

@@ -209,9 +209,7 @@ pub async fn dry_run(
     let mut after: Option<String> = None;
     loop {
         let page = state.list(namespace, prefix, after.as_deref(), PAGE).await?;
-        let Some((last, _)) = page.last() else { return Ok(report) };
-        after = Some(last.name().to_owned());
-        for (key, meta) in page {
+        for (key, meta) in page.items {
             let outcome = match state.get(&key, At::Rev(meta.rev)).await {
                 Ok(value) => upcasters.upcast(meta.schema.as_ref(), value.content).map_err(|error| error.to_string()),
                 Err(StateError::NotFound | StateError::Gone) => {
@@ -233,6 +231,10 @@ pub async fn dry_run(
                 }
             }
             progress(&report);
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(report);
         }
     }
 }

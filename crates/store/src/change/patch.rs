@@ -107,6 +107,18 @@ impl<'a> Patch<'a> {
         self.operations.iter().any(|operation| matches!(operation.does, Does::Test(_)))
     }
 
+    /// A JSON array of what it adds, when all that it does is to add at the end of the document: then the document, if it is an
+    /// array, need not be gone through.
+    #[must_use]
+    pub fn additions(&self) -> Option<String> {
+        let added = |operation: &Operation<'a>| match operation.does {
+            Does::Add(value) if operation.path.as_str() == "/-" => Some(value),
+            _ => None,
+        };
+        let added = self.operations.iter().map(added).collect::<Option<Vec<_>>>()?;
+        Some(format!("[{}]", added.join(",")))
+    }
+
     /// `document` with all operations carried out; at most `limit` bytes. What no operation touches stays as it is written.
     ///
     /// # Errors

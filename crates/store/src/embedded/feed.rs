@@ -6,13 +6,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::error::StoreError;
 use crate::name::Namespace;
 use crate::store::{After, Cursor, Event};
+use crate::told::{Changes, Passed};
 
 /// Changes that a watch takes from the feed in one go.
 const STEP: usize = 256;
@@ -113,12 +114,7 @@ impl Feed {
     }
 
     /// See [`Store::watch`](crate::Store::watch).
-    pub(crate) fn watch(
-        self: &Arc<Self>,
-        namespace: &Namespace,
-        prefix: &str,
-        after: After,
-    ) -> BoxStream<'static, Result<Event, StoreError>> {
+    pub(crate) fn watch(self: &Arc<Self>, namespace: &Namespace, prefix: &str, after: After) -> Changes {
         let listen = self.listen.clone();
         let newest = *listen.borrow();
         let position = match after {
@@ -126,9 +122,10 @@ impl Feed {
             After::Cursor(Cursor { major, minor: 0 }) if major <= newest => Ok(major),
             After::Cursor(_) => Err(StoreError::CursorGone),
         };
+        let passed = Passed::default();
         let position = match position {
             Ok(position) => position,
-            Err(error) => return stream::iter([Err(error)]).boxed(),
+            Err(error) => return Changes::new(stream::iter([Err(error)]).boxed(), passed),
         };
         let watcher = Watcher {
             feed: self.clone(),
@@ -137,9 +134,10 @@ impl Feed {
             prefix: Arc::from(prefix),
             position,
             ready: VecDeque::new(),
+            passed: passed.clone(),
             ended: false,
         };
-        stream::unfold(watcher, Watcher::next).boxed()
+        Changes::new(stream::unfold(watcher, Watcher::next).boxed(), passed)
     }
 }
 
@@ -152,6 +150,7 @@ struct Watcher {
     /// Everything up to this change was told, is in `ready`, or is of no interest.
     position: u64,
     ready: VecDeque<Event>,
+    passed: Passed,
     ended: bool,
 }
 
@@ -166,6 +165,7 @@ impl Watcher {
             }
             let newest = *self.listen.borrow_and_update();
             if self.position >= newest {
+                self.passed.move_to(Cursor::at(self.position));
                 if self.listen.changed().await.is_err() {
                     return None;
                 }
@@ -179,6 +179,9 @@ impl Watcher {
                 Ok(past) => {
                     self.position = past.upto;
                     self.ready.extend(past.events);
+                    if self.ready.is_empty() {
+                        self.passed.move_to(Cursor::at(self.position));
+                    }
                 }
                 Err(error) => {
                     self.ended = true;

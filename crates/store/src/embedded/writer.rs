@@ -1,13 +1,15 @@
 //! One thread writes, in groups: whatever has come while the last group was written becomes the next one, so that one sync
 //! of the disk serves many.
 //!
-//! A caller that was just answered is often the next to ask. The thread therefore waits a little
+//! A caller that was just answered is often the next to ask. Where a sync takes long, the thread therefore waits a little
 //! (an eighth of what the last group took) for as many as it has just answered, instead of going off with the first one and
-//! leaving the others to the group after: with 64 callers, groups of 64 in place of groups of 1 and 63 in turn. A caller who
-//! is alone never waits.
+//! leaving the others to the group after: with 64 callers, groups of 64 in place of groups of 1 and 63 in turn. Where it is
+//! quick the callers take turns instead: while one half is written the other comes back, and the thread never waits. A caller
+//! who is alone never waits either.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -28,8 +30,10 @@ const MOST_TOGETHER: usize = 1024;
 const BYTES_TOGETHER: usize = 8 << 20;
 /// A writer with nothing to do looks after its files this often.
 const REST: Duration = Duration::from_secs(5);
-/// Groups that take less are written without waiting for more: waking up later takes longer than that is worth.
-const WORTH_WAITING: Duration = Duration::from_micros(200);
+/// What a task takes of the time of its group, about; the rest of that time is what a group costs, however many there are.
+const EACH: Duration = Duration::from_micros(12);
+/// Where a group costs less, the next one is begun without waiting: while it is written the other callers come back.
+const WORTH_WAITING: Duration = Duration::from_micros(500);
 /// The longest that a group is waited for.
 const MOST_PATIENCE: Duration = Duration::from_millis(2);
 
@@ -80,6 +84,11 @@ impl Writing {
         answer.await.unwrap_or_else(|_| Err(StoreError::Unknown("the writing thread has ended".to_owned())))
     }
 
+    /// How many tasks were written, and in how many groups.
+    pub(crate) fn written(&self) -> (u64, u64) {
+        (self.queue.tasks.load(Ordering::Relaxed), self.queue.groups.load(Ordering::Relaxed))
+    }
+
     /// Writes what was handed over before, and ends the thread.
     ///
     /// # Errors
@@ -96,7 +105,7 @@ impl Writing {
     }
 
     /// Ends the thread and waits until it is gone, with its files.
-    fn join(&self) {
+    pub(crate) fn join(&self) {
         self.queue.close(None);
         if let Some(thread) = self.thread.lock().take() {
             // A panic was reported when it happened, and those who waited were told.
@@ -120,7 +129,8 @@ struct Pace {
 impl Pace {
     /// How many to wait for, and how long.
     fn hope(&self) -> (usize, Duration) {
-        if self.answered < 2 || self.took < WORTH_WAITING {
+        let each = u32::try_from(self.answered).map_or(Duration::MAX, |count| EACH * count);
+        if self.answered < 2 || self.took.saturating_sub(each) < WORTH_WAITING {
             (1, Duration::ZERO)
         } else {
             (self.answered, (self.took / 8).min(MOST_PATIENCE))
@@ -163,6 +173,8 @@ fn run(queue: &Queue, mut backend: impl Backend, clock: &dyn Clock) {
         };
         let begun = clock.now();
         let answers = backend.write(tasks);
+        queue.tasks.fetch_add(answers.len() as u64, Ordering::Relaxed);
+        queue.groups.fetch_add(1, Ordering::Relaxed);
         pace = Pace { took: clock.now().since(begun), answered: answers.len() };
         for (reply, answer) in replies.into_iter().zip(answers) {
             // Whoever has gone away does not want to know.
@@ -185,6 +197,9 @@ enum Taken {
 struct Queue {
     waiting: Mutex<Waiting>,
     filled: Condvar,
+    /// Groups that were written, and the tasks in them.
+    groups: AtomicU64,
+    tasks: AtomicU64,
 }
 
 #[derive(Default)]
@@ -316,6 +331,15 @@ mod tests {
         let (go, go_on) = mpsc::channel();
         let writing = Writing::start("test", Counting { groups, go_on }, Arc::new(SlowClock::default())).unwrap();
         (Arc::new(writing), told, go)
+    }
+
+    #[test]
+    fn callers_are_waited_for_where_a_sync_takes_long() {
+        let hope = |took, answered| Pace { took: Duration::from_micros(took), answered }.hope();
+        assert_eq!(hope(4_000, 1), (1, Duration::ZERO), "a caller who is alone");
+        assert_eq!(hope(900, 64), (1, Duration::ZERO), "most of it was work");
+        assert_eq!(hope(4_000, 64), (64, Duration::from_micros(500)));
+        assert_eq!(hope(60_000, 2), (2, MOST_PATIENCE));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tradewind_core::UnixMillis;
 
 use super::Nats;
+use super::about::{ABOUT, Letter};
 use super::commit::Sent;
 use super::link::{ApiError, Fault};
 use super::names::Space;
@@ -58,15 +59,23 @@ impl Nats {
         let is_there = kept.revisions.iter().any(|(other, _)| *other == rev);
         let known = kept.pinned.get(&rev).or_else(|| kept.loose.get(&rev));
         if !is_there && known.is_none() {
-            return Ok(false);
+            return kept.damaged.map_or(Ok(false), Err);
         }
         let (headers, payload) = match (pin, known) {
-            (Pin::On(record), _) => (HeaderMap::new(), Bytes::from(record.encode())),
+            (Pin::On(record), _) => {
+                let mut letter = Letter::of(*record);
+                let mut headers = HeaderMap::new();
+                headers.insert(ABOUT, letter.about(&space.pin(key, rev), 0, 0, 0));
+                (headers, letter.payload())
+            }
             (Pin::Off, Some(known)) if kept.pinned.contains_key(&rev) => {
                 // A commit removes it, not this: the message says under which head it was let go of.
                 let mut headers = HeaderMap::new();
                 let head = kept.revisions.last().map_or(0, |(_, head)| head.place);
                 headers.insert(UNPINNED, HeaderValue::from(head));
+                if let Some(about) = known.headers.get(ABOUT) {
+                    headers.insert(ABOUT, about.clone());
+                }
                 (headers, known.payload.clone())
             }
             (Pin::Off, _) => return Ok(true),
@@ -107,6 +116,15 @@ impl Nats {
         namespace: &Namespace,
         metas: Vec<(&Key, &mut Meta)>,
     ) -> Result<(), StoreError> {
+        self.put_readable_ends(namespace, metas).await?.map_or(Ok(()), Err)
+    }
+
+    /// The same, where some may be damaged; what comes back says of one of them that it is.
+    pub(super) async fn put_readable_ends(
+        &self,
+        namespace: &Namespace,
+        metas: Vec<(&Key, &mut Meta)>,
+    ) -> Result<Option<StoreError>, StoreError> {
         let space = Space::of(namespace);
         let mut ends: FxHashMap<String, &mut Meta> = metas
             .into_iter()
@@ -114,13 +132,15 @@ impl Nats {
             .map(|(key, meta)| (space.moved(key, meta.rev), meta))
             .collect();
         let subjects: Vec<String> = ends.keys().cloned().collect();
+        let mut damaged = None;
         for message in stored::last_of_each(&self.link, &space.beside(), &subjects).await? {
-            let at = read_end(&message)?;
-            if let Some(meta) = ends.get_mut(&message.subject) {
-                meta.expires_at = meta.expires_at.max(Some(at));
+            match (read_end(&message), ends.get_mut(&message.subject)) {
+                (Ok(at), Some(meta)) => meta.expires_at = meta.expires_at.max(Some(at)),
+                (Ok(_), None) => {}
+                (Err(error), _) => damaged = Some(error),
             }
         }
-        Ok(())
+        Ok(damaged)
     }
 
     /// To when the end of a revision was moved, and where that is written.
@@ -166,17 +186,28 @@ impl Nats {
         if meta.rev != rev || !meta.kind.is_tombstone() {
             return Ok(false);
         }
-        self.raise_forgotten(&space, message.place).await?;
         self.purge(&space.beside(), &space.pins(key), None).await?;
         self.purge(&space.beside(), &space.all_moved(key), None).await?;
         // A revision that came in between lies behind the tombstone and stays.
-        self.purge(&space.stream(), &space.record(key), Some(message.place + 1)).await?;
+        self.remove_records(key, message.place, message.place + 1).await?;
         self.places.remove(key);
         self.due.forget(key, rev).await;
         Ok(true)
     }
 
-    /// Writes up to which place keys were forgotten: a watch from before it would not learn that they are gone.
+    /// Removes the records of a key that lie before a place, and says that no watch can go back behind `forgotten`.
+    pub(super) async fn remove_records(&self, key: &Key, forgotten: u64, before: u64) -> Result<(), StoreError> {
+        let space = Space::of(&key.namespace);
+        let raised = match self.raise_forgotten(&space, forgotten).await {
+            // What is removed makes room to say so.
+            Err(StoreError::Full(_)) => false,
+            raised => raised.map(|()| true)?,
+        };
+        self.purge(&space.stream(), &space.record(key), Some(before)).await?;
+        if raised { Ok(()) } else { self.raise_forgotten(&space, forgotten).await }
+    }
+
+    /// Writes up to which place changes were removed: a watch from before it would not learn that they are gone.
     async fn raise_forgotten(&self, space: &Space, place: u64) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS {
             let (at, known) = super::watch::forgotten(&self.link, space, self.streams.replicas()).await?;

@@ -6,14 +6,15 @@ use async_nats::header::{HeaderMap, HeaderValue, NATS_EXPECTED_LAST_SUBJECT_SEQU
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::link::{ApiError, Fault, read};
+use super::about::{ABOUT, Letter};
+use super::link::{ApiError, Fault};
 use super::names::Space;
 use super::places::Place;
-use super::stored::{ABOUT, About};
+use super::stored;
 use super::{Nats, REVISIONS_PER_KEY};
 use crate::error::StoreError;
 use crate::name::{Key, Namespace};
-use crate::record::{Body, PieceId, Record};
+use crate::record::{PieceId, Record};
 use crate::store::{Commit, Committed, Cursor, Expected};
 
 /// Pieces that are on their way at once: 16 of 64 KiB.
@@ -22,10 +23,19 @@ const PIECES_AT_ONCE: usize = 16;
 /// did not happen before.
 const ATTEMPTS: usize = 4;
 
-/// What the server says to a message that it took.
-#[derive(serde::Deserialize)]
-pub(super) struct Taken {
-    pub(super) seq: u64,
+/// Reads what the server says to a message: the place where it lies, or why it does not take it.
+pub(super) fn taken(answer: &[u8]) -> Result<Result<u64, ApiError>, String> {
+    #[derive(serde::Deserialize)]
+    struct Taken {
+        error: Option<ApiError>,
+        seq: Option<u64>,
+    }
+    match serde_json::from_slice(answer) {
+        Ok(Taken { error: Some(error), .. }) => Ok(Err(error)),
+        Ok(Taken { seq: Some(place), .. }) => Ok(Ok(place)),
+        Ok(Taken { .. }) => Err("NATS does not say where a message lies".to_owned()),
+        Err(error) => Err(format!("NATS answers with what cannot be read: {error}")),
+    }
 }
 
 /// What became of a message.
@@ -43,17 +53,22 @@ impl Nats {
         let Commit { key, expected, record, pieces, keep, .. } = commit;
         let keep = keep.min(REVISIONS_PER_KEY);
         self.streams.ready(&self.link, &key.namespace, keep).await?;
-        self.write_pieces(&key.namespace, pieces, keep).await?;
-
-        let subject = Space::of(&key.namespace).record(&key);
-        let encoded = Bytes::from(record.encode());
-        let described = Record { meta: record.meta.clone(), body: Body::None }.encode();
-        let rev = record.meta.rev;
+        if !pieces.is_empty() {
+            self.write_pieces(&key.namespace, pieces, keep).await?;
+        }
+        let space = Space::of(&key.namespace);
+        let subject = space.record(&key);
+        let (rev, chain) = (record.meta.rev, record.meta.chain);
         let least = rev.get().saturating_sub(u64::from(keep.max(1))) + 1;
-        let has_pieces = matches!(record.body, Body::Pieces(_));
+        let mut letter = Letter::of(record);
+        let mut connection = self.link.connection();
         let mut parent = match expected {
-            Expected::Absent => Some((0, rev.get())),
-            _ => self.places.get(&key).filter(|place| place.fits(expected)).map(|place| (place.at, place.low)),
+            // A server takes a first revision over a newest one that it finds damaged, and so is asked what it counts.
+            Expected::Absent if stored::subjects(&self.link, &space, &subject).await?.is_empty() => {
+                Some((0, rev.get()))
+            }
+            Expected::Absent => None,
+            _ => self.places.get(&key, connection).filter(|place| place.fits(expected)).map(Place::parent),
         };
         for _ in 0..ATTEMPTS {
             let (at, low) = match parent {
@@ -66,15 +81,16 @@ impl Nats {
             let low = low.max(least);
             let mut headers = HeaderMap::new();
             headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(at));
-            headers.insert(ABOUT, About::write(low, least, at, has_pieces, &described).as_str());
-            match self.send(subject.clone(), headers, encoded.clone()).await? {
+            headers.insert(ABOUT, letter.about(&subject, low, least, at));
+            match self.send(subject.clone(), headers, letter.payload()).await? {
                 Sent::At(at) => {
-                    self.places.set(&key, Place { rev, chain: record.meta.chain, at, low });
+                    self.places.set(&key, Place { rev, chain, at, low, connection });
                     return Ok(Committed::Done(Cursor::at(at)));
                 }
                 Sent::Other => {
                     self.places.remove(&key);
                     parent = None;
+                    connection = self.link.connection();
                 }
                 Sent::NoStream => {
                     self.streams.forget(&key.namespace);
@@ -92,12 +108,14 @@ impl Nats {
         key: &Key,
         expected: Expected,
     ) -> Result<Result<(u64, u64), Option<Arc<Record>>>, StoreError> {
-        let head = self.read_head_at(key).await?;
-        if !expected.holds(head.as_ref().map(|(_, record)| &record.meta)) {
-            return Ok(Err(head.map(|(_, record)| Arc::new(record))));
+        match self.find_head(key).await? {
+            // One whose content is damaged can be replaced: who brings another needs nothing of it.
+            Some((place, _)) if place.fits(expected) => Ok(Ok(place.parent())),
+            // The first revision has nothing before it.
+            None if expected == Expected::Absent => Ok(Ok((0, 1))),
+            None => Ok(Err(None)),
+            Some(_) => self.read_head(key).await.map(Err),
         }
-        // The first revision has nothing before it.
-        Ok(Ok(head.map_or((0, 1), |(place, _)| (place.at, place.low))))
     }
 
     /// Sends a message to a stream.
@@ -107,8 +125,8 @@ impl Nats {
             Err(Fault::Nobody) => return Ok(Sent::NoStream),
             Err(fault) => return Err(fault.of_write()),
         };
-        match read::<Taken>(&answer.payload).map_err(StoreError::Unknown)? {
-            Ok(taken) => Ok(Sent::At(taken.seq)),
+        match taken(&answer.payload).map_err(StoreError::Unknown)? {
+            Ok(place) => Ok(Sent::At(place)),
             Err(error) if ApiError::WRONG_LAST.contains(&error.err_code) => Ok(Sent::Other),
             Err(error) => Err(error.into_error()),
         }

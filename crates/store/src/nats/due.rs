@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_nats::jetstream::consumer::DeliverPolicy;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tradewind_core::UnixMillis;
 
 use super::names::Space;
 use super::watch::read_headers;
-use super::{Nats, streams, sweep};
+use super::{Nats, names, streams, sweep};
 use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
@@ -26,11 +26,18 @@ pub(super) struct Due {
     spaces: Mutex<FxHashMap<Namespace, Arc<tokio::sync::Mutex<Index>>>>,
 }
 
+/// The end of a stream, and the connection over which it was seen, by [`Link::connection`](super::link::Link::connection).
+#[derive(Clone, Copy, Default)]
+struct End {
+    connection: u64,
+    place: u64,
+}
+
 /// Those of one namespace.
 #[derive(Default)]
 struct Index {
-    /// Up to which place the stream was read.
-    read: u64,
+    /// Up to where the stream was read.
+    read: End,
     heads: FxHashMap<Key, Meta>,
     times: BTreeSet<(UnixMillis, Key)>,
     /// When pieces were last swept.
@@ -72,10 +79,21 @@ impl Due {
 
 impl Nats {
     pub(super) async fn read_due(&self, now: UnixMillis, limit: usize) -> Result<Vec<(Key, Meta)>, StoreError> {
-        // By the names of streams alone: this is asked every second, and a list of all keys is long.
-        let namespaces = self.read_streams().await?;
-        let each = namespaces.iter().map(|namespace| self.due_in(namespace, now, limit));
-        let mut due: Vec<_> = try_join_all(each).await?.into_iter().flatten().collect();
+        // By what the streams say of themselves, in one request: this is asked every second.
+        let connection = self.link.connection();
+        let streams = streams::everything(&self.link).await?;
+        let ends = streams.iter().filter(|stream| stream.state.messages > 0).filter_map(|stream| {
+            Some((names::namespace_of(&stream.config.name)?, End { connection, place: stream.state.last_seq }))
+        });
+        let each = ends.map(|(namespace, end)| self.due_in(namespace, end, now, limit));
+        // A stream that cannot be read must not keep the keys of others from their end; if none can, that is told.
+        let (read, failed): (Vec<_>, Vec<_>) = join_all(each).await.into_iter().partition(Result::is_ok);
+        if read.is_empty()
+            && let Some(Err(error)) = failed.into_iter().next()
+        {
+            return Err(error);
+        }
+        let mut due: Vec<_> = read.into_iter().flatten().flatten().collect();
         due.sort_by(|(one_key, one), (other_key, other)| (one.expires_at, one_key).cmp(&(other.expires_at, other_key)));
         due.truncate(limit);
         Ok(due)
@@ -83,13 +101,15 @@ impl Nats {
 
     async fn due_in(
         &self,
-        namespace: &Namespace,
+        namespace: Namespace,
+        end: End,
         now: UnixMillis,
         limit: usize,
     ) -> Result<Vec<(Key, Meta)>, StoreError> {
+        let namespace = &namespace;
         let index = self.due.of(namespace);
         let mut index = index.lock().await;
-        self.follow(namespace, &mut index).await?;
+        self.follow(namespace, end, &mut index).await?;
         let mut due = Vec::new();
         let mut place = None;
         while due.len() < limit {
@@ -101,7 +121,7 @@ impl Nats {
             place = Some(last.clone());
             let known = step.into_iter().filter_map(|(_, key)| index.heads.get(&key).cloned().map(|meta| (key, meta)));
             let mut known: Vec<(Key, Meta)> = known.collect();
-            self.put_ends(namespace, known.iter_mut().map(|(key, meta)| (&*key, meta)).collect()).await?;
+            self.put_readable_ends(namespace, known.iter_mut().map(|(key, meta)| (&*key, meta)).collect()).await?;
             for (key, meta) in known {
                 if meta.has_expired(now) {
                     due.push((key, meta));
@@ -114,36 +134,38 @@ impl Nats {
         due.truncate(limit);
         if sweep::is_due(index.swept, now) {
             index.swept = Some(now);
-            self.sweep_pieces(namespace, sweep::PERIOD).await?;
+            match self.sweep_pieces(namespace, sweep::PERIOD).await {
+                // What a damaged record names is not known: all pieces stay.
+                Ok(_) | Err(StoreError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(due)
     }
 
-    async fn follow(&self, namespace: &Namespace, index: &mut Index) -> Result<(), StoreError> {
+    async fn follow(&self, namespace: &Namespace, end: End, index: &mut Index) -> Result<(), StoreError> {
         let space = Space::of(namespace);
-        let Some(info) = streams::info(&self.link, &space.stream()).await? else {
-            *index = Index::default();
-            return Ok(());
-        };
-        if info.state.last_seq < index.read {
-            // Another stream with the same name: what was known is of the old one.
-            *index = Index::default();
+        if index.read.connection != end.connection || end.place < index.read.place {
+            // A server that lost its latest messages gives their places to others; or it is another stream of the same name.
+            *index = Index { swept: index.swept, ..Index::default() };
         }
-        if info.state.last_seq == index.read {
+        if end.place == index.read.place {
             return Ok(());
         }
-        let from = match index.read {
+        let from = match index.read.place {
             0 => DeliverPolicy::LastPerSubject,
             read => DeliverPolicy::ByStartSequence { start_sequence: read + 1 },
         };
         let filter = space.all_records();
         read_headers(&self.link, &space.stream(), &filter, from, |subject, _, about| {
-            let key = space.key(namespace, subject)?;
-            index.set(key, about.meta);
+            // One that is damaged must not keep the others from being buried; every read of it says so.
+            if let (Ok(key), Ok(about)) = (space.key(namespace, subject), about) {
+                index.set(key, about.meta);
+            }
             Ok(())
         })
         .await?;
-        index.read = info.state.last_seq;
+        index.read = end;
         Ok(())
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! The client makes a lost connection anew by itself, and would keep what is asked meanwhile until there is one, minutes
 //! later if need be. A write that happens then surprises everybody: nothing is sent while there is no connection
-//! ([`StoreError::Unavailable`]), and what was sent when it broke may have happened ([`StoreError::Unknown`]).
+//! ([`StoreError::Unavailable`]), and what was on its way when it broke may have happened, or may happen over the next one
+//! ([`StoreError::Unknown`]).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::client::Request;
@@ -13,7 +15,7 @@ use async_nats::jetstream::{self, Context};
 use async_nats::rustls::pki_types::CertificateDer;
 use async_nats::rustls::pki_types::pem::PemObject as _;
 use async_nats::rustls::{ClientConfig, RootCertStore};
-use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message, RequestErrorKind, ServerAddr};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message, RequestErrorKind, ServerAddr, Statistics};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -103,6 +105,7 @@ pub(super) struct Link {
     pub(super) client: Client,
     pub(super) context: Context,
     place: String,
+    statistics: Arc<Statistics>,
     /// Counts how often a connection was lost.
     losses: watch::Receiver<u64>,
     /// Counts how often one was made.
@@ -158,12 +161,18 @@ impl Link {
             return Err(unavailable(format!("NATS is {}; 2.11 is the oldest that works", info.version)));
         }
         let context = jetstream::new(client.clone());
-        Ok(Self { client, context, place, losses, gains, closed: watch::Sender::new(false) })
+        let statistics = client.statistics();
+        Ok(Self { client, context, place, statistics, losses, gains, closed: watch::Sender::new(false) })
     }
 
     /// `host:port` of each server, without passwords.
     pub(super) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Which connection this is, counted: the number is another before anything is sent over the next one.
+    pub(super) fn connection(&self) -> u64 {
+        self.statistics.connects.load(Ordering::Acquire)
     }
 
     /// Lets go of the connection, for good.
@@ -180,17 +189,15 @@ impl Link {
 
     /// Waits for a connection, not for long. What comes back is told when it is lost.
     pub(super) async fn connected(&self) -> Result<watch::Receiver<u64>, StoreError> {
-        let mut losses = self.losses.clone();
+        if let Some(losses) = self.connected_now()? {
+            return Ok(losses);
+        }
         let mut gains = self.gains.clone();
         let begun = tokio::time::sleep(CONNECT);
         tokio::pin!(begun);
         loop {
-            if *self.closed.borrow() {
-                return Err(StoreError::Unavailable("the store was closed".to_owned()));
-            }
-            losses.borrow_and_update();
             gains.borrow_and_update();
-            if self.client.connection_state() == State::Connected {
+            if let Some(losses) = self.connected_now()? {
                 return Ok(losses);
             }
             tokio::select! {
@@ -202,6 +209,15 @@ impl Link {
                 }
             }
         }
+    }
+
+    fn connected_now(&self) -> Result<Option<watch::Receiver<u64>>, StoreError> {
+        if *self.closed.borrow() {
+            return Err(StoreError::Unavailable("the store was closed".to_owned()));
+        }
+        let mut losses = self.losses.clone();
+        losses.mark_unchanged();
+        Ok((self.client.connection_state() == State::Connected).then_some(losses))
     }
 
     /// Asks, and waits for one answer, for [`ANSWER`] at most and not longer than the connection lasts.
@@ -276,6 +292,7 @@ fn trust(roots: &[u8]) -> Result<ClientConfig, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nats::commit::taken;
 
     #[test]
     fn logins_are_decoded() {
@@ -285,12 +302,19 @@ mod tests {
         }
     }
 
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        #[serde(rename = "seq")]
+        _seq: u64,
+    }
+
     #[test]
     fn answers_of_others_are_errors_and_no_panic() {
         for payload in [&b""[..], b"{", b"null", b"[]", b"{\"seq\":\"1\"}", b"{\"error\":1}", b"\xff"] {
-            assert!(read::<super::super::commit::Taken>(payload).is_err(), "{payload:?}");
+            assert!(taken(payload).is_err(), "{payload:?}");
+            assert!(read::<Numbered>(payload).is_err(), "{payload:?}");
         }
-        let refused = read::<super::super::commit::Taken>(b"{\"error\":{\"code\":400,\"err_code\":10071}}");
+        let refused = taken(b"{\"error\":{\"code\":400,\"err_code\":10071}}");
         assert!(matches!(refused, Ok(Err(error)) if ApiError::WRONG_LAST.contains(&error.err_code)));
     }
 }

@@ -22,6 +22,7 @@
 //! Refused: the key-value layer (its `update` cannot carry what we need beside the value, and its bucket is one for all
 //! keys, with one number of revisions), one message with all state of a key.
 
+mod about;
 mod beside;
 mod commit;
 mod due;
@@ -39,7 +40,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
+use rustc_hash::FxHashMap;
 use tradewind_core::{Secret, UnixMillis};
 
 use self::due::Due;
@@ -52,7 +53,8 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
-use crate::store::{After, Commit, Committed, Cursor, Durability, Event, Facts, Pin, Revision, Store};
+use crate::store::{After, Commit, Committed, Cursor, Durability, Facts, Pin, Revision, Store};
+use crate::told::Changes;
 
 /// Changes of one key that a watch can go back, at least.
 pub const EVENTS_PER_KEY: u32 = 64;
@@ -93,23 +95,42 @@ impl Nats {
         Ok(Self { link, streams, places: Places::default(), due: Due::default() })
     }
 
+    /// The newest message of a key. A server that finds it damaged answers as if there were none, and so is asked what it
+    /// counts.
     async fn last(&self, key: &Key) -> Result<Option<Stored>, StoreError> {
         let space = Space::of(&key.namespace);
-        stored::last(&self.link, &space.stream(), &space.record(key), self.streams.replicas()).await
+        let (stream, subject) = (space.stream(), space.record(key));
+        let last = stored::last(&self.link, &stream, &subject, self.streams.replicas()).await?;
+        if last.is_some() || stored::subjects(&self.link, &space, &subject).await?.is_empty() {
+            return Ok(last);
+        }
+        // It may have been written just now.
+        match stored::last(&self.link, &stream, &subject, self.streams.replicas()).await? {
+            None if stored::subjects(&self.link, &space, &subject).await?.is_empty() => Ok(None),
+            None => Err(StoreError::damaged(format!("the server cannot read the newest message of {subject}"))),
+            last => Ok(last),
+        }
     }
 
-    /// The head and where it lies.
-    async fn read_head_at(&self, key: &Key) -> Result<Option<(Place, Record)>, StoreError> {
+    async fn read_head(&self, key: &Key) -> Result<Option<Arc<Record>>, StoreError> {
+        let Some((_, stored)) = self.find_head(key).await? else { return Ok(None) };
+        let mut record = stored.record()?;
+        self.put_end(key, &mut record.meta).await?;
+        Ok(Some(Arc::new(record)))
+    }
+
+    /// Where the head lies, and the message, whose content is not looked at.
+    async fn find_head(&self, key: &Key) -> Result<Option<(Place, Stored)>, StoreError> {
+        let connection = self.link.connection();
         let Some(stored) = self.last(key).await? else {
             self.places.remove(key);
             return Ok(None);
         };
         let about = stored.about()?;
-        let mut record = stored.record()?;
-        let place = Place { rev: record.meta.rev, chain: record.meta.chain, at: stored.place, low: about.low };
+        let place =
+            Place { rev: about.meta.rev, chain: about.meta.chain, at: stored.place, low: about.low, connection };
         self.places.set(key, place);
-        self.put_end(key, &mut record.meta).await?;
-        Ok(Some((place, record)))
+        Ok(Some((place, stored)))
     }
 
     /// The revisions of a key that are kept, the oldest first, as messages; with them what was pinned.
@@ -118,8 +139,15 @@ impl Nats {
         let mut kept = Kept::default();
         let mut commits = Vec::new();
         for message in stored::all(&self.link, &space.stream(), &space.record(key)).await? {
-            let about = message.about()?;
+            let about = match message.about() {
+                Ok(about) => about,
+                Err(error) => {
+                    kept.damaged = Some(error);
+                    continue;
+                }
+            };
             kept.low = about.low;
+            kept.first = kept.first.or(Some(message.place));
             commits.push((message.place, about.least));
             kept.revisions.push((about.meta.rev, message));
         }
@@ -143,20 +171,29 @@ impl Nats {
         Ok(kept)
     }
 
+    /// The same, where none of them is damaged.
+    async fn kept_whole(&self, key: &Key) -> Result<Kept, StoreError> {
+        let mut kept = self.kept(key).await?;
+        kept.damaged.take().map_or(Ok(kept), Err)
+    }
+
     async fn read_revision(&self, key: &Key, rev: Rev) -> Result<Option<Record>, StoreError> {
         let mut kept = self.kept(key).await?;
         let found = match (kept.pinned.remove(&rev), kept.loose.remove(&rev)) {
             (Some(pin), _) | (None, Some(pin)) => Some(pin),
             (None, None) => kept.revisions.into_iter().find(|(other, _)| *other == rev).map(|(_, message)| message),
         };
-        let Some(message) = found else { return Ok(None) };
+        let Some(message) = found else {
+            // It may be the one that cannot be read.
+            return kept.damaged.map_or(Ok(None), Err);
+        };
         let mut record = message.record()?;
         self.put_end(key, &mut record.meta).await?;
         Ok(Some(record))
     }
 
     async fn read_history(&self, key: &Key, before: Option<Rev>, limit: usize) -> Result<Vec<Revision>, StoreError> {
-        let kept = self.kept(key).await?;
+        let kept = self.kept_whole(key).await?;
         let mut found = BTreeMap::new();
         for (message, pinned) in
             kept.pinned.values().map(|pin| (pin, true)).chain(kept.loose.values().map(|pin| (pin, false)))
@@ -186,47 +223,72 @@ impl Nats {
         let space = Space::of(namespace);
         let mut keys = Vec::new();
         for subject in stored::subjects(&self.link, &space, &space.records_with(prefix)).await? {
-            let key = space.key(namespace, &subject)?;
+            // What cannot be a key was not written by us, and nobody can ask for it.
+            let Ok(key) = space.key(namespace, &subject) else { continue };
             if key.name().starts_with(prefix) && after.is_none_or(|after| key.name() > after) {
                 keys.push(key);
             }
         }
         keys.sort();
-        keys.truncate(limit);
-        let subjects: Vec<String> = keys.iter().map(|key| space.record(key)).collect();
-        let mut found = Vec::with_capacity(keys.len());
-        for message in stored::last_of_each(&self.link, &space.stream(), &subjects).await? {
-            let key = space.key(namespace, &message.subject)?;
-            found.push((key, message.about()?.meta));
+        let mut keys = keys.into_iter();
+        let mut found = Vec::new();
+        // Again where some are gone by now, or were never ours: a page that is not full is the last one.
+        while found.len() < limit {
+            let page: Vec<Key> = keys.by_ref().take(limit - found.len()).collect();
+            if page.is_empty() {
+                break;
+            }
+            let subjects: Vec<String> = page.iter().map(|key| space.record(key)).collect();
+            let heads = stored::last_of_each(&self.link, &space.stream(), &subjects).await?;
+            let mut heads: FxHashMap<String, Stored> =
+                heads.into_iter().map(|message| (message.subject.clone(), message)).collect();
+            for (key, subject) in page.into_iter().zip(subjects) {
+                let message = match heads.remove(&subject) {
+                    Some(message) => message,
+                    // The server leaves out what it cannot read, and what follows it.
+                    None => match self.last(&key).await? {
+                        Some(message) => message,
+                        None => continue,
+                    },
+                };
+                match message.about() {
+                    Ok(about) => found.push((key, about.meta)),
+                    Err(error) if self.is_ours(&space, &message).await? => return Err(error),
+                    Err(_) => {}
+                }
+            }
         }
         self.put_ends(namespace, found.iter_mut().map(|(key, meta)| (&*key, meta)).collect()).await?;
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(found)
     }
 
+    /// Whether a message that cannot be read is a revision that was damaged, or lies over revisions, and not just a message of
+    /// somebody else.
+    async fn is_ours(&self, space: &Space, message: &Stored) -> Result<bool, StoreError> {
+        if message.has_about() {
+            return Ok(true);
+        }
+        let all = stored::all(&self.link, &space.stream(), &message.subject).await?;
+        Ok(all.iter().any(Stored::has_about))
+    }
+
     async fn read_namespaces(&self) -> Result<Vec<Namespace>, StoreError> {
         let mut found = Vec::new();
-        for namespace in self.read_streams().await? {
+        for stream in streams::everything(&self.link).await? {
+            let Some(namespace) = names::namespace_of(&stream.config.name) else { continue };
             let space = Space::of(&namespace);
             // Marks of watches are no keys.
-            if stored::is_any(&self.link, &space.stream(), &space.all_records()).await? {
+            if stream.state.messages > 0 && stored::is_any(&self.link, &space.stream(), &space.all_records()).await? {
                 found.push(namespace);
             }
         }
-        Ok(found)
-    }
-
-    /// The namespaces whose streams are not empty, sorted; there may be nothing in them but marks of watches.
-    async fn read_streams(&self) -> Result<Vec<Namespace>, StoreError> {
-        let streams = streams::everything(&self.link).await?;
-        let kept = streams.iter().filter(|stream| stream.state.messages > 0);
-        let mut found: Vec<Namespace> = kept.filter_map(|stream| names::namespace_of(&stream.config.name)).collect();
         found.sort();
         Ok(found)
     }
 
     async fn remove_older(&self, key: &Key, keep: u32) -> Result<u64, StoreError> {
-        let kept = self.kept(key).await?;
+        let kept = self.kept_whole(key).await?;
         let Some((newest, head)) = kept.revisions.last() else { return Ok(0) };
         let oldest = newest.get().saturating_sub(u64::from(keep.max(1)));
         let (mut removed, mut first_kept) = (0, head.place);
@@ -242,7 +304,10 @@ impl Nats {
             self.purge(&space.beside(), &space.pin(key, *rev), None).await?;
             removed += 1;
         }
-        self.purge(&space.stream(), &space.record(key), Some(first_kept)).await?;
+        if kept.first.is_some_and(|first| first < first_kept) {
+            // A watch that is not as far as what stays would find other changes before it learns of the gap.
+            self.remove_records(key, first_kept, first_kept).await?;
+        }
         Ok(removed)
     }
 }
@@ -258,11 +323,15 @@ struct Kept {
     pinned: BTreeMap<Rev, Stored>,
     /// Those that were pinned and are kept until a commit removes them.
     loose: BTreeMap<Rev, Stored>,
+    /// The place of the first message, which may be kept for watches alone.
+    first: Option<u64>,
+    /// Why one of them cannot be read.
+    damaged: Option<StoreError>,
 }
 
 impl Store for Nats {
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Arc<Record>>, StoreError>> {
-        async move { Ok(self.read_head_at(key).await?.map(|(_, record)| Arc::new(record))) }.boxed()
+        self.read_head(key).boxed()
     }
 
     fn revision<'a>(&'a self, key: &'a Key, rev: Rev) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
@@ -324,12 +393,7 @@ impl Store for Nats {
         .boxed()
     }
 
-    fn watch<'a>(
-        &'a self,
-        namespace: &'a Namespace,
-        prefix: &'a str,
-        after: After,
-    ) -> BoxStream<'static, Result<Event, StoreError>> {
+    fn watch<'a>(&'a self, namespace: &'a Namespace, prefix: &'a str, after: After) -> Changes {
         watch::stream(Arc::clone(&self.link), namespace, prefix, after)
     }
 
@@ -345,8 +409,10 @@ impl Store for Nats {
         let mut notes = vec![
             format!(
                 "A watch can go back {EVENTS_PER_KEY} changes of a key, or as many as its revisions if these are more, \
-                     and not behind a deleted key that was forgotten."
+                     and not behind a deleted key that was forgotten or revisions that were pruned by hand."
             ),
+            "A page of a list makes the server tell the names of all keys under the whole segments of the prefix."
+                .to_owned(),
             format!("At most {REVISIONS_PER_KEY} revisions of a key are kept, also where more are asked for."),
             "An acknowledged write can be lost in a crash of the server's machine unless the server has \
              `sync_interval: always`, or the stream has three replicas."

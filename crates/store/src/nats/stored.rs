@@ -4,23 +4,16 @@ use std::time::Duration;
 
 use async_nats::header::HeaderMap;
 use async_nats::{Message, StatusCode};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
+use super::about::{ABOUT, About};
 use super::link::{ApiError, Fault, Link};
 use super::names::Space;
 use crate::error::StoreError;
-use crate::meta::Meta;
 use crate::record::Record;
 
-/// The header that says what a message is without its content, for those who read headers alone:
-/// `LOW LEAST PARENT MARKS META`, the lowest revision that the key keeps unpinned, the lowest that this commit alone lets
-/// stay, the parent's place in the stream, `p` where the content is pieces, else `-`, and the record without its content in
-/// Base64.
-pub(super) const ABOUT: &str = "Tradewind";
 /// Messages that are asked for at once.
 const STEP: usize = 64;
 /// How long the next message of several may take.
@@ -34,46 +27,6 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(1_000),
 ];
 
-/// What the header [`ABOUT`] says.
-pub(super) struct About {
-    /// The lowest revision that the key keeps unpinned, from this one on.
-    pub(super) low: u64,
-    /// The lowest revision that this commit lets stay, whatever earlier ones removed.
-    pub(super) least: u64,
-    /// The parent's place in the stream; 0 without one.
-    pub(super) parent: u64,
-    /// Whether the content is pieces.
-    pub(super) has_pieces: bool,
-    pub(super) meta: Meta,
-}
-
-impl About {
-    /// Writes the header; `described` is the encoded record without its content.
-    pub(super) fn write(low: u64, least: u64, parent: u64, has_pieces: bool, described: &[u8]) -> String {
-        use std::fmt::Write as _;
-        let mut text = String::with_capacity(32 + described.len() * 4 / 3);
-        write!(text, "{low} {least} {parent} {} ", if has_pieces { 'p' } else { '-' })
-            .expect("writing to a string does not fail");
-        BASE64_STANDARD.encode_string(described, &mut text);
-        text
-    }
-
-    /// Reads the header of a message.
-    pub(super) fn read(headers: Option<&HeaderMap>) -> Result<Self, StoreError> {
-        let header = headers.and_then(|headers| headers.get(ABOUT)).map(|value| value.as_str());
-        let strange = || StoreError::damaged("a message without the header that it was written with");
-        let mut parts = header.ok_or_else(strange)?.splitn(5, ' ');
-        let mut next = || parts.next().ok_or_else(strange);
-        let low = next()?.parse().map_err(|_| strange())?;
-        let least = next()?.parse().map_err(|_| strange())?;
-        let parent = next()?.parse().map_err(|_| strange())?;
-        let has_pieces = next()? == "p";
-        let beginning = BASE64_STANDARD.decode(next()?).map_err(|_| strange())?;
-        let meta = Record::decode_meta(&beginning).map_err(|error| StoreError::damaged(error.to_string()))?;
-        Ok(Self { low, least, parent, has_pieces, meta })
-    }
-}
-
 /// A message that was read from a stream.
 pub(super) struct Stored {
     /// Its place in the stream.
@@ -84,13 +37,18 @@ pub(super) struct Stored {
 }
 
 impl Stored {
+    /// Whether it has the header of a revision, readable or not.
+    pub(super) fn has_about(&self) -> bool {
+        self.headers.get(ABOUT).is_some()
+    }
+
     pub(super) fn about(&self) -> Result<About, StoreError> {
-        About::read(Some(&self.headers))
+        About::read(&self.subject, Some(&self.headers))
     }
 
     pub(super) fn record(&self) -> Result<Record, StoreError> {
-        Record::decode(&self.payload)
-            .map_err(|error| StoreError::damaged(format!("message {} of {}: {error}", self.place, self.subject)))
+        let damaged = || StoreError::damaged(format!("the content of {} is not what was written", self.subject));
+        self.about()?.into_record(&self.payload).ok_or_else(damaged)
     }
 
     fn direct(message: Message) -> Result<Self, StoreError> {
@@ -150,6 +108,25 @@ async fn last_of_leader(link: &Link, stream: &str, subject: &str) -> Result<Opti
     let what = ["STREAM.MSG.GET.", stream].concat();
     match link.api::<Found>(&what, &request).await.map_err(Fault::of_read)? {
         Ok(found) => found.message.stored().map(Some),
+        Err(error) if matches!(error.err_code, ApiError::NO_MESSAGE | ApiError::NO_STREAM) => Ok(None),
+        Err(error) => Err(error.into_error()),
+    }
+}
+
+/// The place of the first message of these subjects from `place` on. The leader is asked.
+pub(super) async fn next(link: &Link, stream: &str, subjects: &str, place: u64) -> Result<Option<u64>, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Found {
+        message: Place,
+    }
+    #[derive(serde::Deserialize)]
+    struct Place {
+        seq: u64,
+    }
+    let request = json!({"seq": place, "next_by_subj": subjects});
+    let what = ["STREAM.MSG.GET.", stream].concat();
+    match link.api::<Found>(&what, &request).await.map_err(Fault::of_read)? {
+        Ok(found) => Ok(Some(found.message.seq)),
         Err(error) if matches!(error.err_code, ApiError::NO_MESSAGE | ApiError::NO_STREAM) => Ok(None),
         Err(error) => Err(error.into_error()),
     }

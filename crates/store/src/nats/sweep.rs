@@ -75,7 +75,7 @@ impl Nats {
     async fn named_pieces(&self, namespace: &Namespace, space: &Space) -> Result<FxHashSet<PieceId>, StoreError> {
         let mut subjects = FxHashSet::default();
         read_headers(&self.link, &space.stream(), &space.all_records(), DeliverPolicy::All, |subject, _, about| {
-            if about.has_pieces {
+            if about?.has_pieces() {
                 subjects.insert(subject.to_owned());
             }
             Ok(())
@@ -84,8 +84,8 @@ impl Nats {
         let mut named = FxHashSet::default();
         for subject in subjects {
             let key = space.key(namespace, &subject)?;
-            for (_, message) in self.kept(&key).await?.revisions {
-                if message.about()?.has_pieces {
+            for (_, message) in self.kept_whole(&key).await?.revisions {
+                if message.about()?.has_pieces() {
                     named.extend(message.record()?.body.pieces().iter().copied());
                 }
             }

@@ -22,36 +22,36 @@ use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
 use async_nats::jetstream::consumer::{Consumer, DeliverPolicy};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use futures_util::stream::{BoxStream, StreamExt as _};
+use futures_util::stream::StreamExt as _;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 use tradewind_core::UnixMillis;
 
 use super::EVENTS_PER_KEY;
-use super::commit::Taken;
-use super::link::{Fault, Link, read};
+use super::about::About;
+use super::commit::taken;
+use super::link::{Fault, Link};
 use super::names::Space;
-use super::stored::{self, About};
+use super::stored;
 use super::streams;
 use crate::error::StoreError;
 use crate::name::{Key, Namespace};
 use crate::servers::{Patience, Start, Watching, told};
 use crate::store::{After, Cursor, Event};
+use crate::told::{Changes, Passed};
 
 /// How often it is looked whether a namespace has got its first key.
 const BEFORE_THE_FIRST: Duration = Duration::from_millis(250);
 /// How long the next of several messages may take.
 const NEXT: Duration = Duration::from_secs(5);
+/// How long nothing comes before it is asked how far others' changes have come.
+const QUIET: Duration = Duration::from_secs(4);
 
-pub(super) fn stream(
-    link: Arc<Link>,
-    namespace: &Namespace,
-    prefix: &str,
-    after: After,
-) -> BoxStream<'static, Result<Event, StoreError>> {
+pub(super) fn stream(link: Arc<Link>, namespace: &Namespace, prefix: &str, after: After) -> Changes {
     let space = Space::of(namespace);
     let start = Start::of(after, || mark(Arc::clone(&link), space.clone()).boxed());
-    told(start.map(|start| Watch {
+    let passed = Passed::default();
+    let watch = start.map(|start| Watch {
         link,
         namespace: namespace.clone(),
         space,
@@ -61,16 +61,18 @@ pub(super) fn stream(
         seen: FxHashMap::default(),
         looked: 0,
         ahead: VecDeque::new(),
+        passed: passed.clone(),
         open: None,
-    }))
+    });
+    told(watch, passed)
 }
 
 /// Leaves a mark in the stream: what comes behind it is later. A read would not do, since the server answers those beside
 /// the messages that come in.
 async fn mark(link: Arc<Link>, space: Space) -> Result<u64, StoreError> {
     match link.ask(space.mark(), Some(HeaderMap::new()), Bytes::new()).await {
-        Ok(answer) => match read::<Taken>(&answer.payload).map_err(StoreError::damaged)? {
-            Ok(taken) => Ok(taken.seq),
+        Ok(answer) => match taken(&answer.payload).map_err(StoreError::damaged)? {
+            Ok(place) => Ok(place),
             Err(error) => Err(error.into_error()),
         },
         // There is no stream: whatever comes is later.
@@ -100,6 +102,7 @@ struct Watch {
     seen: FxHashMap<Key, u64>,
     /// Places of changes that were found to be there and are not told yet, up to `looked`; eight bytes each.
     ahead: VecDeque<u64>,
+    passed: Passed,
     open: Option<Open>,
 }
 
@@ -147,6 +150,7 @@ impl Watch {
             biased;
             message = open.messages.next() => message,
             _ = open.losses.changed() => None,
+            () = tokio::time::sleep(QUIET) => return self.pass(place).await.map(|()| None),
         };
         match message {
             Some(Ok(message)) => self.take(&message, place).await,
@@ -184,7 +188,7 @@ impl Watch {
         if at <= place {
             return Ok(None);
         }
-        let about = About::read(message.headers.as_ref())?;
+        let about = About::read(&message.subject, message.headers.as_ref())?;
         let key = self.space.key(&self.namespace, &message.subject)?;
         if at > self.looked && info.pending + 1 >= u64::from(EVENTS_PER_KEY) {
             self.look_ahead(place).await?;
@@ -205,7 +209,27 @@ impl Watch {
             self.seen.insert(key.clone(), at);
         }
         self.start = Start::At(at);
+        if !is_wanted {
+            self.passed.move_to(Cursor::at(at));
+        }
         Ok(is_wanted.then(|| Event { cursor: Cursor::at(at), key, meta: about.meta }))
+    }
+
+    /// Moves on to the end of the stream, if nothing behind `place` concerns this watch. The end is asked for first: what comes
+    /// between the two answers lies behind it.
+    async fn pass(&mut self, place: u64) -> Result<(), StoreError> {
+        let stream = self.space.stream();
+        let Some(info) = streams::info(&self.link, &stream).await? else { return Ok(()) };
+        let last = info.state.last_seq;
+        if last <= place {
+            return Ok(());
+        }
+        let filter = self.space.records_with(&self.prefix);
+        if stored::next(&self.link, &stream, &filter, place + 1).await?.is_none_or(|next| next > last) {
+            self.start = Start::At(last);
+            self.passed.move_to(Cursor::at(last));
+        }
+        Ok(())
     }
 
     /// Looks through what lies behind `place`, before any of it is told.
@@ -222,7 +246,8 @@ impl Watch {
                 return Ok(());
             }
             ahead.push_back(at);
-            if seen.insert(key, at) != Some(about.parent) && about.parent > *floor {
+            let parent = about?.parent;
+            if seen.insert(key, at) != Some(parent) && parent > *floor {
                 return Err(StoreError::CursorGone);
             }
             Ok(())
@@ -301,10 +326,10 @@ pub(super) async fn read_headers(
     stream: &str,
     filter: &str,
     from: DeliverPolicy,
-    mut take: impl FnMut(&str, u64, About) -> Result<(), StoreError>,
+    mut take: impl FnMut(&str, u64, Result<About, StoreError>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     read_all(link, stream, filter, from, |message, place, _| {
-        take(&message.subject, place, About::read(message.headers.as_ref())?)
+        take(&message.subject, place, About::read(&message.subject, message.headers.as_ref()))
     })
     .await
 }

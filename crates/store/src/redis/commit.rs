@@ -1,8 +1,8 @@
 //! Commits: those that come together go together.
 //!
 //! A commit that finds no other on its way is sent at once, alone. While [`ON_THE_WAY`] calls wait for their answers, further
-//! commits gather and go with the next one, at most [`TOGETHER`] of them: the server's work for a call is as much as that for
-//! a commit. They share nothing else: each is compared, done, lost or refused for itself. What is sent is a future that all
+//! commits of a namespace gather and go with its next one, at most [`TOGETHER`] of them: the server's work for a call, with
+//! reading and writing the heads and telling of the changes, is as much as that for several records. They share nothing else: each is compared, done, lost or refused for itself. What is sent is a future that all
 //! who wait for it drive, so that it goes on when one of them is dropped.
 
 use std::sync::Arc;
@@ -11,16 +11,17 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
 use redis::Value;
+use rustc_hash::FxHashMap;
 use tokio::sync::Semaphore;
 
 use super::EVENTS_KEPT;
 use super::keys::Space;
 use super::link::{Fault, Link};
-use super::reply;
 use super::script::Script;
+use super::{reply, sealed};
 use crate::error::StoreError;
-use crate::name::{Hash, Rev};
-use crate::record::{Body, PieceId, Record};
+use crate::name::Namespace;
+use crate::record::PieceId;
 use crate::store::{Commit, Committed, Expected};
 
 /// Calls that wait for their answers at once.
@@ -29,86 +30,73 @@ const ON_THE_WAY: usize = 3;
 const TOGETHER: usize = 32;
 /// Bytes of commits in one call; a single one may have more.
 const BYTES_TOGETHER: usize = 1 << 20;
-/// Of so many commits one has old changes removed.
+/// Of so many calls one has old changes removed.
 const TRIM_EVERY: u32 = 16;
+
+/// Bytes that say what a commit is: see `lua/commit.lua`.
+const CONTROL: usize = 49;
+/// The head is compared by its number alone.
+const NUMBER_ALONE: u8 = 1;
+/// The new head is a tombstone.
+const TOMBSTONE: u8 = 2;
+/// There is more than the record.
+const MORE: u8 = 4;
+/// The parent that comes again is made of pieces.
+const PARENT_HAS_PIECES: u8 = 8;
 
 /// A commit as the script takes it.
 struct Prepared {
-    key: Vec<u8>,
-    changes: Vec<u8>,
-    /// The arguments, one behind the other, and where each ends.
-    args: Vec<u8>,
-    ends: Vec<usize>,
+    name: Box<str>,
+    control: [u8; CONTROL],
+    record: Vec<u8>,
+    /// The parent again and the pieces, where there are any.
+    more: Vec<Vec<u8>>,
 }
 
 impl Prepared {
     fn new(commit: &Commit) -> Self {
         let Commit { key, expected, record, parent_again, pieces, keep } = commit;
-        let space = Space::of(&key.namespace);
         let meta = &record.meta;
-        let room = record.body.stored_size() + pieces.iter().map(|(_, bytes)| 32 + bytes.len()).sum::<usize>();
-        let mut new = Self {
-            key: space.key(key),
-            changes: space.changes(),
-            args: Vec::with_capacity(room + 1_024),
-            ends: Vec::with_capacity(13 + 2 * pieces.len()),
-        };
-        new.number(expected.rev().map_or(0, Rev::get));
-        new.arg(&match expected {
-            Expected::Is(_, chain) => mark(chain),
-            Expected::Absent | Expected::At(_) => Vec::new(),
-        });
-        new.number(meta.rev.get());
-        new.arg(&mark(&meta.chain));
-        new.number(meta.expires_at.map_or(0, |at| at.0));
-        let mut flags = Vec::with_capacity(3);
+        let ids = record.body.pieces();
+        let mut flags = 0;
+        if matches!(expected, Expected::At(_)) {
+            flags |= NUMBER_ALONE;
+        }
         if meta.kind.is_tombstone() {
-            flags.push(b't');
+            flags |= TOMBSTONE;
         }
         if parent_again.as_ref().is_some_and(|parent| !parent.body.pieces().is_empty()) {
-            flags.push(b'c');
+            flags |= PARENT_HAS_PIECES;
         }
-        if fastrand::u32(..TRIM_EVERY) == 0 {
-            flags.push(b'x');
+        let mut more = Vec::new();
+        if parent_again.is_some() || !ids.is_empty() || !pieces.is_empty() {
+            flags |= MORE;
+            more.reserve_exact(3 + 2 * pieces.len());
+            more.push(parent_again.as_ref().map(|parent| sealed::record(key, parent)).unwrap_or_default());
+            more.push(distinct(ids));
+            more.push(pieces.len().to_string().into_bytes());
+            for (id, bytes) in pieces {
+                more.push(id.0.to_vec());
+                more.push(sealed::piece(id, bytes));
+            }
         }
-        new.arg(&flags);
-        new.number(meta.rev.get().saturating_sub(u64::from((*keep).max(1))));
-        new.arg(&record.encode());
-        new.arg(&Record { meta: meta.clone(), body: Body::None }.encode());
-        new.arg(key.name().as_bytes());
-        new.arg(&parent_again.as_ref().map(Record::encode).unwrap_or_default());
-        new.arg(&distinct(record.body.pieces()));
-        new.number(pieces.len() as u64);
-        for (id, bytes) in pieces {
-            new.arg(&id.0);
-            new.arg(bytes);
+        let mut control = [0; CONTROL];
+        match expected {
+            Expected::Absent => {}
+            Expected::At(rev) => control[..8].copy_from_slice(&sealed::field(*rev)),
+            Expected::Is(rev, chain) => control[..16].copy_from_slice(&sealed::mark(*rev, chain)),
         }
-        new
+        control[16..32].copy_from_slice(&sealed::mark(meta.rev, &meta.chain));
+        control[32..40].copy_from_slice(&meta.expires_at.map_or(0, |at| at.0).to_be_bytes());
+        let removed = meta.rev.get().saturating_sub(u64::from((*keep).max(1)));
+        control[40..48].copy_from_slice(&removed.to_be_bytes());
+        control[48] = flags;
+        Self { name: Box::from(key.name()), control, record: sealed::record(key, record), more }
     }
 
-    fn arg(&mut self, bytes: &[u8]) {
-        self.args.extend_from_slice(bytes);
-        self.ends.push(self.args.len());
+    fn size(&self) -> usize {
+        self.record.len() + self.more.iter().map(Vec::len).sum::<usize>()
     }
-
-    fn number(&mut self, number: u64) {
-        use std::io::Write as _;
-        write!(self.args, "{number}").expect("writing to a vector does not fail");
-        self.ends.push(self.args.len());
-    }
-
-    fn all_args(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| &self.args[start..*end])
-    }
-}
-
-/// Enough of a chain to tell it from another of the same length: 64 bits of it.
-fn mark(chain: &Hash) -> Vec<u8> {
-    chain.0[..8]
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]))
-        .collect()
 }
 
 /// The names of pieces, each once, in a row.
@@ -132,63 +120,103 @@ struct Gathering {
     sending: Sending,
 }
 
+/// What gathers, for each namespace: all that goes together is told of as one entry in one stream.
+type Gatherings = Arc<Mutex<FxHashMap<Namespace, Gathering>>>;
+
 /// Sends commits.
 pub(super) struct Commits {
     link: Arc<Link>,
     on_the_way: Arc<Semaphore>,
-    gathering: Mutex<Option<Gathering>>,
+    gatherings: Gatherings,
 }
 
 impl Commits {
     pub(super) fn new(link: Arc<Link>) -> Self {
-        Self { link, on_the_way: Arc::new(Semaphore::new(ON_THE_WAY)), gathering: Mutex::default() }
+        Self { link, on_the_way: Arc::new(Semaphore::new(ON_THE_WAY)), gatherings: Arc::default() }
     }
 
     pub(super) async fn write(&self, commit: &Commit) -> Result<Committed, StoreError> {
-        let (sending, at) = self.join(Prepared::new(commit));
+        let (sending, at) = self.join(&commit.key.namespace, Prepared::new(commit));
         let answers = sending.await;
         let answer = answers.lock()[at].take().expect("each takes its own answer, once");
-        reply::committed(answer.map_err(Fault::of_write)?)
+        reply::committed(&commit.key, answer.map_err(Fault::of_write)?)
     }
 
     /// Joins those that wait, or begins to gather others. Which place it has among them.
-    fn join(&self, prepared: Prepared) -> (Sending, usize) {
-        let size = prepared.args.len();
-        let mut gathering = self.gathering.lock();
-        if let Some(open) = &mut *gathering
+    fn join(&self, namespace: &Namespace, prepared: Prepared) -> (Sending, usize) {
+        let size = prepared.size();
+        let mut gatherings = self.gatherings.lock();
+        if let Some(open) = gatherings.get_mut(namespace)
             && open.bytes + size <= BYTES_TOGETHER
             && let Some(waiting) = &mut *open.waiting.lock()
             && waiting.len() < TOGETHER
+            // Those of one key go one behind the other: the heads are read once for all of a call.
+            && waiting.iter().all(|other| other.name != prepared.name)
         {
             open.bytes += size;
             waiting.push(prepared);
             return (open.sending.clone(), waiting.len() - 1);
         }
         let waiting: Waiting = Arc::new(Mutex::new(Some(vec![prepared])));
-        let sending = send(self.link.clone(), self.on_the_way.clone(), waiting.clone()).boxed().shared();
-        *gathering = Some(Gathering { waiting, bytes: size, sending: sending.clone() });
+        let turn = Turn {
+            link: self.link.clone(),
+            on_the_way: self.on_the_way.clone(),
+            gatherings: self.gatherings.clone(),
+            namespace: namespace.clone(),
+            waiting: waiting.clone(),
+        };
+        let sending = turn.send().boxed().shared();
+        gatherings.insert(namespace.clone(), Gathering { waiting, bytes: size, sending: sending.clone() });
         (sending, 0)
     }
 }
 
-async fn send(link: Arc<Link>, on_the_way: Arc<Semaphore>, waiting: Waiting) -> Answers {
-    let _turn = on_the_way.acquire().await.expect("it is never closed");
-    let commits = waiting.lock().take().expect("they are sent once");
-    let kept = EVENTS_KEPT.to_string();
-    let keys: Vec<&[u8]> = commits.iter().flat_map(|one| [&one.key[..], &one.changes[..]]).collect();
-    let mut args: Vec<&[u8]> = Vec::with_capacity(1 + commits.len() * 13);
-    args.push(kept.as_bytes());
-    for commit in &commits {
-        args.extend(commit.all_args());
+/// One call: what it needs.
+struct Turn {
+    link: Arc<Link>,
+    on_the_way: Arc<Semaphore>,
+    gatherings: Gatherings,
+    namespace: Namespace,
+    waiting: Waiting,
+}
+
+impl Turn {
+    async fn send(self) -> Answers {
+        let _turn = self.on_the_way.acquire().await.expect("it is never closed");
+        let commits = self.waiting.lock().take().expect("they are sent once");
+        {
+            let mut gatherings = self.gatherings.lock();
+            if gatherings.get(&self.namespace).is_some_and(|now| Arc::ptr_eq(&now.waiting, &self.waiting)) {
+                gatherings.remove(&self.namespace);
+            }
+        }
+        let answers = match self.call(&commits).await {
+            Ok(answer) => match reply::several(answer, commits.len()) {
+                Ok(answers) => answers.into_iter().map(|answer| Some(Ok(answer))).collect(),
+                // They were done or not; what came back does not say.
+                Err(error) => vec![Some(Err(Fault::NoAnswer(error.to_string()))); commits.len()],
+            },
+            Err(fault) => vec![Some(Err(fault)); commits.len()],
+        };
+        Arc::new(Mutex::new(answers))
     }
-    let answer = link.run(Script::Commit, &keys, &args).await;
-    let answers = match answer {
-        Ok(answer) => match reply::several(answer, commits.len()) {
-            Ok(answers) => answers.into_iter().map(|answer| Some(Ok(answer))).collect(),
-            // They were done or not; what came back does not say.
-            Err(error) => vec![Some(Err(Fault::NoAnswer(error.to_string()))); commits.len()],
-        },
-        Err(fault) => vec![Some(Err(fault)); commits.len()],
-    };
-    Arc::new(Mutex::new(answers))
+
+    async fn call(&self, commits: &[Prepared]) -> Result<Value, Fault> {
+        let space = Space::of(&self.namespace);
+        let (many, kept) = (commits.len().to_string(), EVENTS_KEPT.to_string());
+        let mut control = Vec::with_capacity(commits.len() * CONTROL);
+        let mut changes = sealed::Changes::new();
+        for commit in commits {
+            control.extend_from_slice(&commit.control);
+            changes.add(&commit.name, sealed::meta_in(&commit.record));
+        }
+        let changes = changes.finish(&self.namespace);
+        let kept = if fastrand::u32(..TRIM_EVERY) == 0 { kept.as_bytes() } else { &[] };
+        let mut args: Vec<&[u8]> = Vec::with_capacity(5 + commits.len() * 2);
+        args.extend([space.prefix(), many.as_bytes(), kept, &control, &changes]);
+        args.extend(commits.iter().map(|commit| commit.name.as_bytes()));
+        args.extend(commits.iter().map(|commit| &commit.record[..]));
+        args.extend(commits.iter().flat_map(|commit| &commit.more).map(|more| &more[..]));
+        self.link.run(Script::Commit, &[&space.heads(), &space.changes()], &args).await
+    }
 }

@@ -1,7 +1,7 @@
 //! The names of what lies in Redis.
 //!
-//! Everything of a namespace begins with `tw:{NAMESPACE}:` and lies in one slot: `k:NAME`, a hash for each key; `names`, a
-//! sorted set of names; `due`, the times at which heads expire; `changes`, a stream; `pieces` and `refs`, the pieces and how
+//! Everything of a namespace begins with `tw:{NAMESPACE}:` and lies in one slot: `heads`, a hash of what the head
+//! of each name is; `k:NAME`, a hash for each key with its revisions; `names`, a sorted set of names; `due`, the times at which heads expire; `changes`, a stream; `pieces` and `refs`, the pieces and how
 //! many revisions name them. `tw:namespaces` is the set of namespaces that have a key.
 
 use crate::name::{Key, Namespace};
@@ -26,6 +26,10 @@ impl Space {
 
     pub(super) fn key(&self, key: &Key) -> Vec<u8> {
         [self.prefix(), b"k:", key.name().as_bytes()].concat()
+    }
+
+    pub(super) fn heads(&self) -> Vec<u8> {
+        [self.prefix(), b"heads"].concat()
     }
 
     pub(super) fn names(&self) -> Vec<u8> {

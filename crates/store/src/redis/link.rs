@@ -73,7 +73,8 @@ impl Fault {
 pub(super) fn refusal(code: &str, text: String) -> StoreError {
     match code {
         "OOM" => StoreError::Full(text),
-        "MISCONF" if text.contains("No space left") => StoreError::Full(text),
+        // It cannot write its snapshots, for want of room as a rule, or its log for that very reason.
+        "MISCONF" if text.contains("snapshot") || text.contains("No space left") => StoreError::Full(text),
         "BUSY" => StoreError::Busy,
         // A script that fails says so behind a code of its own.
         _ if text.contains("WRONGTYPE") => StoreError::damaged(text),

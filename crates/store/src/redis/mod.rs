@@ -1,8 +1,8 @@
 //! State in Redis or Valkey, from 7.0 on: shared by several gateways.
 //!
-//! A commit is one Lua script and one round trip; see `commit.rs` for those that come together. The script compares, writes, prunes and adds to the stream of changes, and
-//! Redis lets nothing come in between. What is kept where stands in `keys.rs` and at the head of `lua/common.lua`. Nothing
-//! is left to Redis's own expiry: [`State`](crate::State) buries what is due, so that every end of a value is a revision and
+//! A commit is one Lua script and one round trip; see `commit.rs` for those that come together. The script compares, writes,
+//! prunes and adds to the stream of changes, and Redis lets nothing come in between. What is kept where stands in `keys.rs`
+//! and at the head of `lua/common.lua`, and how a flipped bit in it is found in `sealed.rs`. Nothing is left to Redis's own expiry: [`State`](crate::State) buries what is due, so that every end of a value is a revision and
 //! an event like any other. Not for Redis Cluster; the server has to keep what it was given (`maxmemory-policy noeviction`),
 //! and only `appendonly yes` with `appendfsync always` makes an acknowledged write outlive a crash.
 //!
@@ -16,13 +16,13 @@ mod keys;
 mod link;
 mod reply;
 mod script;
+mod sealed;
 mod watch;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, try_join_all};
-use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, TryFutureExt as _};
 use tradewind_core::{Secret, UnixMillis};
 
@@ -34,7 +34,8 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
-use crate::store::{After, Commit, Committed, Cursor, Event, Facts, Pin, Revision, Store};
+use crate::store::{After, Commit, Committed, Cursor, Facts, Pin, Revision, Store};
+use crate::told::Changes;
 
 /// Changes of a namespace that a watch can go back, at least. Redis removes older ones by whole nodes, so that a few more
 /// are there.
@@ -78,15 +79,16 @@ impl Redis {
 
     async fn read_head(&self, key: &Key) -> Result<Option<Arc<Record>>, StoreError> {
         let space = Space::of(&key.namespace);
-        let answer = self.link.read_script(Script::Head, &[&space.key(key)], &[space.prefix()]).await?;
-        Ok(reply::record(answer)?.map(Arc::new))
+        let keys = [&space.heads()[..], &space.key(key)];
+        let answer = self.link.read_script(Script::Head, &keys, &[key.name().as_bytes()]).await?;
+        Ok(reply::record(key, answer)?.map(Arc::new))
     }
 
     async fn read_revision(&self, key: &Key, rev: Rev) -> Result<Option<Record>, StoreError> {
         let space = Space::of(&key.namespace);
-        let mut command = redis::cmd("HMGET");
-        command.arg(space.key(key)).arg("h").arg("p").arg(rev.get()).arg(format!("e{rev}"));
-        reply::revision(self.link.read(&command).await?, rev)
+        let keys = [&space.heads()[..], &space.key(key)];
+        let args = [key.name().as_bytes(), &sealed::field(rev)];
+        reply::revision(key, rev, self.link.read_script(Script::Revision, &keys, &args).await?)
     }
 
     async fn write(&self, commit: Commit) -> Result<Committed, StoreError> {
@@ -139,19 +141,28 @@ impl Redis {
             for id in ids {
                 command.arg(&id.0[..]);
             }
-            found.append(&mut reply::optional_bytes(self.link.read(&command).await?, ids.len())?);
+            found.append(&mut reply::pieces(self.link.read(&command).await?, ids)?);
         }
         Ok(found)
     }
 
     async fn read_due(&self, now: UnixMillis, limit: usize) -> Result<Vec<(Key, Meta)>, StoreError> {
-        let (now, many, room) = (now.0.to_string(), limit.to_string(), META_ROOM.to_string());
+        let (now, room) = (now.0.to_string(), META_ROOM.to_string());
         let namespaces = self.read_namespaces().await?;
         let each = namespaces.iter().map(async |namespace| {
             let space = Space::of(namespace);
-            let args = [space.prefix(), now.as_bytes(), many.as_bytes(), room.as_bytes()];
-            let answer = self.link.read_script(Script::Due, &[&space.due()], &args).await?;
-            reply::heads(answer, namespace)
+            let mut many = limit;
+            loop {
+                let asked = many.to_string();
+                let args = [space.prefix(), now.as_bytes(), asked.as_bytes(), room.as_bytes()];
+                let answer = self.link.read_script(Script::Due, &[&space.due()], &args).await?;
+                let (heads, damaged) = reply::readable_heads(answer, namespace)?;
+                // What cannot be read must not keep what is due behind it from its end.
+                if damaged == 0 || heads.len() >= limit || heads.len() + damaged < many {
+                    return Ok(heads);
+                }
+                many += damaged;
+            }
         });
         let mut due: Vec<_> = try_join_all(each).await?.into_iter().flatten().collect();
         due.sort_by_key(|(_, meta)| meta.expires_at);
@@ -183,9 +194,9 @@ impl Store for Redis {
     fn extend<'a>(&'a self, key: &'a Key, rev: Rev, expires_at: UnixMillis) -> BoxFuture<'a, Result<bool, StoreError>> {
         async move {
             let space = Space::of(&key.namespace);
-            let (rev, at) = (rev.get().to_string(), expires_at.0.to_string());
-            let args = [space.prefix(), rev.as_bytes(), at.as_bytes(), key.name().as_bytes()];
-            reply::yes(self.link.write_script(Script::Extend, &[&space.key(key)], &args).await?)
+            let keys = [&space.heads()[..], &space.key(key), &space.due()];
+            let args = [key.name().as_bytes(), &sealed::field(rev), &sealed::end(key, rev, expires_at)];
+            reply::yes(self.link.write_script(Script::Extend, &keys, &args).await?)
         }
         .boxed()
     }
@@ -200,8 +211,9 @@ impl Store for Redis {
             let space = Space::of(&key.namespace);
             let (before, many) = (before.map_or(0, Rev::get).to_string(), limit.to_string());
             let room = META_ROOM.to_string();
-            let args = [space.prefix(), before.as_bytes(), many.as_bytes(), room.as_bytes()];
-            reply::history(self.link.read_script(Script::History, &[&space.key(key)], &args).await?)
+            let keys = [&space.heads()[..], &space.key(key)];
+            let args = [key.name().as_bytes(), before.as_bytes(), many.as_bytes(), room.as_bytes()];
+            reply::history(key, self.link.read_script(Script::History, &keys, &args).await?)
         }
         .boxed()
     }
@@ -231,13 +243,13 @@ impl Store for Redis {
     fn pin<'a>(&'a self, key: &'a Key, rev: Rev, pin: Pin) -> BoxFuture<'a, Result<bool, StoreError>> {
         async move {
             let space = Space::of(&key.namespace);
-            let rev = rev.get().to_string();
-            let (record, names) = match pin {
-                Pin::On(record) => (record.encode(), distinct(record.body.pieces())),
+            let (record, pieces) = match pin {
+                Pin::On(record) => (sealed::record(key, &record), distinct(record.body.pieces())),
                 Pin::Off => (Vec::new(), Vec::new()),
             };
-            let args = [space.prefix(), rev.as_bytes(), &record, &names];
-            reply::yes(self.link.write_script(Script::Pin, &[&space.key(key)], &args).await?)
+            let keys = [&space.heads()[..], &space.key(key)];
+            let args = [space.prefix(), key.name().as_bytes(), &sealed::field(rev), &record, &pieces];
+            reply::yes(self.link.write_script(Script::Pin, &keys, &args).await?)
         }
         .boxed()
     }
@@ -246,8 +258,9 @@ impl Store for Redis {
         async move {
             let space = Space::of(&key.namespace);
             let keep = keep.max(1).to_string();
-            let args = [space.prefix(), keep.as_bytes()];
-            reply::count(self.link.write_script(Script::Prune, &[&space.key(key)], &args).await?)
+            let keys = [&space.heads()[..], &space.key(key)];
+            let args = [space.prefix(), key.name().as_bytes(), keep.as_bytes()];
+            reply::count(self.link.write_script(Script::Prune, &keys, &args).await?)
         }
         .boxed()
     }
@@ -256,12 +269,7 @@ impl Store for Redis {
         watch::latest(Arc::clone(&self.link), namespace.clone()).map_ok(Cursor::at).boxed()
     }
 
-    fn watch<'a>(
-        &'a self,
-        namespace: &'a Namespace,
-        prefix: &'a str,
-        after: After,
-    ) -> BoxStream<'static, Result<Event, StoreError>> {
+    fn watch<'a>(&'a self, namespace: &'a Namespace, prefix: &'a str, after: After) -> Changes {
         watch::stream(Arc::clone(&self.link), namespace, prefix, after)
     }
 
@@ -272,9 +280,9 @@ impl Store for Redis {
     fn forget<'a>(&'a self, key: &'a Key, rev: Rev) -> BoxFuture<'a, Result<bool, StoreError>> {
         async move {
             let space = Space::of(&key.namespace);
-            let rev = rev.get().to_string();
-            let args = [space.prefix(), rev.as_bytes(), key.name().as_bytes()];
-            reply::yes(self.link.write_script(Script::Forget, &[&space.key(key)], &args).await?)
+            let keys = [&space.heads()[..], &space.key(key)];
+            let args = [space.prefix(), key.name().as_bytes(), &sealed::field(rev)];
+            reply::yes(self.link.write_script(Script::Forget, &keys, &args).await?)
         }
         .boxed()
     }

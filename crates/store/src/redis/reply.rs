@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use redis::Value;
-use tradewind_core::UnixMillis;
 
 use super::EVENTS_KEPT;
 use super::link::{Link, refusal};
+use super::sealed::{self, Head};
 use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
-use crate::record::Record;
+use crate::record::{PieceId, Record};
 use crate::store::{Committed, Cursor, Durability, Event, Facts, Revision};
 
 fn strange(what: &str) -> StoreError {
@@ -46,79 +46,64 @@ fn number(value: Value) -> Result<u64, StoreError> {
     }
 }
 
-/// When a head expires: it stands beside its record, because a sliding time moves it. Empty: as the record says.
-fn set_expiry(meta: &mut Meta, expires: Value) -> Result<(), StoreError> {
-    let expires = text(expires)?;
-    if !expires.is_empty() {
-        let at: u64 = expires.parse().map_err(|_| strange("no time"))?;
-        meta.expires_at = (at != 0).then_some(UnixMillis(at));
+fn head(value: Value) -> Result<Head, StoreError> {
+    Head::read(&bytes(value)?).ok_or_else(|| strange("half a head"))
+}
+
+/// `[head, record]` or nothing.
+pub(super) fn record(key: &Key, answer: Value) -> Result<Option<Record>, StoreError> {
+    let mut items = items(answer)?.into_iter();
+    let Some(beginning) = items.next() else { return Ok(None) };
+    // The head names a revision that is not there.
+    let Some(stored) = items.next().filter(|stored| *stored != Value::Nil) else { return Err(strange("half a head")) };
+    let mut record = sealed::read_record(key, &bytes(stored)?)?;
+    head(beginning)?.complete(key, &mut record.meta)?;
+    Ok(Some(record))
+}
+
+/// `[record, its end where that was moved]` or nothing.
+pub(super) fn revision(key: &Key, rev: Rev, answer: Value) -> Result<Option<Record>, StoreError> {
+    let mut items = items(answer)?.into_iter();
+    let Some(stored) = items.next() else { return Ok(None) };
+    let moved = items.next().ok_or_else(|| strange("half a revision"))?;
+    let mut record = sealed::read_record(key, &bytes(stored)?)?;
+    if record.meta.rev != rev {
+        return Err(strange("another revision"));
+    }
+    set_end(key, &mut record.meta, moved)?;
+    Ok(Some(record))
+}
+
+fn set_end(key: &Key, meta: &mut Meta, moved: Value) -> Result<(), StoreError> {
+    let moved = if moved == Value::Nil { Bytes::new() } else { bytes(moved)? };
+    if let Some(at) = sealed::read_end(key, meta.rev, &moved)? {
+        meta.expires_at = Some(at);
     }
     Ok(())
 }
 
-fn decode(stored: &Bytes) -> Result<Record, StoreError> {
-    Record::decode(stored).map_err(|error| StoreError::damaged(error.to_string()))
-}
-
-fn decode_meta(stored: &[u8]) -> Result<Meta, StoreError> {
-    Record::decode_meta(stored).map_err(|error| StoreError::damaged(error.to_string()))
-}
-
-/// `[expires, record]` or nothing.
-pub(super) fn record(answer: Value) -> Result<Option<Record>, StoreError> {
-    let mut items = items(answer)?.into_iter();
-    let Some(expires) = items.next() else { return Ok(None) };
-    // The head names a revision that is not there.
-    let Some(stored) = items.next().filter(|stored| *stored != Value::Nil) else { return Err(strange("half a head")) };
-    let mut record = decode(&bytes(stored)?)?;
-    set_expiry(&mut record.meta, expires)?;
-    Ok(Some(record))
-}
-
-/// `[head, pins, record, end]`, each or nil: the end where it was moved.
-pub(super) fn revision(answer: Value, rev: Rev) -> Result<Option<Record>, StoreError> {
-    let Ok([head, pins, stored, expires]) = <[Value; 4]>::try_from(items(answer)?) else {
-        return Err(strange("another list"));
-    };
-    if stored == Value::Nil || head == Value::Nil {
-        return Ok(None);
-    }
-    let low = text(head)?.split(' ').nth(1).and_then(|low| low.parse::<u64>().ok());
-    if rev.get() < low.ok_or_else(|| strange("half a head"))? {
-        // Lies there until it is removed, unless it is pinned.
-        let pins = if pins == Value::Nil { String::new() } else { text(pins)? };
-        if !pins.split(' ').any(|pinned| pinned == rev.get().to_string()) {
-            return Ok(None);
-        }
-    }
-    let mut record = decode(&bytes(stored)?)?;
-    if record.meta.rev != rev {
-        return Err(strange("another revision"));
-    }
-    if expires != Value::Nil {
-        set_expiry(&mut record.meta, expires)?;
-    }
-    Ok(Some(record))
-}
-
 /// The place of a change, or the head that is there instead.
-pub(super) fn committed(answer: Value) -> Result<Committed, StoreError> {
+pub(super) fn committed(key: &Key, answer: Value) -> Result<Committed, StoreError> {
     match answer {
         Value::ServerError(error) => Err(refusal(error.code(), format!("{error:?}"))),
-        Value::Array(_) => Ok(Committed::Lost(record(answer)?.map(Arc::new))),
-        place => Ok(Committed::Done(Cursor::at(place_of(&text(place)?)?))),
+        Value::Array(_) => Ok(Committed::Lost(record(key, answer)?.map(Arc::new))),
+        place => Ok(Committed::Done(Cursor::at(number(place)?))),
     }
 }
 
-/// The place of the change `1-N`: one more, because Redis begins with `1-0` and a watch with 0.
-fn place_of(id: &str) -> Result<u64, StoreError> {
-    let number: Option<u64> = id.strip_prefix("1-").and_then(|number| number.parse().ok());
-    number.and_then(|number| number.checked_add(1)).ok_or_else(|| strange("a place of another stream"))
-}
-
-/// The answers to several commits, one for each.
+/// The answers to several commits, one for each: the place of the change in place of the 1 that says it was done.
 pub(super) fn several(answer: Value, asked: usize) -> Result<Vec<Value>, StoreError> {
-    items(answer).and_then(|answers| if answers.len() == asked { Ok(answers) } else { Err(strange("another list")) })
+    let mut answers = items(answer)?;
+    if answers.len() != asked + 1 {
+        return Err(strange("another list"));
+    }
+    let mut place = answers.remove(0);
+    for answer in answers.iter_mut().rev().filter(|answer| **answer == Value::Int(1)) {
+        let Value::Int(last) = place else { return Err(strange("no place")) };
+        *answer = Value::Int(last);
+        place = Value::Int(last - 1);
+    }
+    Ok(answers)
 }
 
 /// 1 or 0.
@@ -130,28 +115,49 @@ pub(super) fn count(answer: Value) -> Result<u64, StoreError> {
     number(answer)
 }
 
-/// `[expires, pinned, beginning of the record]` again and again.
-pub(super) fn history(answer: Value) -> Result<Vec<Revision>, StoreError> {
-    threes(answer, |expires, pinned, stored| {
-        let mut meta = decode_meta(&bytes(stored)?)?;
-        set_expiry(&mut meta, expires)?;
+/// The beginning of the head, and `[moved end, pinned, beginning of the record]` again and again.
+pub(super) fn history(key: &Key, answer: Value) -> Result<Vec<Revision>, StoreError> {
+    let mut items = items(answer)?.into_iter();
+    let Some(beginning) = items.next() else { return Ok(Vec::new()) };
+    let head = head(beginning)?;
+    threes(items, |moved, pinned, stored| {
+        let mut meta = sealed::read_meta(key, &bytes(stored)?)?;
+        if head.names(meta.rev) {
+            head.complete(key, &mut meta)?;
+        } else {
+            set_end(key, &mut meta, moved)?;
+        }
         Ok(Revision { meta, pinned: yes(pinned)? })
     })
 }
 
-/// `[name, expires, beginning of the record]` again and again.
+/// `[name, beginning of the head, beginning of the record]` again and again.
 pub(super) fn heads(answer: Value, namespace: &Namespace) -> Result<Vec<(Key, Meta)>, StoreError> {
-    threes(answer, |name, expires, stored| {
-        let mut meta = decode_meta(&bytes(stored)?)?;
-        set_expiry(&mut meta, expires)?;
-        Ok((key(namespace, &text(name)?)?, meta))
-    })
+    threes(items(answer)?.into_iter(), |name, head, stored| described(namespace, name, head, stored))
 }
 
-fn threes<T>(answer: Value, read: impl Fn(Value, Value, Value) -> Result<T, StoreError>) -> Result<Vec<T>, StoreError> {
-    let items = items(answer)?;
-    let mut all = Vec::with_capacity(items.len() / 3);
-    let mut items = items.into_iter();
+/// The same without those that are damaged, and how many these are.
+pub(super) fn readable_heads(answer: Value, namespace: &Namespace) -> Result<(Vec<(Key, Meta)>, usize), StoreError> {
+    let items = items(answer)?.into_iter();
+    let all = threes(items, |name, head, stored| Ok(described(namespace, name, head, stored).ok()))?;
+    let count = all.len();
+    let heads: Vec<_> = all.into_iter().flatten().collect();
+    let damaged = count - heads.len();
+    Ok((heads, damaged))
+}
+
+fn described(namespace: &Namespace, name: Value, beginning: Value, stored: Value) -> Result<(Key, Meta), StoreError> {
+    let key = key(namespace, &text(name)?)?;
+    let mut meta = sealed::read_meta(&key, &bytes(stored)?)?;
+    head(beginning)?.complete(&key, &mut meta)?;
+    Ok((key, meta))
+}
+
+fn threes<T>(
+    mut items: impl Iterator<Item = Value>,
+    read: impl Fn(Value, Value, Value) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut all = Vec::new();
     while let Some(first) = items.next() {
         let (Some(second), Some(third)) = (items.next(), items.next()) else { return Err(strange("a cut list")) };
         all.push(read(first, second, third)?);
@@ -170,25 +176,51 @@ pub(super) fn namespaces(answer: Value) -> Result<Vec<Namespace>, StoreError> {
     Ok(found)
 }
 
-pub(super) fn optional_bytes(answer: Value, asked: usize) -> Result<Vec<Option<Bytes>>, StoreError> {
+/// Each piece, or nil.
+pub(super) fn pieces(answer: Value, ids: &[PieceId]) -> Result<Vec<Option<Bytes>>, StoreError> {
     let found = items(answer)?;
-    if found.len() != asked {
+    if found.len() != ids.len() {
         return Err(strange("another list"));
     }
-    found.into_iter().map(|item| if item == Value::Nil { Ok(None) } else { bytes(item).map(Some) }).collect()
+    let read = |(item, id)| match item {
+        Value::Nil => Ok(None),
+        item => sealed::read_piece(id, &bytes(item)?).map(Some),
+    };
+    found.into_iter().zip(ids).map(read).collect()
 }
 
-/// The changes in a part of a stream, each with its name.
-pub(super) fn changes(answer: Value, namespace: &Namespace) -> Result<Vec<Event>, StoreError> {
-    let read = |entry| {
+/// The place of the change that an entry in the stream is called by.
+fn place_of(id: Value) -> Result<u64, StoreError> {
+    let number: Option<u64> = text(id)?.strip_prefix("1-").and_then(|number| number.parse().ok());
+    number.ok_or_else(|| strange("a place of another stream"))
+}
+
+/// The place of the last change in a part of a stream that has one entry, or none: 0.
+pub(super) fn last_place(answer: Value) -> Result<u64, StoreError> {
+    let Some(entry) = items(answer)?.into_iter().next() else { return Ok(0) };
+    place_of(items(entry)?.into_iter().next().ok_or_else(|| strange("no entry"))?)
+}
+
+/// The changes after `place` in a part of a stream. An entry has all commits that went together, and which of them were done.
+pub(super) fn changes(answer: Value, namespace: &Namespace, place: u64) -> Result<Vec<Event>, StoreError> {
+    let mut events = Vec::new();
+    for entry in items(answer)? {
         let Ok([id, fields]) = <[Value; 2]>::try_from(items(entry)?) else { return Err(strange("no entry")) };
-        let cursor = Cursor::at(place_of(&text(id)?)?);
-        let Ok([_, name, _, stored]) = <[Value; 4]>::try_from(items(fields)?) else {
+        let Ok([_, told, _, done]) = <[Value; 4]>::try_from(items(fields)?) else {
             return Err(strange("another entry"));
         };
-        Ok(Event { cursor, key: key(namespace, &text(name)?)?, meta: decode_meta(&bytes(stored)?)? })
-    };
-    items(answer)?.into_iter().map(read).collect()
+        let (told, done) = (sealed::Changes::read(namespace, &bytes(told)?)?, bytes(done)?);
+        if told.len() != done.len() || done.iter().any(|done| !matches!(done, b'y' | b'n')) {
+            return Err(strange("another entry"));
+        }
+        let count = done.iter().filter(|done| **done == b'y').count() as u64;
+        let before = place_of(id)?.checked_sub(count).ok_or_else(|| strange("a place of another stream"))?;
+        let done = told.into_iter().zip(done).filter(|(_, done)| *done == b'y');
+        let of_entry =
+            (before + 1..).zip(done).map(|(at, ((key, meta), _))| Event { cursor: Cursor::at(at), key, meta });
+        events.extend(of_entry.filter(|event| event.cursor.major > place));
+    }
+    Ok(events)
 }
 
 /// What the server says of itself: its version and whether it keeps what it is given.

@@ -11,6 +11,7 @@ use ring::digest;
 pub(super) enum Script {
     Commit,
     Head,
+    Revision,
     Extend,
     History,
     List,
@@ -31,6 +32,7 @@ impl Script {
         match self {
             Self::Commit => source!("lua/commit.lua"),
             Self::Head => source!("lua/head.lua"),
+            Self::Revision => source!("lua/revision.lua"),
             Self::Extend => source!("lua/extend.lua"),
             Self::History => source!("lua/history.lua"),
             Self::List => source!("lua/list.lua"),
@@ -43,10 +45,11 @@ impl Script {
 
     /// SHA-1 of the source in hexadecimal digits, which is the name that Redis gives to a script.
     fn digest(self) -> &'static str {
-        static DIGESTS: LazyLock<[String; 9]> = LazyLock::new(|| {
+        static DIGESTS: LazyLock<[String; 10]> = LazyLock::new(|| {
             [
                 Script::Commit,
                 Script::Head,
+                Script::Revision,
                 Script::Extend,
                 Script::History,
                 Script::List,

@@ -1,14 +1,14 @@
 //! Watches: each reads the stream of changes from where it is, and all of one namespace share the waiting for more.
 //!
-//! Changes in a stream are `1-0`, `1-1` and so on without a gap, and their places one more, so that whoever goes on after a
-//! place and finds anything but the next one knows that changes are gone. A lost connection is made again with [`Patience`];
+//! Places are counted from 1. An entry in a stream tells of one change or of several that came together, and is called
+//! `1-N` by the place of its last one, so that whoever goes on after a place and finds an entry that does not begin at the
+//! next one, or in front of it, knows that changes are gone. A lost connection is made again with [`Patience`];
 //! nothing is told twice or left out by it, because the place is the watch's own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 
 use super::keys::Space;
@@ -17,33 +17,31 @@ use super::reply;
 use crate::error::StoreError;
 use crate::name::Namespace;
 use crate::servers::{Patience, Start, Watching, told};
-use crate::store::{After, Event};
+use crate::store::{After, Cursor, Event};
+use crate::told::{Changes, Passed};
 
-/// Changes that are read at once.
-const STEP: usize = 256;
+/// Entries of changes that are read at once.
+const STEP: usize = 64;
 /// The place of a namespace's latest change; 0 when there was none.
 pub(super) async fn latest(link: Arc<Link>, namespace: Namespace) -> Result<u64, StoreError> {
     let mut command = redis::cmd("XREVRANGE");
     command.arg(Space::of(&namespace).changes()).arg("+").arg("-").arg("COUNT").arg(1);
-    let changes = reply::changes(link.read(&command).await?, &namespace)?;
-    Ok(changes.first().map_or(0, |change| change.cursor.major))
+    reply::last_place(link.read(&command).await?)
 }
 
-pub(super) fn stream(
-    link: Arc<Link>,
-    namespace: &Namespace,
-    prefix: &str,
-    after: After,
-) -> BoxStream<'static, Result<Event, StoreError>> {
+pub(super) fn stream(link: Arc<Link>, namespace: &Namespace, prefix: &str, after: After) -> Changes {
     let start = Start::of(after, || latest(Arc::clone(&link), namespace.clone()).boxed());
-    told(start.map(|start| Watch {
+    let passed = Passed::default();
+    let watch = start.map(|start| Watch {
         link,
         namespace: namespace.clone(),
         prefix: Arc::from(prefix),
         start,
         found: VecDeque::new(),
+        passed: passed.clone(),
         caught_up: false,
-    }))
+    });
+    told(watch, passed)
 }
 
 struct Watch {
@@ -52,6 +50,7 @@ struct Watch {
     prefix: Arc<str>,
     start: Start,
     found: VecDeque<Event>,
+    passed: Passed,
     /// Whether everything that is there was read, so that it is time to wait.
     caught_up: bool,
 }
@@ -89,13 +88,15 @@ impl Watch {
             return wait(&self.link, &self.namespace, place).await;
         }
         let mut command = redis::cmd("XRANGE");
-        command.arg(Space::of(&self.namespace).changes()).arg(format!("1-{place}")).arg("+").arg("COUNT").arg(STEP);
-        let changes = reply::changes(self.link.read(&command).await?, &self.namespace)?;
+        let next = format!("1-{}", place.saturating_add(1));
+        command.arg(Space::of(&self.namespace).changes()).arg(next).arg("+").arg("COUNT").arg(STEP);
+        let changes = reply::changes(self.link.read(&command).await?, &self.namespace, place)?;
         if changes.is_empty() {
             match latest(Arc::clone(&self.link), self.namespace.clone()).await? {
                 latest if latest < place => return Err(StoreError::CursorGone),
                 latest => self.caught_up = latest == place,
             }
+            self.passed.move_to(Cursor::at(place));
             return Ok(());
         }
         let mut last = place;
@@ -109,6 +110,9 @@ impl Watch {
             }
         }
         self.start = Start::At(last);
+        if self.found.is_empty() {
+            self.passed.move_to(Cursor::at(last));
+        }
         Ok(())
     }
 }
@@ -125,10 +129,9 @@ async fn wait(link: &Arc<Link>, namespace: &Namespace, place: u64) -> Result<(),
             Some((later, _)) if *later > place => return Ok(()),
             Some((_, waiting)) => waiting.clone(),
             None => {
-                let seen = place.checked_sub(1).map_or_else(|| "0".to_owned(), |seen| format!("1-{seen}"));
                 let mut command = redis::cmd("XREAD");
                 command.arg("BLOCK").arg(WAIT.as_millis() as u64).arg("COUNT").arg(1);
-                command.arg("STREAMS").arg(Space::of(namespace).changes()).arg(seen);
+                command.arg("STREAMS").arg(Space::of(namespace).changes()).arg(format!("1-{place}"));
                 let link_of_wait = Arc::clone(link);
                 let waiting = async move { link_of_wait.wait_for(&command).await.map(drop) }.boxed().shared();
                 waits.insert(namespace.clone(), (place, waiting.clone()));

@@ -15,11 +15,17 @@ use crate::record::{PieceId, Record};
 use crate::sqlite::heads::Entry;
 use crate::sqlite::pieces;
 use crate::sqlite::row::{self, PIECES, PINNED, place};
-use crate::sqlite::write::{Group, Stop, Writer, millis};
+use crate::sqlite::write::{Group, Stop, Writer, millis, set_head};
 use crate::store::Pin;
 
 impl Writer {
-    pub(super) fn extend(&self, group: &mut Group, key: &Key, rev: Rev, expires_at: UnixMillis) -> Result<bool, Stop> {
+    pub(super) fn extend(
+        &self,
+        group: &mut Group<'_>,
+        key: &Key,
+        rev: Rev,
+        expires_at: UnixMillis,
+    ) -> Result<bool, Stop> {
         let Some(entry) = self.known(group, key)?.filter(|entry| entry.head.meta.rev == rev) else { return Ok(false) };
         if entry.head.meta.expires_at.is_none_or(|now| now >= expires_at) {
             return Ok(true);
@@ -51,7 +57,7 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn pin(&self, group: &mut Group, key: &Key, rev: Rev, pin: &Pin) -> Result<bool, Stop> {
+    pub(super) fn pin(&self, group: &mut Group<'_>, key: &Key, rev: Rev, pin: &Pin) -> Result<bool, Stop> {
         let Some(entry) = self.known(group, key)? else { return Ok(false) };
         let at = place(entry.id, rev.get(), entry.ring);
         let Some((state, stored)) = self.in_ring(key, at)?.filter(|(_, stored)| stored.meta.rev == rev) else {
@@ -71,7 +77,7 @@ impl Writer {
                 pieces::hold_all(&self.connection, namespace, stored.body.pieces())?;
                 let record = Record { body: body.clone(), meta: stored.meta };
                 self.rewrite(key, at, state | PINNED, &record)?;
-                self.set_head(key, entry.id, entry.head.meta.rev.get(), entry.ring, true)?;
+                set_head(group, key, entry.id, entry.head.meta.rev.get(), entry.ring, true)?;
                 group.heads.insert(key.clone(), Some(Entry { mixed: true, ..entry }));
             }
             Pin::Off if state & PINNED != 0 => {
@@ -83,14 +89,14 @@ impl Writer {
         Ok(true)
     }
 
-    pub(super) fn prune_now(&self, group: &mut Group, key: &Key, keep: u32) -> Result<u64, Stop> {
+    pub(super) fn prune_now(&self, group: &mut Group<'_>, key: &Key, keep: u32) -> Result<u64, Stop> {
         let Some(entry) = self.known(group, key)? else { return Ok(0) };
         let limit = entry.head.meta.rev.get().saturating_sub(u64::from(keep.max(1)));
         let namespace = self.namespace(group, &key.namespace)?;
         self.prune(key, namespace, &entry, limit, &[])
     }
 
-    pub(super) fn forget(&self, group: &mut Group, key: &Key, rev: Rev) -> Result<bool, Stop> {
+    pub(super) fn forget(&self, group: &mut Group<'_>, key: &Key, rev: Rev) -> Result<bool, Stop> {
         let Some(entry) = self.known(group, key)? else { return Ok(false) };
         if entry.head.meta.rev != rev || !entry.head.meta.kind.is_tombstone() {
             return Ok(false);

@@ -17,13 +17,14 @@ mod schema;
 mod write;
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::{self, BoxFuture, FutureExt};
-use futures_util::stream::BoxStream;
+use parking_lot::Mutex;
 use tradewind_core::{Clock, UnixMillis};
 
 use crate::embedded::{Feed, Outcome, Task, Writing, claim};
@@ -31,7 +32,8 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
-use crate::store::{After, Commit, Committed, Cursor, Durability, Event, Facts, Pin, Revision, Store};
+use crate::store::{After, Commit, Committed, Cursor, Durability, Facts, Pin, Revision, Store};
+use crate::told::Changes;
 
 pub use schema::FILE_NAME;
 
@@ -69,6 +71,8 @@ pub struct Sqlite {
     durability: Durability,
     notes: Vec<String>,
     closed: AtomicBool,
+    /// Let go when no connection is left.
+    held: Mutex<Option<(Arc<checkpoint::Held>, File)>>,
 }
 
 impl Sqlite {
@@ -102,12 +106,14 @@ impl Sqlite {
         }
         let connection = schema::open_writer(folder, durability, options.max_bytes)?;
         let (oldest, newest) = read::range_of_events(&connection).map_err(|e| error::of(&e))?;
+        let held = checkpoint::Held::open(folder)?;
         let namespaces = read::namespace_ids(&connection)?.into_iter().collect();
         let readers = readers::Readers::start(folder)?;
         let older = Box::new(read::OldEvents(readers.clone()));
         let heads = Arc::new(heads::Heads::new(options.heads_bytes));
         let feed = Arc::new(Feed::new(EVENTS_IN_MEMORY, newest, VecDeque::new(), Some(older)));
         let writer = write::Writer {
+            most_logged: write::most_logged(&connection),
             connection,
             folder: folder.to_owned(),
             durability,
@@ -118,8 +124,8 @@ impl Sqlite {
             cursor: newest,
             oldest,
             logged: 0,
-            checkpointer: checkpoint::Checkpointer::start(folder, durability)?,
-            _lock: lock,
+            asked: 0,
+            checkpointer: checkpoint::Checkpointer::start(folder, durability, held.clone())?,
         };
         let writing = Writing::start("state", writer, clock)?;
         Ok(Self {
@@ -131,7 +137,14 @@ impl Sqlite {
             durability,
             notes,
             closed: AtomicBool::new(false),
+            held: Mutex::new(Some((held, lock))),
         })
+    }
+
+    /// How many tasks were written since the store was opened, and in how many groups: what a sync of the disk was shared by.
+    #[must_use]
+    pub fn written(&self) -> (u64, u64) {
+        self.writing.written()
     }
 
     /// What SQLite's own check of the file finds, a line each and at most a hundred; none when it is sound. It reads all of
@@ -141,6 +154,17 @@ impl Sqlite {
     /// [`StoreError::Damaged`] when the check itself fails; see also [`Store`].
     pub async fn inspect(&self) -> Result<Vec<String>, StoreError> {
         self.readers.ask(read::inspect).await
+    }
+
+    /// Ends the threads with their connections, and then gives up the file and the folder.
+    fn let_go(&self) {
+        self.writing.join();
+        self.readers.close();
+        // The folder last: whoever has it may count on nobody else having the file.
+        if let Some((file, folder)) = self.held.lock().take() {
+            drop(file);
+            drop(folder);
+        }
     }
 
     async fn head_from_file(&self, key: &Key) -> Result<Option<Arc<Record>>, StoreError> {
@@ -158,6 +182,12 @@ impl Sqlite {
         let head = entry.head.clone();
         self.heads.fill(key, entry, published);
         Ok(Some(head))
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 
@@ -232,12 +262,7 @@ impl Store for Sqlite {
         future::ready(Ok(Cursor::at(self.feed.newest()))).boxed()
     }
 
-    fn watch<'a>(
-        &'a self,
-        namespace: &'a Namespace,
-        prefix: &'a str,
-        after: After,
-    ) -> BoxStream<'static, Result<Event, StoreError>> {
+    fn watch<'a>(&'a self, namespace: &'a Namespace, prefix: &'a str, after: After) -> Changes {
         self.feed.watch(namespace, prefix, after)
     }
 
@@ -266,7 +291,7 @@ impl Store for Sqlite {
             self.closed.store(true, Ordering::Relaxed);
             let result = self.writing.close().await;
             self.feed.close();
-            self.readers.close();
+            self.let_go();
             result
         }
         .boxed()

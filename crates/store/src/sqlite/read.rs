@@ -246,11 +246,13 @@ pub(super) fn due(connection: &Connection, now: UnixMillis, limit: usize) -> Res
         let snapshot = connection.unchecked_transaction()?;
         let mut statement = snapshot.prepare_cached(
             "SELECT n.name, k.name, k.id, k.rev, k.ring, k.mixed, k.sum FROM keys k JOIN namespaces n ON n.id = k.namespace
-             WHERE k.due <= ?1 ORDER BY k.due LIMIT ?2",
+             WHERE k.due <= ?1 ORDER BY k.due",
         )?;
-        let mut rows = statement.query(params![i64::try_from(now.0).unwrap_or(i64::MAX), count(limit)])?;
+        let mut rows = statement.query([i64::try_from(now.0).unwrap_or(i64::MAX)])?;
         let mut heads = Vec::new();
-        while let Some(row) = rows.next()? {
+        while heads.len() < limit
+            && let Some(row) = rows.next()?
+        {
             // One that is damaged must not keep the others from being buried; `check` and every read name it.
             let Ok(namespace) = namespace_of(row, 0)? else { continue };
             let Ok(key) = Key::new(namespace, row.get_ref(1)?.as_str()?) else { continue };

@@ -5,11 +5,11 @@
 //! when it is as durable as was promised.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 use tradewind_core::UnixMillis;
 
 use crate::embedded::{Backend, Feed, Outcome, Task, brings_all_pieces};
@@ -24,12 +24,15 @@ use crate::store::{Commit, Committed, Cursor, Durability, Event};
 
 /// Old changes are removed so many at a time.
 const EVENTS_STEP: u64 = 1024;
-/// A checkpoint is due when about so many bytes lie in SQLite's log.
-const CHECKPOINT_BYTES: usize = 8 << 20;
-/// The writer makes it itself, at about so many.
-const MOST_LOGGED: usize = 64 << 20;
+/// A rest of so many that the writer moves itself.
+const LITTLE: usize = 1 << 20;
+/// The most bytes that may lie in SQLite's log, about: a quarter of what the file has, within these bounds. At so many callers
+/// wait until it has been moved; at a third of it that is begun.
+const MOST_LOGGED: RangeInclusive<usize> = 8 << 20..=64 << 20;
 /// What a task puts into the log beside its own bytes: two pages that are changed in one place each.
 const PAGES_TOUCHED: usize = 2 * schema::PAGE_BYTES as usize;
+/// What a piece does: its row, the two of its number, and a page that it fills in part.
+const PAGES_OF_PIECE: usize = 4 * schema::PAGE_BYTES as usize;
 
 /// Why a task, or the whole group with it, was not done.
 pub(super) enum Stop {
@@ -59,14 +62,16 @@ pub(super) struct Writer {
     pub(super) oldest: u64,
     /// About how many bytes lie in SQLite's log.
     pub(super) logged: usize,
+    /// How many may at most; see [`MOST_LOGGED`].
+    pub(super) most_logged: usize,
+    /// How many of them lay there when the checkpointer was last asked.
+    pub(super) asked: usize,
     pub(super) checkpointer: Checkpointer,
-    /// Keeps other processes out; let go when the writer ends.
-    pub(super) _lock: File,
 }
 
 /// What a group has done so far, for nobody else to see before it is committed.
-#[derive(Default)]
-pub(super) struct Group {
+pub(super) struct Group<'c> {
+    usual: Usual<'c>,
     /// Heads as they are now; `None` for keys that were forgotten.
     pub(super) heads: HashMap<Key, Option<Entry>>,
     events: Vec<Event>,
@@ -75,10 +80,32 @@ pub(super) struct Group {
     oldest: u64,
 }
 
+/// The statements of every commit, looked up once for a group.
+struct Usual<'c> {
+    set_head: CachedStatement<'c>,
+    put: CachedStatement<'c>,
+    tell: CachedStatement<'c>,
+}
+
+impl<'c> Usual<'c> {
+    fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            set_head: connection
+                .prepare_cached("UPDATE keys SET rev = ?2, ring = ?3, mixed = ?4, sum = ?5 WHERE id = ?1")?,
+            put: connection.prepare_cached(
+                "INSERT OR REPLACE INTO revisions (place, rev, state, meta, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?,
+            tell: connection
+                .prepare_cached("INSERT INTO events (cursor, namespace, name, meta) VALUES (?1, ?2, ?3, ?4)")?,
+        })
+    }
+}
+
 impl Backend for Writer {
     fn write(&mut self, tasks: Vec<Task>) -> Vec<Result<Outcome, StoreError>> {
         for task in &tasks {
-            self.logged += task.bytes() + PAGES_TOUCHED;
+            let pieces = if let Task::Commit(commit) = task { commit.pieces.len() } else { 0 };
+            self.logged += task.bytes() + PAGES_TOUCHED + pieces * PAGES_OF_PIECE;
         }
         let several = tasks.len() > 1;
         match self.transaction(&tasks) {
@@ -94,11 +121,23 @@ impl Backend for Writer {
     }
 
     fn tidy(&mut self, idle: bool) {
-        if self.checkpointer.has_moved() || self.logged >= MOST_LOGGED || idle && self.logged > 0 {
-            self.logged = 0;
-            checkpoint::step(&self.connection);
-        } else if self.logged >= CHECKPOINT_BYTES {
-            self.checkpointer.ask();
+        let much = self.logged >= self.most_logged;
+        let due = self.most_logged / 3;
+        let mut little = false;
+        if let Some(moved) = self.checkpointer.moved(much) {
+            let rest = self.logged.saturating_sub(self.asked);
+            little = rest <= LITTLE;
+            // Known better now: some tasks touch more pages than was thought, others share them.
+            self.logged = moved + rest;
+        }
+        if little || much || idle && self.logged > 0 {
+            let (logged, moved) = checkpoint::step(&self.connection);
+            // Somebody who reads an old state holds the rest back: tried again when as much has come once more.
+            self.logged = if moved < logged { due / 2 } else { 0 };
+            self.asked = self.logged;
+            self.most_logged = most_logged(&self.connection);
+        } else if self.logged >= due && self.checkpointer.ask() {
+            self.asked = self.logged;
         }
     }
 
@@ -111,7 +150,20 @@ impl Writer {
     /// All tasks or none, save those that are refused each for itself.
     fn transaction(&mut self, tasks: &[Task]) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
         self.begin()?;
-        let mut group = Group { cursor: self.cursor, oldest: self.oldest, ..Group::default() };
+        let mut group = match Usual::prepare(&self.connection) {
+            Ok(usual) => Group {
+                usual,
+                heads: HashMap::with_capacity(tasks.len()),
+                events: Vec::with_capacity(tasks.len()),
+                namespaces: HashMap::new(),
+                cursor: self.cursor,
+                oldest: self.oldest,
+            },
+            Err(sqlite) => {
+                self.rollback();
+                return Err(error::of(&sqlite));
+            }
+        };
         let mut outcomes = Vec::with_capacity(tasks.len());
         for task in tasks {
             match self.task(&mut group, task) {
@@ -133,13 +185,14 @@ impl Writer {
             group.heads.keys().for_each(|key| self.heads.give_back(key));
             return Err(error::of_commit(&sqlite));
         }
-        self.cursor = group.cursor;
-        self.oldest = group.oldest;
-        self.namespaces.extend(group.namespaces);
-        for (key, entry) in group.heads {
+        let Group { usual, heads, events, namespaces, cursor, oldest } = group;
+        drop(usual);
+        (self.cursor, self.oldest) = (cursor, oldest);
+        self.namespaces.extend(namespaces);
+        for (key, entry) in heads {
             self.heads.publish(key, entry);
         }
-        self.feed.publish(group.events);
+        self.feed.publish(events);
         Ok(outcomes)
     }
 
@@ -160,7 +213,7 @@ impl Writer {
         self.connection.execute_batch("ROLLBACK").ok();
     }
 
-    fn task(&self, group: &mut Group, task: &Task) -> Result<Outcome, Stop> {
+    fn task(&self, group: &mut Group<'_>, task: &Task) -> Result<Outcome, Stop> {
         match task {
             Task::Commit(commit) => self.commit(group, commit).map(Outcome::Committed),
             Task::Extend { key, rev, expires_at } => self.extend(group, key, *rev, *expires_at).map(Outcome::Was),
@@ -170,7 +223,7 @@ impl Writer {
         }
     }
 
-    fn commit(&self, group: &mut Group, commit: &Commit) -> Result<Committed, Stop> {
+    fn commit(&self, group: &mut Group<'_>, commit: &Commit) -> Result<Committed, Stop> {
         let Commit { key, expected, record, parent_again, pieces: given, keep } = commit;
         let before = self.known(group, key)?;
         if !expected.holds(before.as_ref().map(|entry| &entry.head.meta)) {
@@ -189,7 +242,7 @@ impl Writer {
         let id = match &before {
             None => {
                 let id = self.add_key(namespace, key, due)?;
-                self.set_head(key, id, rev, ring, mixed)?;
+                set_head(group, key, id, rev, ring, mixed)?;
                 pieces::begin_runs(&self.connection, namespace, &[], ids, given)?;
                 id
             }
@@ -203,7 +256,7 @@ impl Writer {
                         self.change_ring(entry.id, ring)?;
                     }
                 }
-                self.set_head(key, entry.id, rev, ring, mixed)?;
+                set_head(group, key, entry.id, rev, ring, mixed)?;
                 if old.meta.expires_at != record.meta.expires_at {
                     self.set_due(entry.id, due)?;
                 }
@@ -212,15 +265,15 @@ impl Writer {
             }
         };
         let event = if state == 0 { None } else { Some(row::event(key, &columns)) };
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO revisions (place, rev, state, meta, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![place(id, rev, ring), rev.cast_signed(), state, &columns.meta, columns.body])?;
+        let at = place(id, rev, ring);
+        group.usual.put.execute(params![at, rev.cast_signed(), state, &columns.meta, columns.body])?;
         group.cursor += 1;
-        self.connection
-            .prepare_cached("INSERT INTO events (cursor, namespace, name, meta) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![group.cursor.cast_signed(), namespace, key.name(), event.unwrap_or(columns.meta)])?;
+        group.usual.tell.execute(params![
+            group.cursor.cast_signed(),
+            namespace,
+            key.name(),
+            event.unwrap_or(columns.meta)
+        ])?;
         let cursor = Cursor::at(group.cursor);
         group.events.push(Event { cursor, key: key.clone(), meta: record.meta.clone() });
         group.heads.insert(key.clone(), Some(Entry { id, head: Arc::new(record.clone()), ring, mixed }));
@@ -242,17 +295,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Says which revision is the head, and how the others lie.
-    pub(super) fn set_head(&self, key: &Key, id: i64, rev: u64, ring: u32, mixed: bool) -> rusqlite::Result<()> {
-        let sum = row::key_sum(key.namespace.as_str(), key.name(), id, rev, ring, mixed);
-        self.connection
-            .prepare_cached("UPDATE keys SET rev = ?2, ring = ?3, mixed = ?4, sum = ?5 WHERE id = ?1")?
-            .execute(params![id, rev.cast_signed(), ring, mixed, sum])?;
-        Ok(())
-    }
-
     /// What the head of a key is for the tasks of this group.
-    pub(super) fn known(&self, group: &Group, key: &Key) -> Result<Option<Entry>, Stop> {
+    pub(super) fn known(&self, group: &Group<'_>, key: &Key) -> Result<Option<Entry>, Stop> {
         if let Some(entry) = group.heads.get(key) {
             return Ok(entry.clone());
         }
@@ -264,7 +308,7 @@ impl Writer {
     }
 
     /// The number of a namespace, which is added where it is new.
-    pub(super) fn namespace(&self, group: &mut Group, namespace: &Namespace) -> rusqlite::Result<i64> {
+    pub(super) fn namespace(&self, group: &mut Group<'_>, namespace: &Namespace) -> rusqlite::Result<i64> {
         if let Some(id) = self.namespaces.get(namespace).or_else(|| group.namespaces.get(namespace)) {
             return Ok(*id);
         }
@@ -274,7 +318,7 @@ impl Writer {
         Ok(id)
     }
 
-    /// A key that [`Writer::set_head`] has to say the rest of.
+    /// A key that [`set_head`] has to say the rest of.
     fn add_key(&self, namespace: i64, key: &Key, due: Option<i64>) -> Result<i64, Stop> {
         self.connection
             .prepare_cached(
@@ -294,7 +338,7 @@ impl Writer {
         Ok(())
     }
 
-    fn drop_old_events(&self, group: &mut Group) -> rusqlite::Result<()> {
+    fn drop_old_events(&self, group: &mut Group<'_>) -> rusqlite::Result<()> {
         while group.cursor + 1 - group.oldest >= EVENTS_KEPT + EVENTS_STEP {
             group.oldest += EVENTS_STEP;
             self.connection
@@ -303,6 +347,20 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Says which revision is the head, and how the others lie.
+pub(super) fn set_head(
+    group: &mut Group<'_>,
+    key: &Key,
+    id: i64,
+    rev: u64,
+    ring: u32,
+    mixed: bool,
+) -> rusqlite::Result<()> {
+    let sum = row::key_sum(key.namespace.as_str(), key.name(), id, rev, ring, mixed);
+    group.usual.set_head.execute(params![id, rev.cast_signed(), ring, mixed, sum])?;
+    Ok(())
 }
 
 /// Refuses what the engine cannot take.
@@ -323,6 +381,13 @@ fn check(before: Option<&Entry>, commit: &Commit, size: usize) -> Result<(), Sto
         return Err(Stop::Task(StoreError::Unsupported("name a piece that nobody has brought")));
     }
     Ok(())
+}
+
+/// How many bytes may lie in SQLite's log.
+pub(super) fn most_logged(connection: &Connection) -> usize {
+    let pages = connection.prepare_cached("PRAGMA page_count").and_then(|mut ask| ask.query_row([], |row| row.get(0)));
+    let bytes = pages.unwrap_or(0_i64).cast_unsigned() * schema::PAGE_BYTES;
+    usize::try_from(bytes / 4).unwrap_or(usize::MAX).clamp(*MOST_LOGGED.start(), *MOST_LOGGED.end())
 }
 
 pub(super) fn millis(at: UnixMillis) -> i64 {

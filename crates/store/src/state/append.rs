@@ -32,7 +32,7 @@ impl State {
         check_size(&rules, addition.len())?;
         let mut rev = rev;
         for _ in 0..TRIES {
-            match self.append_once(key, rev, &addition, &terms, &rules).await {
+            match self.append_once(key, rev, &addition, None, &terms, &rules).await {
                 // Not what was remembered under this number; and what is remembered now is.
                 Err(StateError::Lost { head: Some(head) }) if head.rev == rev => {}
                 Err(StateError::Lost { head: Some(head) }) if rules.on_conflict == OnConflict::Merge => {
@@ -49,17 +49,22 @@ impl State {
         Err(StateError::Busy)
     }
 
-    async fn append_once(
+    /// Adds once; to a content of one format only, where there is one.
+    pub(super) async fn append_once(
         &self,
         key: &Key,
         rev: Rev,
         addition: &[u8],
+        only: Option<Format>,
         terms: &Terms,
         rules: &Rules,
     ) -> Result<Meta, StateError> {
         let head = self.head_at(key, rev, terms).await?;
         let meta = &head.record.meta;
         let format = Format::of(&meta.content_type);
+        if only.is_some_and(|only| only != format) {
+            return Err(StateError::BadPatch("it is not made for this content".to_owned()));
+        }
         let longer = match self.at_the_end(key, &head, format, addition, rules).await? {
             Some(content) => content,
             None => {

@@ -10,16 +10,17 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use crate::error::StoreError;
-use crate::name::{Key, Namespace};
+use crate::name::{Key, Namespace, Rev};
 use crate::record::{Body, PieceId, Record};
 use crate::seal::{key_of, keys_namespace};
+use crate::settings::MAX_KEEP;
 use crate::store::{Commit, Committed, Expected, Pin, Revision, Store};
 
 /// Keys, revisions and pieces that are asked for at a time.
 const PAGE: usize = 128;
-/// The most revisions of a key, besides pinned ones, that are carried over. An engine may be set up for as many as it is
-/// told to keep, and some never take that back.
-const MAX_CARRIED: u32 = 1024;
+/// The most revisions of a key, besides pinned ones, that are carried over: no gateway keeps more. An engine may be set up for
+/// as many as it is told to keep, and some never take that back.
+const MAX_CARRIED: u32 = MAX_KEEP;
 /// How often the history of a key is listed anew because the source was written to while it was copied.
 const PASSES: usize = 16;
 
@@ -81,6 +82,7 @@ pub async fn copy(
     mut progress: impl FnMut(&Copied) + Send,
 ) -> Result<Copied, CopyError> {
     let mut copied = Copied::default();
+    let before = to.namespaces().await.map_err(CopyError::Target)?;
     let mut namespaces = from.namespaces().await.map_err(CopyError::Source)?;
     namespaces.retain(|namespace| *namespace != gateway());
     for namespace in &namespaces {
@@ -99,7 +101,28 @@ pub async fn copy(
             }
         }
     }
+    for namespace in before.iter().filter(|namespace| **namespace != gateway()) {
+        no_other_values(from, to, namespace).await?;
+    }
     Ok(copied)
+}
+
+/// Refuses a target with a value that the source does not have: its own, or one that was copied earlier, and in the source was
+/// deleted and forgotten since.
+async fn no_other_values(from: &dyn Store, to: &dyn Store, namespace: &Namespace) -> Result<(), CopyError> {
+    let own = key_of(&gateway());
+    let mut after = None::<String>;
+    loop {
+        let page = to.list(namespace, "", after.as_deref(), PAGE).await.map_err(CopyError::Target)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after = Some(last.name().to_owned());
+        for (key, meta) in page {
+            let is_value = !meta.kind.is_tombstone() && key != own;
+            if is_value && from.head(&key).await.map_err(CopyError::Source)?.is_none() {
+                return Err(CopyError::Other(key));
+            }
+        }
+    }
 }
 
 /// What a gateway remembers for itself.
@@ -173,6 +196,7 @@ async fn copy_listed(
     if keep > MAX_CARRIED {
         return Err(CopyError::TooMany(key.clone()));
     }
+    let pinned: HashSet<Rev> = revisions.iter().filter(|one| one.pinned).map(|one| one.meta.rev).collect();
     revisions.reverse();
     for revision in revisions {
         let rev = revision.meta.rev;
@@ -190,6 +214,10 @@ async fn copy_listed(
             let Some(record) = to.revision(key, rev).await.map_err(CopyError::Target)? else { continue };
             to.pin(key, rev, Pin::On(Box::new(record))).await.map_err(CopyError::Target)?;
         }
+    }
+    // What was let go of since an interrupted copy brought it.
+    for old in there.iter().filter(|old| old.pinned && !pinned.contains(&old.meta.rev)) {
+        to.pin(key, old.meta.rev, Pin::Off).await.map_err(CopyError::Target)?;
     }
     if !there.is_empty() {
         // What an interrupted copy brought, and the source has pruned since.

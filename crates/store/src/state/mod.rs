@@ -24,8 +24,6 @@ mod write;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
 use tokio::sync::OnceCell;
 use tradewind_core::{Clock, UnixMillis};
 
@@ -35,13 +33,14 @@ use crate::handoff::Signer;
 use crate::name::{Key, Namespace};
 use crate::seal::Sealer;
 use crate::settings::Settings;
-use crate::store::{After, Cursor, Event, Facts, Store};
+use crate::store::{After, Cursor, Facts, Store};
+use crate::told::Changes;
 
 pub use check::{Checked, Damage, MAX_DAMAGES};
 pub use copy::{Copied, CopyError, copy};
 pub use handoff::HandedOff;
 pub use revisions::MAX_PAGE;
-pub use words::{At, Condition, New, Swept, Terms, Ttl, Value};
+pub use words::{At, Condition, Listed, New, Swept, Terms, Ttl, Value};
 
 /// Versioned state: conditions, history, expiry, packing, sealing and hand-off over one engine.
 pub struct State {
@@ -51,6 +50,7 @@ pub struct State {
     sealer: Option<Arc<Sealer>>,
     mergers: BTreeMap<Namespace, Arc<dyn Merger>>,
     heads: hot::Heads,
+    failing: life::Failing,
     /// Whether the engine takes a parent again.
     rewrites: bool,
     /// Signs hand-off tokens; its secret is read from the store, or made, when it is first needed.
@@ -64,7 +64,17 @@ impl State {
     pub fn new(store: Arc<dyn Store>, settings: Settings, clock: Arc<dyn Clock>, sealer: Option<Arc<Sealer>>) -> Self {
         let heads = hot::Heads::new(hot::BUDGET);
         let rewrites = store.facts().rewrites;
-        Self { store, settings, clock, sealer, mergers: BTreeMap::new(), heads, rewrites, signer: OnceCell::new() }
+        Self {
+            store,
+            settings,
+            clock,
+            sealer,
+            mergers: BTreeMap::new(),
+            heads,
+            failing: life::Failing::default(),
+            rewrites,
+            signer: OnceCell::new(),
+        }
     }
 
     /// Registers how two writers' contents of `namespace` are merged, in place of the merge of disjoint changes of JSON.
@@ -94,18 +104,13 @@ impl State {
     }
 
     /// Every later change to keys whose names begin with `prefix`, each once and in order: values, deletions, expiries. The
-    /// stream ends after an error; one that was cut is gone on with after the cursor of its last event.
+    /// stream ends after an error; one that was cut is gone on with after [`Changes::passed`].
     ///
     /// # Errors
     /// [`StateError::CursorGone`] as an item when changes after `after` are not kept any more.
     #[must_use]
-    pub fn watch(
-        &self,
-        namespace: &Namespace,
-        prefix: &str,
-        after: After,
-    ) -> BoxStream<'static, Result<Event, StateError>> {
-        self.store.watch(namespace, prefix, after).map(|event| event.map_err(Into::into)).boxed()
+    pub fn watch(&self, namespace: &Namespace, prefix: &str, after: After) -> Changes<StateError> {
+        self.store.watch(namespace, prefix, after).map_errors(StateError::from)
     }
 
     /// What the engine says of itself.

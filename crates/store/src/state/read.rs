@@ -80,6 +80,12 @@ impl State {
     }
 
     async fn get_rev(&self, key: &Key, rev: Rev) -> Result<Value, StateError> {
+        let (record, content) = self.record_and_content(key, rev).await?;
+        Ok(Value { meta: record.meta, content })
+    }
+
+    /// The record of a revision that is a value, and the content of this very record.
+    pub(super) async fn record_and_content(&self, key: &Key, rev: Rev) -> Result<(Record, Bytes), StateError> {
         let mut missing: Option<Record> = None;
         for _ in 0..TRIES {
             let record = self.revision_value(key, rev).await?;
@@ -88,7 +94,7 @@ impl State {
                 return Err(damaged(key, rev, "what its content is made of is not there"));
             }
             if let Some(content) = self.content_of_any(key, &record).await? {
-                return Ok(Value { meta: record.meta, content });
+                return Ok((record, content));
             }
             missing = Some(record);
         }

@@ -3,7 +3,7 @@
 use crate::change::{Format, diff};
 use crate::error::StateError;
 use crate::meta::{Kind, Meta};
-use crate::name::{Key, Namespace, Rev};
+use crate::name::{Hash, Key, Namespace, Rev};
 use crate::pack;
 use crate::record::{Body, Record};
 use crate::seal::Place;
@@ -11,12 +11,16 @@ use crate::store::{Pin, Revision};
 
 use super::body::wrap;
 use super::write::{Draft, check_size};
-use super::{At, Condition, State, Terms, Value};
+use super::{At, Condition, Listed, State, Terms, Value};
 
 /// The most that one call of [`State::list`] or [`State::history`] gives.
 pub const MAX_PAGE: usize = 1000;
 /// Heads that [`State::list`] asks for at a time at least, once it has met one that is gone.
 const MIN_PAGE: usize = 256;
+/// How often it asks: a namespace of which everything was deleted is not looked through in one call.
+const LOOKS: usize = 4;
+/// How often a revision is restored anew because the key began another life meanwhile.
+const TRIES: usize = 4;
 
 impl State {
     /// Writes the content of an earlier revision as a new one, with its content type and schema.
@@ -24,8 +28,21 @@ impl State {
     /// # Errors
     /// Those of [`State::get`] for `from`, those of [`State::put`] for the new one.
     pub async fn restore(&self, key: &Key, from: Rev, condition: Condition, terms: Terms) -> Result<Meta, StateError> {
-        let value = self.get(key, At::Rev(from)).await?;
-        self.write_again(key, condition, value, terms).await
+        for _ in 0..TRIES {
+            // Looked at before the content is read: a key that begins another life in between has another head by then, and
+            // the content of the one life is not written on the other's.
+            let head = self.store.head(key).await?;
+            let value = self.get(key, At::Rev(from)).await?;
+            let of = match condition {
+                Condition::At(_) => head.map(|head| head.meta.chain),
+                Condition::Absent => None,
+            };
+            match self.write_again(key, condition, value, of, terms.clone()).await {
+                Err(StateError::Lost { head: Some(head) }) if condition == Condition::At(head.rev) => {}
+                outcome => return outcome,
+            }
+        }
+        Err(StateError::Busy)
     }
 
     /// Writes the content of a revision under another key, which has no value yet. Within a namespace, the pieces of a long
@@ -35,7 +52,7 @@ impl State {
     /// Those of [`State::get`] for `from`, those of [`State::put`] for `to`.
     pub async fn fork(&self, from: &Key, at: At, to: &Key, terms: Terms) -> Result<Meta, StateError> {
         let value = self.get(from, at).await?;
-        self.write_again(to, Condition::Absent, value, terms).await
+        self.write_again(to, Condition::Absent, value, None, terms).await
     }
 
     async fn write_again(
@@ -43,6 +60,7 @@ impl State {
         key: &Key,
         condition: Condition,
         value: Value,
+        of: Option<Hash>,
         terms: Terms,
     ) -> Result<Meta, StateError> {
         check_size(&self.settings.of(&key.namespace), value.content.len())?;
@@ -53,7 +71,7 @@ impl State {
             schema: value.meta.schema,
             terms,
             handoff: None,
-            of: None,
+            of,
         };
         self.write(key, condition, draft).await
     }
@@ -65,12 +83,11 @@ impl State {
     /// Those of [`State::get`] for the revision.
     pub async fn pin(&self, key: &Key, rev: Rev, on: bool) -> Result<(), StateError> {
         let pin = if on {
-            let value = self.get(key, At::Rev(rev)).await?;
-            let Some(record) = self.store.revision(key, rev).await? else { return Err(StateError::Gone) };
+            let (record, content) = self.record_and_content(key, rev).await?;
             let body = match record.body {
                 Body::Delta { .. } => {
                     let data_key = self.data_key(&key.namespace).await?;
-                    let packed = pack::pack(&value.content);
+                    let packed = pack::pack(&content);
                     Body::Whole(wrap(packed, data_key.as_deref(), Place::Body { key, rev })?)
                 }
                 whole => whole,
@@ -124,6 +141,9 @@ impl State {
     /// The keys of a namespace that have a value, whose names begin with `prefix` and come after `after`, in the order of
     /// their names' bytes; at most `limit` and at most [`MAX_PAGE`].
     ///
+    /// There may be fewer, and none at all, though there are more: a call looks at some 4,000 heads at most, or 1,000 for a
+    /// short page, and what was deleted or has expired is one for a day.
+    ///
     /// # Errors
     /// Those of the engine.
     pub async fn list(
@@ -132,24 +152,33 @@ impl State {
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<(Key, Meta)>, StateError> {
+    ) -> Result<Listed, StateError> {
         let limit = limit.min(MAX_PAGE);
-        let mut values = Vec::new();
-        let mut after = after.map(str::to_owned);
+        let mut listed = Listed { items: Vec::new(), next: after.map(str::to_owned) };
         let mut asked = limit;
-        while values.len() < limit {
-            let page = self.store.list(namespace, prefix, after.as_deref(), asked).await?;
+        for _ in 0..LOOKS {
+            let page = self.store.list(namespace, prefix, listed.next.as_deref(), asked).await?;
             let full = page.len() == asked;
             // Behind tombstones there are often more: a short list is not to ask once for each of them.
             asked = limit.max(MIN_PAGE);
-            after = page.last().map(|(key, _)| key.name().to_owned());
             let now = self.now();
-            let room = limit - values.len();
-            values.extend(page.into_iter().filter(|(_, meta)| !meta.is_gone(now)).take(room));
-            if !full {
+            for (key, meta) in page {
+                if listed.items.len() == limit {
+                    return Ok(listed);
+                }
+                listed.next = Some(key.name().to_owned());
+                if !meta.is_gone(now) {
+                    listed.items.push((key, meta));
+                }
+            }
+            if !full || limit == 0 {
+                listed.next = None;
+                break;
+            }
+            if listed.items.len() == limit {
                 break;
             }
         }
-        Ok(values)
+        Ok(listed)
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::error::StateError;
 use crate::meta::{Meta, Schema};
-use crate::name::{Epoch, Rev};
+use crate::name::{Epoch, Key, Rev};
 
 /// Which revision is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,15 +73,28 @@ pub struct Value {
     pub content: Bytes,
 }
 
+/// A page of keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Those that have a value, and what their heads are.
+    pub items: Vec<(Key, Meta)>,
+    /// The name after which the next page begins: that of the last key that was looked at, which may have none. `None` when
+    /// nothing is left.
+    pub next: Option<String>,
+}
+
 /// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Swept {
     /// Values whose time was over, and which are tombstones now.
     pub expired: u64,
     /// Tombstones that were forgotten.
     pub forgotten: u64,
-    /// Keys that could not be read or written, and were passed over.
+    /// Keys that could not be read or written, those included that were found so in the last ten minutes and were passed
+    /// over.
     pub failed: u64,
+    /// One that was found so by this sweep, and why.
+    pub why: Option<(Key, StateError)>,
     /// Whether there may be more that is due, and it is worth to come again at once.
     pub more: bool,
 }

@@ -101,7 +101,7 @@ impl State {
         };
         match (self.write(key, condition, draft).await, condition) {
             (Err(StateError::Lost { head: Some(head) }), Condition::At(base)) if merges => {
-                self.put_merged(key, base, head, new, &rules).await
+                self.put_merged(key, base, of, head, new, &rules).await
             }
             (outcome, _) => outcome,
         }
@@ -117,6 +117,14 @@ impl State {
     pub async fn patch(&self, key: &Key, rev: Rev, patch: &[u8], terms: Terms) -> Result<Meta, StateError> {
         let rules = self.settings.of(&key.namespace);
         let patch = Patch::parse(patch).map_err(bad_patch)?;
+        if let Some(additions) = patch.additions() {
+            // A conversation that grows: of a long one only the end is looked at.
+            match self.append_once(key, rev, additions.as_bytes(), Some(Format::Json), &terms, &rules).await {
+                // The value is no array, or another was faster: what follows says so, or merges.
+                Err(StateError::BadPatch(_) | StateError::Lost { .. }) => {}
+                outcome => return outcome,
+            }
+        }
         for _ in 0..TRIES {
             match self.patch_once(key, rev, &patch, &terms, &rules).await {
                 // Not what was remembered under this number; and what is remembered now is.
@@ -168,6 +176,7 @@ impl State {
         &self,
         key: &Key,
         base: Rev,
+        of: Option<Hash>,
         mut head: Box<Meta>,
         new: New,
         rules: &Rules,
@@ -175,10 +184,13 @@ impl State {
         let merger: &dyn Merger = self.mergers.get(&key.namespace).map_or(&DisjointJson, |merger| &**merger);
         let lost = |head| Err(StateError::Lost { head: Some(head) });
         let Ok(base) = self.get(key, At::Rev(base)).await else { return lost(head) };
-        let mut since = base.meta.rev;
+        if of.is_some_and(|of| of != base.meta.chain) {
+            return lost(head);
+        }
+        let mut since = base.meta.clone();
         for _ in 0..TRIES {
-            match self.same_value(key, since, &head).await? {
-                Some(before) if before.epoch == base.meta.epoch => since = head.rev,
+            match self.same_value(key, since.rev, &head).await? {
+                Some(before) if same(&before, &since) && before.epoch == base.meta.epoch => since = (*head).clone(),
                 _ => return lost(head),
             }
             let alike = head.content_type == new.content_type
@@ -189,8 +201,8 @@ impl State {
                 return lost(head);
             }
             let theirs = match self.get(key, At::Rev(head.rev)).await {
-                Ok(theirs) => theirs,
-                Err(StateError::Gone | StateError::NotFound) => return lost(head),
+                Ok(theirs) if same(&theirs.meta, &head) => theirs,
+                Ok(_) | Err(StateError::Gone | StateError::NotFound) => return lost(head),
                 Err(error) => return Err(error),
             };
             let limit = usize::try_from(rules.max_value).expect("at most 16 MiB");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
-use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tradewind_core::UnixMillis;
@@ -16,6 +16,7 @@ use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{Body, PieceId, Record};
 use crate::store::{After, Commit, Committed, Cursor, Durability, Event, Facts, Pin, Revision, Store};
+use crate::told::{Changes, Passed};
 
 /// An engine that keeps everything in memory.
 pub struct Memory {
@@ -291,12 +292,7 @@ impl Store for Memory {
         now(self.read(|inner| Cursor::at(inner.spaces.get(namespace).map_or(0, |space| space.latest))))
     }
 
-    fn watch<'a>(
-        &'a self,
-        namespace: &'a Namespace,
-        prefix: &'a str,
-        after: After,
-    ) -> BoxStream<'static, Result<Event, StoreError>> {
+    fn watch<'a>(&'a self, namespace: &'a Namespace, prefix: &'a str, after: After) -> Changes {
         let after = match after {
             After::Cursor(cursor) => cursor,
             After::Now => Cursor::at(self.inner.lock().spaces.get(namespace).map_or(0, |space| space.latest)),
@@ -307,9 +303,12 @@ impl Store for Memory {
             namespace: namespace.clone(),
             prefix: prefix.to_owned(),
             after,
+            passed: Passed::default(),
             ended: false,
         };
-        stream::unfold(watch, |mut watch| async move { watch.next().await.map(|item| (item, watch)) }).boxed()
+        let passed = watch.passed.clone();
+        let events = stream::unfold(watch, |mut watch| async move { watch.next().await.map(|item| (item, watch)) });
+        Changes::new(events.boxed(), passed)
     }
 
     fn due(&self, now_is: UnixMillis, limit: usize) -> BoxFuture<'_, Result<Vec<(Key, Meta)>, StoreError>> {
@@ -369,6 +368,7 @@ struct Watch {
     namespace: Namespace,
     prefix: String,
     after: Cursor,
+    passed: Passed,
     ended: bool,
 }
 
@@ -404,6 +404,9 @@ impl Watch {
         let seen = (self.after.major - first) as usize;
         let next = space.events.iter().skip(seen).find(|event| event.key.name().starts_with(&self.prefix));
         self.after = next.map_or_else(|| Cursor::at(space.latest), |event| event.cursor);
+        if next.is_none() {
+            self.passed.move_to(self.after);
+        }
         Ok(next.cloned())
     }
 }

@@ -30,12 +30,13 @@ pub use pieces::{pieces_are_shared, pieces_stay_while_they_are_named};
 pub use races::{Raced, Register, one_writer_wins, race, readers_see_no_step_back};
 pub use records::{EPOCH, FakeClock, commit, following, key, record, tombstone};
 pub use states::{
-    a_conversation_grows, a_state_expires, a_state_is_handed_over, a_state_is_written_and_read,
+    a_clock_jumps, a_conversation_grows, a_state_expires, a_state_is_handed_over, a_state_is_written_and_read,
     a_state_keeps_its_history, a_state_that_is_sealed,
 };
 pub use times::{ends_are_moved, heads_are_due, tombstones_are_forgotten};
 pub use watches::{
-    a_closed_store_ends, a_watch_goes_on_where_it_stopped, a_watch_tells_everything_once, watches_keep_to_their_prefix,
+    a_closed_store_ends, a_quiet_watch_comes_along, a_watch_goes_on_where_it_stopped, a_watch_tells_everything_once,
+    watches_keep_to_their_prefix,
 };
 
 /// How long a case may take.
@@ -63,10 +64,11 @@ macro_rules! engine_suite {
             a_parent_is_made_small the_largest_records_fit
             pieces_are_shared pieces_stay_while_they_are_named
             ends_are_moved heads_are_due tombstones_are_forgotten
-            watches_keep_to_their_prefix a_watch_goes_on_where_it_stopped a_watch_tells_everything_once a_closed_store_ends
+            watches_keep_to_their_prefix a_watch_goes_on_where_it_stopped a_quiet_watch_comes_along
+            a_watch_tells_everything_once a_closed_store_ends
             one_writer_wins readers_see_no_step_back
             it_does_what_the_oracle_does
-            a_state_is_written_and_read a_state_keeps_its_history a_state_expires a_state_is_handed_over
+            a_state_is_written_and_read a_state_keeps_its_history a_state_expires a_clock_jumps a_state_is_handed_over
             a_state_that_is_sealed a_conversation_grows
         }
     };

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use tradewind_core::UnixMillis;
 
-use super::records::{FakeClock, key};
+use super::records::{EPOCH, FakeClock, key};
 use crate::error::{StateError, TokenRefusal};
 use crate::meta::{Kind, Meta, Schema};
 use crate::name::{Epoch, Key, Rev};
@@ -74,11 +75,11 @@ pub async fn a_state_is_written_and_read(store: Arc<dyn Store>) {
     assert_eq!(state.get(&key, At::Head).await, Err(StateError::NotFound));
     assert_eq!(text(&state, &key, At::Rev(fourth.rev)).await, "[1,2, 3]");
     assert_eq!(lost(&state.delete(&key, deleted.rev, Terms::default()).await.expect_err("nothing")), Some(0));
-    assert!(state.list(&key.namespace, "", None, 9).await.expect("a list").is_empty());
+    assert!(state.list(&key.namespace, "", None, 9).await.expect("a list").items.is_empty());
     // Numbers go on: nobody who still holds an old one can take the new value for it.
     let again = state.put(&key, Condition::Absent, json("[]")).await.expect("a new one");
     assert_eq!((again.rev.get(), again.parent.map(Rev::get)), (6, Some(5)));
-    assert_eq!(state.list(&key.namespace, "alice/", None, 9).await.expect("a list"), [(key.clone(), again)]);
+    assert_eq!(state.list(&key.namespace, "alice/", None, 9).await.expect("a list").items, [(key.clone(), again)]);
     merges(&state).await;
 }
 
@@ -180,6 +181,58 @@ pub async fn a_state_expires(store: Arc<dyn Store>) {
     assert_eq!(state.sweep(100).await.expect("a sweep").forgotten, 1);
     assert_eq!(state.get(&fixed, At::Head).await, Err(StateError::NotFound));
     assert_eq!(state.put(&fixed, Condition::Absent, json("5")).await.expect("a value").rev, Rev::FIRST);
+}
+
+/// A clock that jumps moves ends, and nothing else: what lives goes on to live, what was buried stays buried, numbers, chain
+/// and epochs go on, and a token is late or early, and never good twice.
+pub async fn a_clock_jumps(store: Arc<dyn Store>) {
+    let (state, clock) = state(store);
+    let (mortal, sliding, lasting) = (key("jumps", "mortal"), key("jumps", "sliding"), key("jumps", "lasting"));
+    let minute = Duration::from_secs(60);
+    let with = |ttl| New { terms: Terms { ttl: Some(ttl), ..Terms::default() }, ..json("1") };
+    let at = |millis: u64| UnixMillis(EPOCH.0 + millis);
+    let (day, year) = (86_400_000, 31_536_000_000);
+    // Far from what a server's own clock takes for the present, in both directions.
+    clock.set(at(year));
+    let first = state.put(&mortal, Condition::Absent, with(Ttl::Fixed(minute))).await.expect("a value");
+    state.put(&sliding, Condition::Absent, with(Ttl::Sliding(minute))).await.expect("a value");
+    let kept = state.put(&lasting, Condition::Absent, json("[1]")).await.expect("a value");
+    let given = state.hand_off(&lasting, kept.rev, None, minute).await.expect("a token");
+    let refused = async || state.redeem(&given.token, Terms::default()).await.map(|value| value.meta.epoch);
+    // Back by a day: nothing is over, what is written now ends earlier, and a read moves no end back.
+    clock.set(at(year - day));
+    assert_eq!(state.sweep(9).await.expect("a sweep").expired, 0);
+    assert_eq!(state.get(&sliding, At::Head).await.expect("a value").meta.expires_at, Some(at(year + 60_000)));
+    assert_eq!(refused().await, Err(TokenRefusal::Early.into()));
+    let second = state.put(&mortal, Condition::At(first.rev), json("2")).await.expect("a value");
+    assert_eq!(second.expires_at, Some(at(year - day + 60_000)));
+    // Ahead by a year: all that ends has, and is buried once.
+    clock.set(at(2 * year));
+    for key in [&mortal, &sliding] {
+        assert_eq!(state.get(key, At::Head).await, Err(StateError::Gone));
+    }
+    assert_eq!(refused().await, Err(TokenRefusal::Late.into()));
+    assert_eq!(state.sweep(9).await.expect("a sweep").expired, 2);
+    assert_eq!(state.sweep(9).await.expect("a sweep").expired, 0);
+    // Back again: it stays buried, its tombstone stays, and the next one goes on from there.
+    clock.set(at(year));
+    assert_eq!(state.get(&mortal, At::Head).await, Err(StateError::Gone));
+    assert_eq!(state.sweep(9).await.expect("a sweep").forgotten, 0);
+    let third = state.put(&mortal, Condition::Absent, with(Ttl::Never)).await.expect("a value");
+    assert_eq!((third.rev.get(), third.parent.map(Rev::get), third.expires_at), (4, Some(3), None));
+    let history = state.history(&mortal, None, 9).await.expect("a history");
+    assert!(history.windows(2).all(|pair| pair[0].meta.follows(Some(&pair[1].meta.chain))), "{history:?}");
+    // The token is good within its time, and once, wherever the clock jumps then.
+    assert_eq!(refused().await.map(Epoch::get), Ok(1));
+    for millis in [year, year + 59_000, year - 1_000] {
+        clock.set(at(millis));
+        assert_eq!(refused().await, Err(TokenRefusal::Redeemed.into()));
+    }
+    // A day after the jump ahead the other's tombstone is forgotten; one that was written over is none.
+    clock.set(at(2 * year + 2 * day));
+    assert_eq!(state.sweep(9).await.expect("a sweep").forgotten, 1);
+    assert_eq!(text(&state, &mortal, At::Head).await, "1");
+    assert_eq!(state.check(|_| ()).await.expect("a check").damages, Vec::new());
 }
 
 /// A key changes hands once a token; every other use of it is refused by its own word.

@@ -2,25 +2,27 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use futures_util::stream::BoxStream;
 
 use super::commits::{done, several};
 use super::records::{EPOCH, commit, following, key, record, tombstone};
 use crate::error::StoreError;
 use crate::meta::Kind;
 use crate::store::{After, Committed, Cursor, Event, Store};
+use crate::told::Changes;
 
-type Events = BoxStream<'static, Result<Event, StoreError>>;
+/// How long a watch that is never still may take to look up.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The next event; an end or an error fails.
-async fn next(events: &mut Events) -> Event {
+async fn next(events: &mut Changes) -> Event {
     events.next().await.expect("the watch goes on").expect("an event")
 }
 
-async fn told(events: &mut Events, count: usize) -> Vec<String> {
+async fn told(events: &mut Changes, count: usize) -> Vec<String> {
     let mut told = Vec::new();
     for _ in 0..count {
         let event = next(events).await;
@@ -92,8 +94,47 @@ pub async fn a_watch_goes_on_where_it_stopped(store: Arc<dyn Store>) {
     assert_eq!(events.next().await, None);
 }
 
+/// A watch that has nothing to tell comes along with the changes of others, so that it can be gone on with later; and never
+/// past a change of its own that it has not told.
+pub async fn a_quiet_watch_comes_along(store: Arc<dyn Store>) {
+    let namespace = key("n", "x").namespace;
+    let first = record(b"first");
+    done(&*store, &key("n", "quiet/a"), &first).await;
+    let start = store.latest(&namespace).await.expect("a place");
+    let mut quiet = store.watch(&namespace, "quiet/", After::Cursor(start));
+    several(&*store, &key("n", "busy/1"), 70).await;
+    several(&*store, &key("n", "qui"), 3).await;
+    several(&*store, &key("m", "quiet/a"), 3).await;
+    let latest = store.latest(&namespace).await.expect("a place");
+    let passed = come_along(&mut quiet, latest).await;
+    drop(quiet);
+    let mut quiet = store.watch(&namespace, "quiet/", After::Cursor(passed));
+    several(&*store, &key("n", "busy/2"), 10).await;
+    let Ok(Committed::Done(own)) = store.commit(commit(&key("n", "quiet/a"), &following(&first.meta, b"2"))).await
+    else {
+        panic!("a commit was lost");
+    };
+    several(&*store, &key("n", "busy/3"), 10).await;
+    assert!(quiet.passed() < Some(own));
+    assert_eq!(next(&mut quiet).await.cursor, own);
+    assert_eq!(quiet.passed(), Some(own));
+    let latest = store.latest(&namespace).await.expect("a place");
+    come_along(&mut quiet, latest).await;
+}
+
+/// Waits until a watch with nothing to tell has come to `place`. Where it is then.
+async fn come_along(quiet: &mut Changes, place: Cursor) -> Cursor {
+    loop {
+        if let Some(passed) = quiet.passed().filter(|passed| *passed >= place) {
+            return passed;
+        }
+        let event = tokio::time::timeout(LOOK, quiet.next()).await;
+        assert!(event.is_err(), "nothing of its own has happened: {event:?}");
+    }
+}
+
 /// Under many writers every watcher is told of every commit once, in the order of each key, also one that begins anew
-/// after every seventh event.
+/// after every seventh event, and one of a single key that begins anew wherever it is.
 pub async fn a_watch_tells_everything_once(store: Arc<dyn Store>) {
     const WRITERS: u64 = 8;
     const COMMITS: u64 = 40;
@@ -101,12 +142,14 @@ pub async fn a_watch_tells_everything_once(store: Arc<dyn Store>) {
     let start = store.latest(&namespace).await.expect("a place");
     let steady = collect(store.clone(), start, usize::MAX, WRITERS * COMMITS);
     let hasty = collect(store.clone(), start, 7, WRITERS * COMMITS);
+    let narrow = wander(store.clone(), start, "3", COMMITS);
     let writers = join_all((0..WRITERS).map(|writer| {
         let store = store.clone();
         async move { several(&*store, &key("busy", &writer.to_string()), COMMITS).await }
     }));
-    let (steady, hasty, _) = tokio::join!(steady, hasty, writers);
+    let (steady, hasty, narrow, _) = tokio::join!(steady, hasty, narrow, writers);
     assert_eq!(steady, hasty);
+    assert!(narrow.iter().eq(steady.iter().filter(|event| event.key.name() == "3")));
     assert!(steady.windows(2).all(|pair| pair[0].cursor < pair[1].cursor));
     let mut last: HashMap<String, u64> = HashMap::new();
     for event in &steady {
@@ -128,6 +171,23 @@ async fn collect(store: Arc<dyn Store>, mut after: Cursor, at_once: usize, count
             let event = next(&mut events).await;
             after = event.cursor;
             all.push(event);
+        }
+    }
+    all
+}
+
+/// `count` events of one key from `after` on, over watches that are each dropped after a moment, and gone on with from where
+/// they were.
+async fn wander(store: Arc<dyn Store>, mut after: Cursor, name: &str, count: u64) -> Vec<Event> {
+    let namespace = key("busy", "x").namespace;
+    let mut all = Vec::new();
+    while (all.len() as u64) < count {
+        let mut events = store.watch(&namespace, name, After::Cursor(after));
+        for _ in 0..3 {
+            if let Ok(event) = tokio::time::timeout(LOOK, events.next()).await {
+                all.push(event.expect("the watch goes on").expect("an event"));
+            }
+            after = events.passed().unwrap_or(after);
         }
     }
     all

@@ -2,8 +2,10 @@
 //! state that fits into it.
 //!
 //! A read copies a pointer. A write is in the log before anybody sees it; one thread writes the log, a group of writes as one
-//! entry. When the log has grown by as much as there is, a new one is begun and a snapshot made of what was before it. Files:
-//! `log-N`, `snapshot-N` (everything before `log-N`), and `lock`, which keeps a second process out.
+//! entry. When the log has grown to a third of the last snapshot, a new one is begun and a snapshot made of what was
+//! before it, beside the writes. Writes that are faster than that wait: never longer than a snapshot takes, so that the files
+//! stay in proportion to what is in them. Files: `log-N`, `snapshot-N` (everything before `log-N`), and `lock`, which keeps a
+//! second process out.
 
 mod log;
 mod op;
@@ -18,7 +20,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::{self, BoxFuture, FutureExt};
-use futures_util::stream::BoxStream;
 use tradewind_core::{Clock, UnixMillis};
 
 use crate::embedded::{Feed, Outcome, Task, Writing, claim};
@@ -27,13 +28,20 @@ use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
 use crate::store::{After, Commit, Committed, Cursor, Durability, Event, Facts, Pin, Revision, Store};
+use crate::told::Changes;
 
 /// How many changes a watch can go back at least.
 pub const EVENTS_KEPT: u64 = 16_384;
 /// The most bytes of one piece.
 pub const MAX_PIECE: usize = 1 << 20;
-/// A snapshot is made when the log has so many bytes, and as many as everything takes in memory.
-const SNAPSHOT_BYTES: u64 = 16 << 20;
+/// A snapshot is made when the log has so many bytes, and as many as [`SNAPSHOT_SHARE`] says.
+const SNAPSHOT_BYTES: u64 = 3 << 20;
+/// ... and this part of what the last snapshot had. While one is made the next log may grow to three quarters of that; then
+/// writes wait for the snapshot. The files together, the old snapshot with its log and the new ones, have therefore less than
+/// three times what a snapshot has, or some MiB where that is more.
+const SNAPSHOT_SHARE: u64 = 3;
+/// From this size on, where a snapshot takes longer and is better made less often, the part is a half.
+const LARGE_SNAPSHOT: u64 = 64 << 20;
 
 /// How memory and files are used.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +78,8 @@ struct Found {
     newest: u64,
     events: VecDeque<Event>,
     to_replay: u64,
+    /// Bytes of the snapshot.
+    snapshot_bytes: u64,
     /// What was cut off the logs.
     cut: log::Cut,
 }
@@ -100,7 +110,7 @@ impl Wal {
         }
         let tree = Arc::new(found.tree);
         let feed = Arc::new(Feed::new(EVENTS_KEPT as usize, found.newest, found.events, None));
-        let writer = write::Writer {
+        let mut writer = write::Writer {
             folder: folder.to_owned(),
             sync: durability == Durability::Fsync,
             max_bytes: options.max_bytes,
@@ -112,12 +122,20 @@ impl Wal {
             cursor: found.newest,
             to_replay: found.to_replay,
             snapshot: None,
-            snapshot_at: SNAPSHOT_BYTES.max(tree.bytes()),
+            snapshot_at: 0,
+            last_snapshot: found.snapshot_bytes,
             buffer: Vec::new(),
             _lock: lock,
         };
+        writer.snapshot_at = writer.snapshot_due();
         let writing = Writing::start("state", writer, clock)?;
         Ok(Self { tree, feed, writing, folder: folder.to_owned(), durability, notes, closed: AtomicBool::new(false) })
+    }
+
+    /// How many tasks were written since the store was opened, and in how many groups: what a sync of the disk was shared by.
+    #[must_use]
+    pub fn written(&self) -> (u64, u64) {
+        self.writing.written()
     }
 
     /// What `look` finds, unless the store is closed.
@@ -185,7 +203,8 @@ fn read(folder: &Path, durability: Durability) -> Result<Found, StoreError> {
     log::remove_before(folder, first);
     let (generation, log) = last.expect("there is a log, or one was begun");
     let to_replay = to_replay - log.bytes();
-    Ok(Found { tree, log, generation, changes, newest, events, to_replay, cut })
+    let snapshot_bytes = snapshot::bytes(folder, first);
+    Ok(Found { tree, log, generation, changes, newest, events, to_replay, snapshot_bytes, cut })
 }
 
 impl Store for Wal {
@@ -252,12 +271,7 @@ impl Store for Wal {
         self.look(|_| Cursor::at(self.feed.newest()))
     }
 
-    fn watch<'a>(
-        &'a self,
-        namespace: &'a Namespace,
-        prefix: &'a str,
-        after: After,
-    ) -> BoxStream<'static, Result<Event, StoreError>> {
+    fn watch<'a>(&'a self, namespace: &'a Namespace, prefix: &'a str, after: After) -> Changes {
         self.feed.watch(namespace, prefix, after)
     }
 

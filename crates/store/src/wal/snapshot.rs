@@ -67,6 +67,11 @@ pub(super) fn write(folder: &Path, generation: Generation, tree: &Tree, head: &H
     written
 }
 
+/// How many bytes the snapshot of a generation has; none when there is no such.
+pub(super) fn bytes(folder: &Path, generation: Generation) -> u64 {
+    std::fs::metadata(generation.snapshot(folder)).map_or(0, |file| file.len())
+}
+
 fn fill(path: &Path, tree: &Tree, head: &Head) -> Result<(), StoreError> {
     let file = log::open_file(path)?;
     let mut out = Out { file: &file, path, entry: Vec::new(), kind: 0, count: 0 };

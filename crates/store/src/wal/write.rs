@@ -15,7 +15,7 @@ use crate::wal::log::{Generation, Log};
 use crate::wal::op::{Group, Op};
 use crate::wal::snapshot::{self, Head};
 use crate::wal::tree::{Tree, size};
-use crate::wal::{MAX_PIECE, SNAPSHOT_BYTES};
+use crate::wal::{LARGE_SNAPSHOT, MAX_PIECE, SNAPSHOT_BYTES, SNAPSHOT_SHARE};
 
 /// What an entry of the log may keep of the buffer that it was made in.
 const BUFFER_KEPT: usize = 1 << 20;
@@ -38,6 +38,8 @@ pub(super) struct Writer {
     pub(super) snapshot: Option<JoinHandle<Result<(), StoreError>>>,
     /// How many bytes of log make the next one due.
     pub(super) snapshot_at: u64,
+    /// How many bytes the last one has.
+    pub(super) last_snapshot: u64,
     pub(super) buffer: Vec<u8>,
     /// Keeps other processes out; let go when the writer ends.
     pub(super) _lock: File,
@@ -80,7 +82,8 @@ impl Backend for Writer {
     }
 
     fn tidy(&mut self, _idle: bool) {
-        if self.snapshot.as_ref().is_some_and(JoinHandle::is_finished) {
+        let falls_behind = self.log.bytes() >= self.snapshot_due() / 4 * 3;
+        if self.snapshot.as_ref().is_some_and(|thread| falls_behind || thread.is_finished()) {
             self.end_snapshot();
         }
         if self.snapshot.is_none() && self.to_replay + self.log.bytes() >= self.snapshot_at {
@@ -229,22 +232,26 @@ impl Writer {
         Ok(plan.outcomes)
     }
 
+    /// How many bytes of log make a snapshot due.
+    pub(super) fn snapshot_due(&self) -> u64 {
+        let share = if self.last_snapshot < LARGE_SNAPSHOT { SNAPSHOT_SHARE } else { 2 };
+        SNAPSHOT_BYTES.max(self.last_snapshot / share)
+    }
+
     /// Waits for the snapshot that is being made, if one is.
     fn end_snapshot(&mut self) {
         let Some(thread) = self.snapshot.take() else { return };
         if let Ok(Ok(())) = thread.join() {
             self.to_replay = 0;
-            self.snapshot_at = SNAPSHOT_BYTES.max(self.tree.bytes());
-        } else {
-            // For want of room perhaps: tried again when as much has been written once more.
-            self.snapshot_at += SNAPSHOT_BYTES;
+            self.last_snapshot = snapshot::bytes(&self.folder, self.generation);
+            self.snapshot_at = self.snapshot_due();
         }
     }
 
     /// Begins a new log, and has a snapshot of everything before it made.
     fn begin_snapshot(&mut self) {
-        self.snapshot_at += SNAPSHOT_BYTES;
-        // Whatever fails here is tried again when as much has been written once more.
+        // Whatever fails, for want of room perhaps, is tried again when as much has been written once more.
+        self.snapshot_at = self.to_replay + self.log.bytes() + self.snapshot_due();
         if self.log.sync().is_err() {
             return;
         }

@@ -5,8 +5,12 @@
 mod damage;
 mod full;
 mod kill;
+mod kill_state;
 mod pieces;
 mod races;
 mod reopen;
+mod room;
 mod suite;
 mod support;
+#[path = "../writers/mod.rs"]
+mod writers;

@@ -1,8 +1,8 @@
 //! What was there before a stop is there after it.
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use tradewind_store::{After, Body, Commit, Cursor, Durability, Pin, StoreError};
+use futures_util::{FutureExt, StreamExt};
+use tradewind_store::{After, Body, Commit, Cursor, Durability, Key, Pin, StoreError};
 
 use crate::support::{BOTH, Engine, block_on, commit, content, done, is_sound, key, record, rev, whole};
 
@@ -112,7 +112,8 @@ fn a_watch_goes_on_where_it_was_cut_or_says_that_it_cannot() {
         block_on(async {
             let store = engine.open(folder.path(), Durability::Os);
             let all = kept + 3_000;
-            let key = key("busy");
+            let (key, idle) = (key("busy"), Key::parse("quiet", "key").unwrap());
+            let mut quiet = store.watch(&idle.namespace, "", After::Cursor(Cursor::at(0)));
             for first in (1..=all).step_by(500) {
                 // One after the other, without waiting for each.
                 let commits: Vec<Commit> =
@@ -122,8 +123,16 @@ fn a_watch_goes_on_where_it_was_cut_or_says_that_it_cannot() {
                 {
                     answer.unwrap();
                 }
+                assert_eq!(quiet.next().now_or_never(), None);
             }
             let newest = store.latest(&key.namespace).await.unwrap();
+            // One that had nothing to tell goes on although nothing is kept of where it began.
+            while quiet.passed() != Some(newest) {
+                assert_eq!(quiet.next().now_or_never(), None);
+                tokio::task::yield_now().await;
+            }
+            drop(quiet);
+            let mut quiet = store.watch(&idle.namespace, "", After::Cursor(newest));
             for cursor in [Cursor::at(5), Cursor::at(newest.major + 1), Cursor { major: newest.major, minor: 1 }] {
                 let mut watch = store.watch(&key.namespace, "", After::Cursor(cursor));
                 assert_eq!(watch.next().await, Some(Err(StoreError::CursorGone)), "{engine:?} {cursor}");
@@ -138,6 +147,8 @@ fn a_watch_goes_on_where_it_was_cut_or_says_that_it_cannot() {
             let next = whole(newest.major + 1, b"x");
             done(&*store, commit(&key, next.clone(), 1)).await;
             assert_eq!(now.next().await.unwrap().unwrap().meta, next.meta);
+            done(&*store, commit(&idle, whole(1, b"first"), 1)).await;
+            assert_eq!(quiet.next().await.unwrap().unwrap().key, idle);
             store.close().await.unwrap();
             assert_eq!((now.next().await, other.next().await), (None, None), "a closed store ends its watches");
         });

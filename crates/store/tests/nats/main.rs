@@ -6,9 +6,14 @@
     reason = "a test says what failed by failing, makes its own tasks and files, and has real time"
 )]
 
+mod harm;
+#[path = "../writers/killed.rs"]
+mod killed;
 mod server;
 #[path = "../servers/mod.rs"]
 mod servers;
+#[path = "../writers/mod.rs"]
+mod writers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +71,11 @@ fn a_watch_survives_its_connection() {
 #[test]
 fn nothing_acknowledged_is_lost() {
     run(faults::nothing_acknowledged_is_lost(server::start(Sync::Always), opened, 8));
+}
+
+#[test]
+fn state_survives_kills() {
+    run(killed::state_survives_kills(server::start(Sync::Always), opened, 2));
 }
 
 #[test]

@@ -20,14 +20,28 @@ pub(crate) fn start(sync: Sync) -> Server {
     start_with(sync, |_| String::new())
 }
 
+/// A NATS server that writes through at once, into a folder that the test has its hands in.
+pub(crate) fn start_in(store: &Path) -> Server {
+    let store = store.to_owned();
+    Server::start(move |folder, port| {
+        let file = folder.join("nats.conf");
+        std::fs::write(&file, settings(port, &store, ", sync_interval: always")).unwrap();
+        let mut command = Command::new(installed("nats-server"));
+        command.arg("-c").arg(file);
+        command
+    })
+}
+
+fn settings(port: u16, store: &Path, jetstream: &str) -> String {
+    format!("listen: \"127.0.0.1:{port}\"\njetstream {{store_dir: {store:?}{jetstream}}}\n")
+}
+
 /// A NATS server with further settings of JetStream, and lines that are made for its folder.
 pub(crate) fn start_with(jetstream: &str, lines: impl Fn(&Path) -> String + Send + 'static) -> Server {
     let jetstream = jetstream.to_owned();
     Server::start(move |folder, port| {
         let file = folder.join("nats.conf");
-        let store = folder.join("jetstream");
-        let text =
-            format!("listen: \"127.0.0.1:{port}\"\njetstream {{store_dir: {store:?}{jetstream}}}\n{}\n", lines(folder));
+        let text = settings(port, &folder.join("jetstream"), &jetstream) + &lines(folder);
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new(installed("nats-server"));
         command.arg("-c").arg(file);

@@ -37,6 +37,13 @@ pub(crate) fn tell(port: u16, command: &[&str]) {
     let _: redis::Value = redis::cmd(name).arg(rest).query(&mut connection).unwrap();
 }
 
+/// Asks a Redis for something, beside the store that is tested. Bytes go as they are.
+pub(crate) fn ask<T: redis::FromRedisValue>(port: u16, name: &str, rest: &[&[u8]]) -> T {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    redis::cmd(name).arg(rest).query(&mut connection).unwrap()
+}
+
 /// A program of Debian's.
 fn debian(name: &str) -> PathBuf {
     let places = ["/usr/sbin", "/usr/bin"].map(|folder| PathBuf::from(folder).join(name));

@@ -154,15 +154,17 @@ pub(crate) async fn nothing_acknowledged_is_lost(mut server: Server, open: Open,
     let store = open(server.port()).await;
     let keys: Vec<Key> = (0..WRITERS).map(|writer| key("n", &format!("writer/{writer}"))).collect();
     let mut acknowledged: Vec<Option<Meta>> = vec![None; WRITERS];
+    // Of earlier rounds too: what was on its way when the server was killed may still happen when it is back.
+    let mut unknowns: Vec<Vec<Rev>> = vec![Vec::new(); WRITERS];
     let mut total = 0;
     for round in 0..rounds {
         let (stop, made) = (Arc::new(AtomicBool::new(false)), Arc::new(Semaphore::new(0)));
         let mut writers = JoinSet::new();
         for (writer, key) in keys.iter().cloned().enumerate() {
             let (store, stop, made) = (store.clone(), stop.clone(), made.clone());
-            let mut last = acknowledged[writer].clone();
+            let (mut last, mut unknown) = (acknowledged[writer].clone(), std::mem::take(&mut unknowns[writer]));
             writers.spawn(async move {
-                let (mut done, mut unknown) = (0_u64, Vec::new());
+                let mut done = 0_u64;
                 while !stop.load(Ordering::Relaxed) {
                     let body = vec![writer as u8; 700 + writer];
                     let next = last.as_ref().map_or_else(|| record(&body), |last| following(last, &body));
@@ -203,6 +205,7 @@ pub(crate) async fn nothing_acknowledged_is_lost(mut server: Server, open: Open,
             let made_unknown = found.as_ref().is_some_and(|found| unknown.contains(&found.rev));
             assert!(known || made_unknown, "{key}: {last:?} was acknowledged, and there is {found:?}");
             acknowledged[writer] = found;
+            unknowns[writer] = unknown;
         }
     }
     assert!(total > (rounds * WRITERS) as u64, "only {total} writes in {rounds} rounds");

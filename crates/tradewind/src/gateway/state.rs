@@ -45,14 +45,14 @@ impl StatePort {
         for note in door.state().facts().notes {
             say::note(format_args!("state: {note}"));
         }
-        let expired = Arc::new(AtomicU64::new(0));
+        let swept = Arc::new(Counts::default());
         let states = [door.state(), opened.own_state()];
-        let (sweeping, counting) = (door.clone(), expired.clone());
+        let (sweeping, counting) = (door.clone(), swept.clone());
         supervisor.spawn(Kind::Upkeep, async move {
             wrap_again(states).await;
             keep_sweeping(sweeping, counting).await;
         });
-        gauges(metrics, &door, expired);
+        gauges(metrics, &door, swept);
         Self { door, opened }
     }
 
@@ -85,14 +85,24 @@ async fn wrap_again(states: [Arc<State>; 2]) {
 }
 
 /// Buries values whose time is over, and forgets tombstones that are old enough. Says when it cannot, and when it can again.
-async fn keep_sweeping(door: StateDoor, expired: Arc<AtomicU64>) {
+async fn keep_sweeping(door: StateDoor, counts: Arc<Counts>) {
     let mut works = true;
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         loop {
             match door.state().sweep(SWEPT_AT_ONCE).await {
                 Ok(swept) => {
-                    expired.fetch_add(swept.expired, Ordering::Relaxed);
+                    counts.expired.fetch_add(swept.expired, Ordering::Relaxed);
+                    let before = counts.failing.swap(swept.failed, Ordering::Relaxed);
+                    if swept.failed > before
+                        && let Some((key, why)) = &swept.why
+                    {
+                        say::note(format_args!(
+                            "state: keys whose time is over and that cannot be removed: {}, such as {key}: {why}\n  = hint: \
+                             `tradewind state check` finds what is damaged, with the gateway stopped",
+                            swept.failed
+                        ));
+                    }
                     if !std::mem::replace(&mut works, true) {
                         say::note("state: values whose time is over are removed again");
                     }
@@ -112,8 +122,15 @@ async fn keep_sweeping(door: StateDoor, expired: Arc<AtomicU64>) {
     }
 }
 
+/// What is counted of the sweeping.
+#[derive(Default)]
+struct Counts {
+    expired: AtomicU64,
+    failing: AtomicU64,
+}
+
 /// Adds what the door counts beside calls to the metrics, which hold no door.
-fn gauges(metrics: &Metrics, door: &StateDoor, expired: Arc<AtomicU64>) {
+fn gauges(metrics: &Metrics, door: &StateDoor, swept: Arc<Counts>) {
     let count = |of: fn(Counted) -> u64| {
         let door = door.weak();
         move || door().map_or(0, |door: StateDoor| of(door.counted()))
@@ -127,5 +144,10 @@ fn gauges(metrics: &Metrics, door: &StateDoor, expired: Arc<AtomicU64>) {
         i64::try_from(watches()).unwrap_or(i64::MAX)
     });
     let help = "Values of state that are gone because their time was over";
-    metrics.counter("tradewind_state_expired", help, move || expired.load(Ordering::Relaxed));
+    let counts = swept.clone();
+    metrics.counter("tradewind_state_expired", help, move || counts.expired.load(Ordering::Relaxed));
+    let help = "Keys of state whose time is over and which cannot be removed, because they cannot be read or written";
+    metrics.gauge("tradewind_state_unremovable", help, move || {
+        i64::try_from(swept.failing.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
+    });
 }

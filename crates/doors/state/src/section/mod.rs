@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tradewind_core::Code;
 use tradewind_policy::{ByteSize, Problems, Root, SectionInfo, Spanned, TimeSpan};
 use tradewind_store::seal::MAX_MASTER_ID;
-use tradewind_store::{MAX_VALUE, Namespace, NamespaceSettings, OnConflict, Settings};
+use tradewind_store::{MAX_KEEP, MAX_VALUE, Namespace, NamespaceSettings, OnConflict, Settings};
 
 pub use self::engine::Engine;
 pub use self::key::{KeySource, SealingKey};
@@ -39,8 +39,6 @@ pub const STATE_SECTION: SectionInfo = SectionInfo {
 
 /// More namespaces with settings of their own than this are not taken.
 const MOST_NAMESPACES: usize = 1000;
-/// More revisions of a key than this are not kept.
-const MOST_KEPT: u32 = 10_000;
 /// More earlier keys than this are not taken.
 const MOST_PREVIOUS: usize = 16;
 
@@ -244,11 +242,11 @@ impl Check<'_> {
     }
 
     fn keep(&mut self, path: &str, keep: u32) {
-        if !(1..=MOST_KEPT).contains(&keep) {
+        if !(1..=MAX_KEEP).contains(&keep) {
             self.bad(
                 path,
                 format!("`keep` is {keep}"),
-                &format!("a number from 1 to {MOST_KEPT}; the newest is kept always"),
+                &format!("a number from 1 to {MAX_KEEP}; the newest is kept always"),
             );
         }
     }

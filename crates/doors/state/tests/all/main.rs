@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
 mod allowed;
+mod corpus;
 mod described;
 mod handoff;
 mod revisions;

@@ -191,6 +191,31 @@ async fn a_watch_that_is_shown_nothing_keeps_its_place() {
     assert_eq!(watch.next().await.unwrap().data["key"], "b");
 }
 
+/// What nobody is to be shown moves the place on, soon and not for each change.
+#[tokio::test(start_paused = true)]
+async fn a_quiet_watch_keeps_up_with_others() {
+    let world = World::with(Settings::default(), Memory::keeping(2));
+    let mut watch = Watch::open(&world, &Grant::anyone(), "?prefix=quiet/", None).await;
+    let start = watch.next().await.unwrap().id;
+    let mut places = Vec::new();
+    for round in 0..3 {
+        for number in 0..5 {
+            world.create(&format!("n/busy/{round}/{number}"), "1").await;
+            assert!(tokio::time::timeout(Duration::from_millis(10), watch.0.frame()).await.is_err(), "not at once");
+        }
+        let frame = tokio::time::timeout(Duration::from_secs(2), watch.0.frame()).await.expect("a place comes soon");
+        places.push(frame.unwrap().unwrap().into_data().unwrap());
+    }
+    assert_eq!(places, [5, 10, 15].map(|place| format!(": still here\nid: {place}\n\n")));
+    drop(watch);
+    // Two are kept, and the watch began before all fifteen.
+    world.ask("GET", &format!("/api/v1/state/n/watch?prefix=quiet/&from={start}"), &[], "").await.is(410, "TW7014");
+    world.create("n/quiet/own", "1").await;
+    let mut watch = Watch::open(&world, &Grant::anyone(), "?prefix=quiet/", Some("15")).await;
+    watch.next().await.unwrap();
+    assert_eq!(watch.next().await.unwrap().data["key"], "quiet/own");
+}
+
 #[tokio::test(start_paused = true)]
 async fn another_document_ends_watches_and_nothing_is_missed() {
     let world = World::new();

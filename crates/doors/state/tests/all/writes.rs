@@ -175,3 +175,23 @@ async fn a_write_that_happened_is_no_error() {
     assert_eq!(written.json()["rev"], 1);
     world.read("n/a").await.is(410, "TW7002");
 }
+
+/// A condition that nobody looks at is refused: who sent it believes in it.
+#[tokio::test]
+async fn what_takes_no_condition_says_so() {
+    let world = World::new();
+    world.create("n/a", "1").await;
+    for (method, path, body) in [
+        ("POST", "/api/v1/state/n/a/fork", "{\"key\": \"b\"}"),
+        ("POST", "/api/v1/state/n/a/prune", "{\"keep\": 1}"),
+        ("PUT", "/api/v1/state/n/a/pin?rev=1", ""),
+        ("DELETE", "/api/v1/state/n/a/pin?rev=1", ""),
+        ("POST", "/api/v1/handoff/redeem", "{\"token\": \"twh1_AAAA\"}"),
+    ] {
+        for condition in [("if-match", "\"1\""), ("if-match", "\"9\""), ("if-none-match", "*")] {
+            let refused = world.ask(method, path, &[condition], body).await.is(400, "TW1011");
+            assert_eq!(refused.json()["error"]["field"], condition.0, "{method} {path}");
+        }
+    }
+    world.read("n/b").await.is(404, "TW7001");
+}

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
 use parking_lot::Mutex;
 use tradewind_core::UnixMillis;
 
@@ -13,8 +12,9 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
-use crate::store::{After, Commit, Committed, Cursor, Event, Facts, Pin, Revision, Store};
+use crate::store::{After, Commit, Committed, Cursor, Facts, Pin, Revision, Store};
 use crate::suite::Memory;
+use crate::told::Changes;
 
 /// What becomes of a commit.
 pub(super) enum Act {
@@ -105,12 +105,7 @@ impl Store for Staged {
         self.memory.latest(namespace)
     }
 
-    fn watch<'a>(
-        &'a self,
-        namespace: &'a Namespace,
-        prefix: &'a str,
-        after: After,
-    ) -> BoxStream<'static, Result<Event, StoreError>> {
+    fn watch<'a>(&'a self, namespace: &'a Namespace, prefix: &'a str, after: After) -> Changes {
         self.memory.watch(namespace, prefix, after)
     }
 

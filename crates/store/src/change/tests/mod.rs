@@ -250,6 +250,26 @@ fn additions_are_of_like_to_like() {
     assert_eq!(append(Format::Json, b"[1]", b"[2]", 4), Err(ChangeError::TooLarge { limit: 4 }));
 }
 
+/// A patch that only adds at the end of an array is an addition, and makes the same of it.
+#[test]
+fn a_patch_that_only_adds_at_the_end_is_an_addition() {
+    let adding = r#"[{"op":"add","path":"/-","value":{"a":[1]}},{"op":"add","path":"/-","value":null}]"#;
+    let additions = Patch::parse(adding.as_bytes()).unwrap().additions().unwrap();
+    assert_eq!(additions, r#"[{"a":[1]},null]"#);
+    for document in ["[]", "[1,2]", "[[3]]"] {
+        let appended = append(Format::Json, document.as_bytes(), additions.as_bytes(), 100).unwrap();
+        assert_eq!(patched(document, adding).unwrap().into_bytes(), appended.on(document.as_bytes()));
+    }
+    for other in [
+        r#"[{"op":"add","path":"/0","value":1}]"#,
+        r#"[{"op":"add","path":"/a/-","value":1}]"#,
+        r#"[{"op":"replace","path":"/-","value":1}]"#,
+        r#"[{"op":"add","path":"/-","value":1},{"op":"test","path":"/0","value":1}]"#,
+    ] {
+        assert_eq!(Patch::parse(other.as_bytes()).unwrap().additions(), None, "{other}");
+    }
+}
+
 #[test]
 fn json_is_told_by_its_content_type() {
     for json in ["application/json", "Application/JSON; charset=utf-8", "application/ld+json", "text/json"] {

@@ -1,11 +1,12 @@
 -- Moves the time at which the head expires, never to an earlier one. Answers 1, or 0 when the head is another.
--- KEYS: the key. ARGV: prefix of the namespace, revision, when it is to expire, name.
-local space = ARGV[1]
-local head, low, floor, expires, marks = read_head(KEYS[1])
-if head ~= ARGV[2] then return 0 end
-if expires ~= '0' and tonumber(ARGV[3]) > tonumber(expires) then
-  local described = head .. ' ' .. low .. ' ' .. floor .. ' ' .. ARGV[3] .. ' ' .. with_mark(marks, 'e')
-  redis.call('HSET', KEYS[1], 'h', described, 'e' .. head, ARGV[3])
-  redis.call('ZADD', space .. 'due', ARGV[3], ARGV[4])
+-- KEYS: the heads, the key and the times. ARGV: name, revision, when it is to expire with its checksum.
+local head, _, low, floor, marks, ends = read_head(KEYS[1], ARGV[1])
+if not head or sub(head, 1, 8) ~= ARGV[2] then return 0 end
+local at = from('>I8', ARGV[3])
+if ends ~= 0 and at > ends then
+  local moved = head_of(sub(head, 1, 16) .. sub(ARGV[3], 1, 8), low, floor, bit.bor(marks, MOVED))
+  call('HSET', KEYS[2], 'e' .. ARGV[2], ARGV[3])
+  call('HSET', KEYS[1], ARGV[1], moved)
+  call('ZADD', KEYS[3], string.format('%.0f', at), ARGV[1])
 end
 return 1

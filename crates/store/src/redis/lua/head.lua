@@ -1,5 +1,5 @@
--- The head of a key: `{expires, record}` or `{}`.
--- KEYS: the key. ARGV: prefix of the namespace.
-local head, _, _, expires = read_head(KEYS[1])
+-- The head of a key: `{the beginning of the head, record}` or `{}`.
+-- KEYS: the heads and the key. ARGV: name.
+local head = read_head(KEYS[1], ARGV[1])
 if not head then return {} end
-return { expires, redis.call('HGET', KEYS[1], head) }
+return { head, call('HGET', KEYS[2], sub(head, 1, 8)) }

@@ -1,34 +1,33 @@
 -- Pins a revision and keeps it as the record given, or unpins it when none is. Answers 1, or 0 when there is none.
--- KEYS: the key. ARGV: prefix of the namespace, revision, record or nothing, names of the record's pieces.
-local key, rev = KEYS[1], ARGV[2]
-local space = ARGV[1]
-local head, low, floor, expires, marks = read_head(key)
-if not head or redis.call('HEXISTS', key, rev) == 0 then return 0 end
-local pins = redis.call('HGET', key, 'p') or ' '
-local pinned = string.find(pins, ' ' .. rev .. ' ', 1, true)
-if not pinned and tonumber(rev) < tonumber(low) then return 0 end
-if ARGV[3] ~= '' then
-  if not pinned then pins = pins .. rev .. ' ' end
-  redis.call('HSET', key, 'p', pins, rev, ARGV[3])
+-- KEYS: the heads and the key. ARGV: prefix of the namespace, name, revision, record or nothing, names of the record's pieces.
+local space, name, field, key = ARGV[1], ARGV[2], ARGV[3], KEYS[2]
+local head, _, low, floor, marks = read_head(KEYS[1], name)
+if not head or call('HEXISTS', key, field) == 0 then return 0 end
+local rev, pins = from('>I8', field), call('HGET', key, 'p') or ''
+local pinned = place_of(pins, field)
+if not pinned and rev < low then return 0 end
+if ARGV[4] ~= '' then
+  if not pinned then pins = pins .. field end
+  call('HSET', key, 'p', pins, field, ARGV[4])
   -- First the new ones, so that what both have stays.
-  local old = redis.call('HGET', key, 'c' .. rev)
-  if ARGV[4] ~= '' then
-    keep_all(space, key, rev, ARGV[4])
-    marks = with_mark(marks, 'c')
+  local old = call('HGET', key, 'c' .. field)
+  if ARGV[5] ~= '' then
+    keep_all(space, key, field, ARGV[5])
+    marks = bit.bor(marks, PIECES)
   else
-    redis.call('HDEL', key, 'c' .. rev)
+    call('HDEL', key, 'c' .. field)
   end
   if old then for_each_piece(old, function(id) release(space, id) end) end
 elseif pinned then
-  if tonumber(rev) < tonumber(low) then
+  if rev < low then
     -- What lies between is not kept any more, and must not come back. This one is named among the pinned still, and stays.
-    if tonumber(low) > tonumber(floor) then remove(space, key, tonumber(floor), tonumber(low) - 1, marks) end
+    if low > floor then remove(space, key, floor, low - 1, marks) end
     low, floor = rev, rev
   end
-  pins = string.sub(pins, 1, pinned) .. string.sub(pins, pinned + #rev + 2)
-  redis.call('HSET', key, 'p', pins)
+  pins = sub(pins, 1, pinned - 1) .. sub(pins, pinned + 8)
+  call('HSET', key, 'p', pins)
 end
-marks = string.gsub(marks, 's', '')
-if pins ~= ' ' then marks = with_mark(marks, 's') end
-redis.call('HSET', key, 'h', head .. ' ' .. low .. ' ' .. floor .. ' ' .. expires .. ' ' .. marks)
+if has(marks, PINNED) then marks = marks - PINNED end
+if pins ~= '' then marks = marks + PINNED end
+call('HSET', KEYS[1], name, head_of(head, low, floor, marks))
 return 1

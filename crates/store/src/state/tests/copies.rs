@@ -180,17 +180,17 @@ fn a_copy_is_told_how_many_revisions_to_keep() {
         copy(&*from, &*to, |_| ()).await.unwrap();
         same(&from, &to.memory).await;
         let (long, place) = (Arc::new(Memory::new()), key("n", "k"));
-        let settings = Settings { keep: 2000, ..Settings::default() };
+        let settings = Settings { keep: u32::MAX, ..Settings::default() };
         let state = State::new(long.clone(), settings, crate::suite::FakeClock::new(), None);
         let mut last = state.put(&place, Condition::Absent, new("x")).await.unwrap();
-        for _ in 1..1025 {
+        for _ in 1..crate::MAX_KEEP + 2 {
             last = state.put(&place, Condition::At(last.rev), new("x")).await.unwrap();
         }
         assert_eq!(copy(&*long, &Memory::new(), |_| ()).await, Err(CopyError::TooMany(place.clone())));
-        state.prune(&place, 1024).await.unwrap();
+        state.prune(&place, crate::MAX_KEEP).await.unwrap();
         let to = Memory::new();
-        assert_eq!(copy(&*long, &to, |_| ()).await.unwrap().revisions, 1024);
-        assert_eq!(long.history(&place, None, 2000).await, to.history(&place, None, 2000).await);
+        assert_eq!(copy(&*long, &to, |_| ()).await.unwrap().revisions, u64::from(crate::MAX_KEEP));
+        assert_eq!(long.history(&place, None, usize::MAX).await, to.history(&place, None, usize::MAX).await);
     });
 }
 
@@ -209,5 +209,24 @@ fn a_copy_gone_on_with_brings_the_later_end() {
         state.get(&key("n", "k"), At::Head).await.unwrap();
         copy(&*from, &to, |_| ()).await.unwrap();
         same(&from, &to).await;
+    });
+}
+
+/// What the source has let go of since an interrupted copy: a pin goes in the target too, and a value that is left there though
+/// the source has forgotten its key is said, not kept.
+#[test]
+fn a_copy_gone_on_with_has_nothing_more_than_its_source() {
+    run(async {
+        let (from, to) = (source().await, Memory::new());
+        copy(&*from, &to, |_| ()).await.unwrap();
+        let (state, _) = over(from.clone());
+        state.pin(&key("n", "a"), rev(5), false).await.unwrap();
+        state.prune(&key("n", "a"), 7).await.unwrap();
+        copy(&*from, &to, |_| ()).await.unwrap();
+        same(&from, &to).await;
+        let forgotten = key("n", "b/1");
+        let deleted = state.delete(&forgotten, rev(41), Terms::default()).await.unwrap();
+        assert!(from.forget(&forgotten, deleted.rev).await.unwrap());
+        assert_eq!(copy(&*from, &to, |_| ()).await, Err(CopyError::Other(forgotten)));
     });
 }

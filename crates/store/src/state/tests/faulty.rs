@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
-use futures_util::stream::BoxStream;
 use parking_lot::Mutex;
 use tradewind_core::UnixMillis;
 
@@ -13,8 +12,9 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
-use crate::store::{After, Commit, Committed, Cursor, Event, Facts, Pin, Revision, Store};
+use crate::store::{After, Commit, Committed, Cursor, Facts, Pin, Revision, Store};
 use crate::suite::Memory;
+use crate::told::Changes;
 
 /// What happens to the next commits.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,8 @@ pub(super) enum Fault {
     After(u64, StoreError),
     /// Each is done, and its caller is told that nobody knows.
     DoneUnknown,
+    /// Those that are lost are said to be done.
+    LostDone,
 }
 
 /// What is asked, and what happens before it.
@@ -105,6 +107,13 @@ impl Store for Faulty {
                 let done = memory.commit(commit);
                 async move { done.await.and(Err(StoreError::Unknown("no answer came".to_owned()))) }.boxed()
             }
+            Fault::LostDone => async move {
+                match memory.commit(commit).await {
+                    Ok(Committed::Lost(_)) => Ok(Committed::Done(Cursor::START)),
+                    outcome => outcome,
+                }
+            }
+            .boxed(),
         }
     }
 
@@ -159,12 +168,7 @@ impl Store for Faulty {
         self.ask("latest").latest(namespace)
     }
 
-    fn watch<'a>(
-        &'a self,
-        namespace: &'a Namespace,
-        prefix: &'a str,
-        after: After,
-    ) -> BoxStream<'static, Result<Event, StoreError>> {
+    fn watch<'a>(&'a self, namespace: &'a Namespace, prefix: &'a str, after: After) -> Changes {
         self.ask("watch").watch(namespace, prefix, after)
     }
 

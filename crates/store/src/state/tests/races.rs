@@ -2,8 +2,10 @@
 
 use futures_util::FutureExt as _;
 
+use super::faulty::{Fault, Faulty};
 use super::*;
 use crate::change::{ChangeError, MergeError, Merger, Sides};
+use crate::suite::race;
 
 /// A key that was forgotten and began again at number 1 elsewhere: what is remembered of the first life, which is never
 /// as old as a tombstone, has no part in the second.
@@ -224,7 +226,7 @@ fn nothing_is_merged_past_a_hand_off_or_a_deletion() {
 #[test]
 fn a_patch_with_a_test_is_not_merged() {
     run(async {
-        let store = super::faulty::Faulty::new();
+        let store = Faulty::new();
         let (state, other) = (over(store.clone()).0, over(store.clone()).0);
         let place = key("merging", "k");
         let base = state.put(&place, Condition::Absent, json(r#"{"lock":"mine","x":0}"#)).await.unwrap();
@@ -246,7 +248,7 @@ fn a_patch_with_a_test_is_not_merged() {
 #[test]
 fn the_first_revision_of_a_life_is_remembered_whatever_was() {
     run(async {
-        let store = super::faulty::Faulty::new();
+        let store = Faulty::new();
         let (state, _) = over(store.clone());
         let key = key("n", "k");
         let mut last = state.put(&key, Condition::Absent, new("1")).await.unwrap();
@@ -267,7 +269,7 @@ fn the_first_revision_of_a_life_is_remembered_whatever_was() {
 #[test]
 fn nothing_is_read_after_a_redeem() {
     run(async {
-        let store = super::faulty::Faulty::new();
+        let store = Faulty::new();
         let (state, _) = over(store.clone());
         let key = key("n", "k");
         let first = state.put(&key, Condition::Absent, new(noise(100_000, 1))).await.unwrap();
@@ -296,6 +298,86 @@ fn another_life_of_a_key_is_not_written_over() {
         one.append(&key, first.rev, Bytes::from_static(b"[1]"), Terms::default()).await.unwrap();
         for state in [&one, &two] {
             assert_eq!(content(state, &key).await, "[\"new\",1]");
+        }
+    });
+}
+
+/// Deletes a key, forgets it, and writes it anew with these contents.
+fn another_life(store: &Arc<Faulty>, key: &Key, contents: &[&str]) {
+    let (state, _) = over(store.clone());
+    let live = async {
+        let head = state.meta(key, At::Head).await.unwrap();
+        let deleted = state.delete(key, head.rev, Terms::default()).await.unwrap();
+        assert!(store.memory.forget(key, deleted.rev).await.unwrap());
+        let mut last = None;
+        for content in contents {
+            let condition = last.map_or(Condition::Absent, Condition::At);
+            last = Some(state.put(key, condition, json(content)).await.unwrap().rev);
+        }
+    };
+    live.now_or_never().expect("everything is in memory");
+}
+
+/// The content of an earlier revision is not written on the head of another life, whenever that began.
+#[test]
+fn a_revision_of_one_life_is_not_restored_on_another() {
+    run(async {
+        let store = Faulty::new();
+        let (state, _) = over(store.clone());
+        let key = key("n", "k");
+        let first = state.put(&key, Condition::Absent, json("1")).await.unwrap();
+        let second = state.put(&key, Condition::At(first.rev), json("2")).await.unwrap();
+        let (other, _) = over(store.clone());
+        let (lived, place, later) = (store.clone(), key.clone(), store.clone());
+        // After the content was read, and before it is looked where it goes.
+        let lives = move || another_life(&lived, &place, &["10", "20"]);
+        let happens = move || *later.meanwhile.lock() = Some(("head", Box::new(lives)));
+        *store.meanwhile.lock() = Some(("revision", Box::new(happens)));
+        other.restore(&key, first.rev, Condition::At(second.rev), Terms::default()).await.unwrap();
+        assert_eq!(content(&state, &key).await, "10");
+    });
+}
+
+/// What one life's contents were merged to is not written on another's head.
+#[test]
+fn contents_of_two_lives_are_not_merged() {
+    run(async {
+        let store = Faulty::new();
+        let (state, _) = over(store.clone());
+        let key = key("merging", "k");
+        let first = state.put(&key, Condition::Absent, json(r#"{"a":0}"#)).await.unwrap();
+        state.put(&key, Condition::At(first.rev), json(r#"{"a":0,"b":1}"#)).await.unwrap();
+        let (lived, place, later) = (store.clone(), key.clone(), store.clone());
+        // After it was seen that the two are one value, and before the newer one is read.
+        let lives = move || another_life(&lived, &place, &[r#"{"a":0}"#, r#"{"a":0,"x":1}"#]);
+        let happens = move || *later.meanwhile.lock() = Some(("revision", Box::new(lives)));
+        *store.meanwhile.lock() = Some(("history", Box::new(happens)));
+        // By a gateway that remembers nothing of the first life.
+        let (other, _) = over(store.clone());
+        let written = other.put(&key, Condition::At(first.rev), json(r#"{"a":0,"c":1}"#)).await;
+        assert_eq!(lost(&written.unwrap_err()), Some(2));
+        assert_eq!(content(&state, &key).await, r#"{"a":0,"x":1}"#);
+    });
+}
+
+/// What judges the races of all engines would find an update that is lost.
+#[test]
+fn a_lost_update_is_found() {
+    run(async {
+        for (fault, found) in [(Fault::None, false), (Fault::LostDone, true)] {
+            let faulty = Faulty::new();
+            *faulty.fault.lock() = fault;
+            let store: Arc<dyn Store> = faulty;
+            let mut racing = tokio::task::JoinSet::new();
+            racing.spawn(async move { race(&store, &key("race", "k"), 8, 2_000).await });
+            match racing.join_next().await.unwrap() {
+                Ok(raced) => assert!(!found && raced.lost > 0, "{raced:?}"),
+                Err(failed) => {
+                    let said = failed.into_panic();
+                    let said = said.downcast_ref::<&str>().copied().unwrap_or_default();
+                    assert!(found && said == "a revision was made twice", "{said}");
+                }
+            }
         }
     });
 }

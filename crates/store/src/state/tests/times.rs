@@ -251,16 +251,22 @@ fn a_damaged_head_does_not_keep_others_from_their_end() {
         }
         *store.broken.lock() = Some(key("n", "a"));
         clock.pass(MINUTE);
-        let swept = state.sweep(2).await.unwrap();
-        assert_eq!((swept.expired, swept.failed, swept.more), (1, 1, true));
-        let swept = state.sweep(2).await.unwrap();
+        // It takes all of the first page, and no other.
+        let swept = state.sweep(1).await.unwrap();
+        assert_eq!((swept.expired, swept.failed, swept.more), (0, 1, true));
+        assert_eq!(swept.why.unwrap().0, key("n", "a"));
+        let swept = state.sweep(1).await.unwrap();
+        assert_eq!((swept.expired, swept.failed, swept.more, &swept.why), (1, 1, true, &None));
+        let swept = state.sweep(1).await.unwrap();
         assert_eq!((swept.expired, swept.failed, swept.more), (1, 1, true));
         let swept = state.sweep(1).await.unwrap();
         assert_eq!((swept.expired, swept.failed, swept.more), (0, 1, false));
         clock.pass(crate::settings::TOMBSTONE_KEPT);
         let swept = state.sweep(9).await.unwrap();
         assert_eq!((swept.forgotten, swept.failed), (2, 1));
+        assert!(swept.why.is_some(), "it was tried again");
         // What concerns all keys is an error.
+        clock.pass(MINUTE * 11);
         *store.broken.lock() = None;
         *store.fault.lock() = super::faulty::Fault::After(0, crate::StoreError::Full("a test".to_owned()));
         assert_eq!(state.sweep(9).await, Err(StateError::Full("a test".to_owned())));

@@ -76,6 +76,10 @@ impl Check {
             let revisions = usize::try_from(checked.revisions).unwrap_or(usize::MAX);
             let seen = format!("{}, {}, {}", counted(keys, "key"), counted(revisions, "revision"), size(checked.bytes));
             say::note(format_args!("{seen} in {}", section.engine));
+            if checked.overdue > 0 {
+                let overdue = counted(usize::try_from(checked.overdue).unwrap_or(usize::MAX), "key");
+                say::note(format_args!("  of which the time of {overdue} is over; a gateway that runs removes them"));
+            }
             for (master, count) in &masters {
                 say::note(format_args!("  the key `{master}` wraps those of {count} namespaces"));
             }

@@ -1,0 +1,196 @@
+//! A bit that flips in what the server keeps: it is found, and what others have is not touched by it.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use tradewind_core::UnixMillis;
+use tradewind_store::suite::{commit, following, key, record, run};
+use tradewind_store::{
+    After, Body, Commit, Committed, Cursor, Expected, Key, Meta, PieceId, Record, Rev, Store, StoreError,
+};
+
+use crate::servers::Server;
+use crate::{fresh, server};
+
+const LATE: UnixMillis = UnixMillis(u64::MAX);
+
+/// Flips each bit of a field of a hash in turn, and has it looked at; puts back what was there.
+async fn flip(server: &Server, hash: &str, field: &[u8], mut look: impl AsyncFnMut(usize)) {
+    let stored: Vec<u8> = server::ask(server.port(), "HGET", &[hash.as_bytes(), field]);
+    assert!(!stored.is_empty());
+    let put = |bytes: &[u8]| server::ask::<()>(server.port(), "HSET", &[hash.as_bytes(), field, bytes]);
+    for bit in 0..stored.len() * 8 {
+        let mut flipped = stored.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        put(&flipped);
+        look(bit).await;
+    }
+    put(&stored);
+}
+
+fn is_damage<T>(found: &Result<T, StoreError>) -> bool {
+    matches!(found, Err(StoreError::Damaged { .. }))
+}
+
+async fn done(store: &dyn Store, commit: Commit) {
+    let committed = store.commit(commit).await;
+    assert!(matches!(committed, Ok(Committed::Done(_))), "{committed:?}");
+}
+
+/// A value that is due.
+fn due(body: &[u8]) -> Record {
+    let mut due = record(body);
+    due.meta.expires_at = Some(UnixMillis(1));
+    due
+}
+
+/// Two revisions of a key and one of another, which is due as well.
+async fn two_keys(store: &Arc<dyn Store>) -> (Key, Record, Record, Key) {
+    let (damaged, sound) = (key("n", "damaged"), key("n", "sound"));
+    let first = due(b"first");
+    let mut second = following(&first.meta, b"second");
+    second.meta.expires_at = first.meta.expires_at;
+    done(&**store, commit(&damaged, &first)).await;
+    done(&**store, commit(&damaged, &second)).await;
+    done(&**store, commit(&sound, &due(b"sound"))).await;
+    (damaged, first, second, sound)
+}
+
+/// What is due beside the damaged key is told, however little is asked for.
+async fn others_are_due(store: &dyn Store, sound: &Key, bit: usize) {
+    let due = store.due(LATE, 1).await.unwrap();
+    assert_eq!(due.iter().map(|(key, _)| key).collect::<Vec<_>>(), [sound], "bit {bit}");
+}
+
+#[test]
+fn a_flipped_bit_in_a_record_is_never_returned() {
+    run(async {
+        let (store, server) = fresh().await;
+        let (damaged, _, second, sound) = two_keys(&store).await;
+        let field = second.meta.rev.get().to_be_bytes();
+        let body = body_of(&server, &field, &second);
+        flip(&server, "tw:{n}:k:damaged", &field, async |bit| {
+            assert!(is_damage(&store.head(&damaged).await), "bit {bit}");
+            assert!(is_damage(&store.revision(&damaged, second.meta.rev).await), "bit {bit}");
+            // The bodies are not read.
+            if bit / 8 < body {
+                assert!(is_damage(&store.history(&damaged, None, 9).await), "bit {bit}");
+                assert!(is_damage(&store.list(&damaged.namespace, "", None, 9).await), "bit {bit}");
+                others_are_due(&*store, &sound, bit).await;
+            }
+        })
+        .await;
+        assert_eq!(store.head(&damaged).await.unwrap().as_deref(), Some(&second));
+    });
+}
+
+/// Where the body begins in what lies there.
+fn body_of(server: &Server, field: &[u8], record: &Record) -> usize {
+    let stored: Vec<u8> = server::ask(server.port(), "HGET", &[b"tw:{n}:k:damaged", field]);
+    let Body::Whole(body) = &record.body else { panic!("a value") };
+    // Its kind, its length, itself, and the checksum.
+    stored.len() - 4 - body.len() - 2
+}
+
+#[test]
+fn a_flipped_bit_in_a_head_is_found() {
+    run(async {
+        let (store, server) = fresh().await;
+        let (damaged, first, second, sound) = two_keys(&store).await;
+        let third = following(&second.meta, b"third");
+        let on_second = Commit { expected: Expected::head(Some(&second.meta)), ..commit(&damaged, &third) };
+        flip(&server, "tw:{n}:heads", b"damaged", async |bit| {
+            assert!(is_damage(&store.head(&damaged).await), "bit {bit}");
+            assert!(is_damage(&store.list(&damaged.namespace, "", None, 9).await), "bit {bit}");
+            others_are_due(&*store, &sound, bit).await;
+            let written = store.commit(on_second.clone()).await;
+            assert!(is_damage(&written), "bit {bit}: {written:?}");
+            let read = store.revision(&damaged, first.meta.rev).await;
+            assert!(is_damage(&read) || read.as_ref() == Ok(&Some(first.clone())), "bit {bit}: {read:?}");
+        })
+        .await;
+        done(&*store, on_second).await;
+    });
+}
+
+#[test]
+fn a_flipped_bit_in_a_moved_end_is_found() {
+    run(async {
+        let (store, server) = fresh().await;
+        let (damaged, first, second, _) = two_keys(&store).await;
+        assert_eq!(store.extend(&damaged, second.meta.rev, UnixMillis(77)).await, Ok(true));
+        let field = [b"e", &second.meta.rev.get().to_be_bytes()[..]].concat();
+        flip(&server, "tw:{n}:k:damaged", &field, async |bit| {
+            assert!(is_damage(&store.revision(&damaged, second.meta.rev).await), "bit {bit}");
+            assert_eq!(store.head(&damaged).await.unwrap().unwrap().meta.expires_at, Some(UnixMillis(77)));
+            assert_eq!(store.revision(&damaged, first.meta.rev).await, Ok(Some(first.clone())));
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_flipped_bit_in_a_piece_is_never_returned() {
+    run(async {
+        let (store, server) = fresh().await;
+        let (of_pieces, id) = (key("n", "k"), PieceId([7; 32]));
+        let made = Record { body: Body::Pieces(vec![id]), ..record(b"") };
+        let pieces = vec![(id, "some bytes".into())];
+        done(&*store, Commit { pieces, ..commit(&of_pieces, &made) }).await;
+        flip(&server, "tw:{n}:pieces", &id.0, async |bit| {
+            assert!(is_damage(&store.pieces(&of_pieces.namespace, &[id]).await), "bit {bit}");
+        })
+        .await;
+        assert_eq!(store.pieces(&of_pieces.namespace, &[id]).await, Ok(vec![Some("some bytes".into())]));
+    });
+}
+
+#[test]
+fn a_flipped_bit_in_a_change_is_never_told() {
+    run(async {
+        let (store, server) = fresh().await;
+        let (_, first, ..) = two_keys(&store).await;
+        let changes = b"tw:{n}:changes";
+        type Entries = Vec<(String, Vec<Vec<u8>>)>;
+        let entries: Entries = server::ask(server.port(), "XRANGE", &[&changes[..], b"-", b"+"]);
+        let told = &entries[0].1;
+        assert_eq!((&told[0][..], &told[2][..], &told[3][..]), (&b"e"[..], &b"w"[..], &b"y"[..]));
+        let begins = async |bit: usize, told: &[u8], won: &[u8]| -> Result<Meta, StoreError> {
+            server::ask::<()>(server.port(), "DEL", &[&changes[..]]);
+            server::ask::<String>(server.port(), "XADD", &[&changes[..], b"1-1", b"e", told, b"w", won]);
+            let event = store.watch(&key("n", "k").namespace, "", After::Cursor(Cursor::START)).next().await;
+            event.unwrap_or_else(|| panic!("bit {bit}: nothing")).map(|event| event.meta)
+        };
+        assert_eq!(begins(0, &told[1], b"y").await, Ok(first.meta));
+        for bit in 0..told[1].len() * 8 {
+            let mut flipped = told[1].clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(is_damage(&begins(bit, &flipped, b"y").await), "bit {bit}");
+        }
+        for bit in 0..8 {
+            assert!(is_damage(&begins(bit, &told[1], &[b'y' ^ (1 << bit)]).await), "bit {bit} of what was done");
+        }
+    });
+}
+
+/// The number of changes is known to the stream too: a namespace whose own is lost can be written to.
+#[test]
+fn a_lost_number_of_changes_is_found_again() {
+    run(async {
+        let (store, server) = fresh().await;
+        let key = key("n", "k");
+        let mut last = record(b"0");
+        for number in [None, Some("0"), Some("1"), Some("no number")] {
+            done(&*store, commit(&key, &last)).await;
+            match number {
+                None => server::tell(server.port(), &["HDEL", "tw:{n}:heads", ""]),
+                Some(number) => server::tell(server.port(), &["HSET", "tw:{n}:heads", "", number]),
+            }
+            last = following(&last.meta, b"next");
+        }
+        done(&*store, commit(&key, &last)).await;
+        let watch = store.watch(&key.namespace, "", After::Cursor(Cursor::START));
+        let told: Vec<Rev> = watch.take(5).map(|event| event.unwrap().meta.rev).collect().await;
+        assert_eq!(told.into_iter().map(Rev::get).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    });
+}
