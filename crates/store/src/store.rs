@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _, TryFutureExt as _};
 use serde::Serialize;
 use tradewind_core::UnixMillis;
 
@@ -253,6 +253,17 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&'a str>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<(Key, Meta)>, StoreError>>;
+
+    /// The keys whose names come after `after`, in the order of the names' bytes, at most `limit`: those with a damaged head
+    /// as well, which [`Store::list`] cannot tell of. Where there can be none, as [`Store::list`] has them.
+    fn keys<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Key>, StoreError>> {
+        self.list(namespace, "", after, limit).map_ok(|heads| heads.into_iter().map(|(key, _)| key).collect()).boxed()
+    }
 
     /// Every namespace with a key in it, reserved ones too, in order.
     fn namespaces(&self) -> BoxFuture<'_, Result<Vec<Namespace>, StoreError>>;

@@ -213,13 +213,13 @@ impl Nats {
         Ok(page)
     }
 
-    async fn read_list(
+    /// All keys behind `after`, in order, foreign ones too that could be ours by their names.
+    async fn read_keys(
         &self,
         namespace: &Namespace,
         prefix: &str,
         after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<(Key, Meta)>, StoreError> {
+    ) -> Result<Vec<Key>, StoreError> {
         let space = Space::of(namespace);
         let mut keys = Vec::new();
         for subject in stored::subjects(&self.link, &space, &space.records_with(prefix)).await? {
@@ -230,7 +230,18 @@ impl Nats {
             }
         }
         keys.sort();
-        let mut keys = keys.into_iter();
+        Ok(keys)
+    }
+
+    async fn read_list(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Meta)>, StoreError> {
+        let space = Space::of(namespace);
+        let mut keys = self.read_keys(namespace, prefix, after).await?.into_iter();
         let mut found = Vec::new();
         // Again where some are gone by now, or were never ours: a page that is not full is the last one.
         while found.len() < limit {
@@ -363,6 +374,20 @@ impl Store for Nats {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<(Key, Meta)>, StoreError>> {
         self.read_list(namespace, prefix, after, limit).boxed()
+    }
+
+    fn keys<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Key>, StoreError>> {
+        async move {
+            let mut keys = self.read_keys(namespace, "", after).await?;
+            keys.truncate(limit);
+            Ok(keys)
+        }
+        .boxed()
     }
 
     fn namespaces(&self) -> BoxFuture<'_, Result<Vec<Namespace>, StoreError>> {

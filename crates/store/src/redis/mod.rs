@@ -128,6 +128,18 @@ impl Redis {
         Ok(found)
     }
 
+    async fn read_keys(
+        &self,
+        namespace: &Namespace,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Key>, StoreError> {
+        let mut command = redis::cmd("ZRANGEBYLEX");
+        command.arg(Space::of(namespace).names()).arg(keys::range_start("", after)).arg(keys::range_end(""));
+        command.arg("LIMIT").arg(0).arg(limit);
+        reply::keys(self.link.read(&command).await?, namespace)
+    }
+
     async fn read_namespaces(&self) -> Result<Vec<Namespace>, StoreError> {
         reply::namespaces(self.link.read(redis::cmd("SMEMBERS").arg(keys::NAMESPACES)).await?)
     }
@@ -226,6 +238,15 @@ impl Store for Redis {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<(Key, Meta)>, StoreError>> {
         self.read_list(namespace, prefix, after, limit).boxed()
+    }
+
+    fn keys<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Key>, StoreError>> {
+        self.read_keys(namespace, after, limit).boxed()
     }
 
     fn namespaces(&self) -> BoxFuture<'_, Result<Vec<Namespace>, StoreError>> {

@@ -176,6 +176,12 @@ pub(super) fn namespaces(answer: Value) -> Result<Vec<Namespace>, StoreError> {
     Ok(found)
 }
 
+/// Names of keys.
+pub(super) fn keys(answer: Value, namespace: &Namespace) -> Result<Vec<Key>, StoreError> {
+    let read = |name| Key::new(namespace.clone(), &text(name)?).map_err(|error| StoreError::damaged(error.to_string()));
+    items(answer)?.into_iter().map(read).collect()
+}
+
 /// Each piece, or nil.
 pub(super) fn pieces(answer: Value, ids: &[PieceId]) -> Result<Vec<Option<Bytes>>, StoreError> {
     let found = items(answer)?;

@@ -234,6 +234,16 @@ impl Store for Sqlite {
         self.readers.ask(move |connection| read::list(connection, &namespace, &prefix, after.as_deref(), limit)).boxed()
     }
 
+    fn keys<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Key>, StoreError>> {
+        let (namespace, after) = (namespace.clone(), after.map(str::to_owned));
+        self.readers.ask(move |connection| read::keys(connection, &namespace, after.as_deref(), limit)).boxed()
+    }
+
     fn namespaces(&self) -> BoxFuture<'_, Result<Vec<Namespace>, StoreError>> {
         self.readers.ask(read::namespaces).boxed()
     }

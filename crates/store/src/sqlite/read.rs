@@ -240,6 +240,26 @@ pub(super) fn list(
     settle(look())
 }
 
+/// See [`Store::keys`](crate::Store::keys).
+pub(super) fn keys(
+    connection: &Connection,
+    namespace: &Namespace,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Key>, StoreError> {
+    let look = || -> Rows<Key> {
+        let Some(id) = namespace_id(connection, namespace)? else { return Ok(Ok(Vec::new())) };
+        connection
+            .prepare_cached("SELECT name FROM keys WHERE namespace = ?1 AND name > ?2 ORDER BY name LIMIT ?3")?
+            .query_map(params![id, after.unwrap_or(""), count(limit)], |row| {
+                let key = Key::new(namespace.clone(), row.get_ref(0)?.as_str()?);
+                Ok(key.map_err(|_| StoreError::damaged(format!("a key of {namespace} has an impossible name"))))
+            })?
+            .collect()
+    };
+    settle(look())
+}
+
 /// See [`Store::due`](crate::Store::due).
 pub(super) fn due(connection: &Connection, now: UnixMillis, limit: usize) -> Result<Vec<(Key, Meta)>, StoreError> {
     let look = || -> Rows<(Key, Meta)> {

@@ -65,11 +65,10 @@ impl State {
         for namespace in self.store.namespaces().await? {
             let mut after = None::<String>;
             loop {
-                let page = self.store.list(&namespace, "", after.as_deref(), PAGE).await?;
+                let page = self.store.keys(&namespace, after.as_deref(), PAGE).await?;
                 let full = page.len() == PAGE;
-                after = page.last().map(|(key, _)| key.name().to_owned());
-                for (key, meta) in page {
-                    checked.overdue += u64::from(meta.has_expired(self.now()));
+                after = page.last().map(|key| key.name().to_owned());
+                for key in page {
                     self.check_key(&key, &mut checked).await?;
                     progress(&checked);
                 }
@@ -98,6 +97,7 @@ impl State {
             for revision in page {
                 let meta = revision.meta;
                 checked.revisions += 1;
+                checked.overdue += u64::from(newer.is_none() && meta.has_expired(self.now()));
                 if let Some(child) = newer.filter(|child| child.parent == Some(meta.rev))
                     && !child.follows(Some(&meta.chain))
                 {

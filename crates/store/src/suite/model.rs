@@ -132,6 +132,10 @@ async fn compare(store: &dyn Store, oracle: &Memory, key: &Key, what: &str) {
         let ours = store.list(&key.namespace, prefix, after, 3).await;
         assert_eq!(ours, oracle.list(&key.namespace, prefix, after, 3).await, "{what}");
     }
+    for after in [None, Some("a/1")] {
+        let ours = store.keys(&key.namespace, after, 3).await;
+        assert_eq!(ours, oracle.keys(&key.namespace, after, 3).await, "{what}");
+    }
     let ids: Vec<PieceId> = (0..8).map(|number| piece_id(&[number])).collect();
     let (ours, theirs) = (store.pieces(&key.namespace, &ids).await, oracle.pieces(&key.namespace, &ids).await);
     for ((id, ours), theirs) in ids.iter().zip(ours.expect("pieces")).zip(theirs.expect("the oracle")) {

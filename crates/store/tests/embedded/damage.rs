@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use tradewind_store::{Body, Commit, Durability, Hash, PieceId, Rev, Store, StoreError};
+use tradewind_store::state::{Condition, New, Terms};
+use tradewind_store::suite::FakeClock;
+use tradewind_store::{Body, Commit, Durability, Hash, PieceId, Rev, Settings, State, Store, StoreError};
 
 use crate::support::{BOTH, Engine, block_on, commit, content, done, key, of_pieces, record, rev, whole};
 
@@ -246,6 +248,45 @@ fn a_hole_in_the_log_is_forgiven_where_nothing_was_promised() {
         let again = Engine::Wal.open(&state, Durability::Fsync);
         assert!(again.facts().notes.is_empty());
         assert_eq!(again.head(&key(&name(0))).await.unwrap().unwrap().meta.rev, rev(next));
+    });
+}
+
+/// A check names every damaged head, and goes on behind it.
+#[test]
+fn a_check_names_all_damaged_heads() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let store = Engine::Sqlite.open(folder.path(), Durability::Os);
+        (State::new(store.clone(), Settings::default(), FakeClock::new(), None), store)
+    };
+    block_on(async {
+        let (state, store) = open();
+        for name in (0..KEYS).map(name) {
+            let new = New {
+                content: name.clone().into(),
+                content_type: "text/plain".into(),
+                schema: None,
+                terms: Terms::default(),
+            };
+            state.put(&key(&name), Condition::Absent, new).await.unwrap();
+        }
+        store.close().await.unwrap();
+    });
+    let connection = rusqlite::Connection::open(folder.path().join("state.db")).unwrap();
+    let change = "UPDATE revisions SET meta = CAST(x'00' || substr(meta, 2) AS BLOB)
+                  WHERE place IN (SELECT place FROM revisions ORDER BY place LIMIT 2 OFFSET 3)";
+    assert_eq!(connection.execute(change, []).unwrap(), 2);
+    drop(connection);
+    block_on(async {
+        let (state, store) = open();
+        let namespace = key("k").namespace;
+        assert!(matches!(store.list(&namespace, "", None, KEYS).await, Err(StoreError::Damaged { .. })));
+        let all = store.keys(&namespace, None, KEYS).await.unwrap();
+        assert_eq!(all.len(), KEYS);
+        assert_eq!(store.keys(&namespace, Some(all[4].name()), 3).await.unwrap(), all[5..8]);
+        let checked = state.check(|_| ()).await.unwrap();
+        let damaged: Vec<&str> = checked.damages.iter().map(|damage| &*damage.key).collect();
+        assert_eq!((checked.keys, damaged), (KEYS as u64, vec!["tests/key/3", "tests/key/4"]));
     });
 }
 

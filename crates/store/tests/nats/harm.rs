@@ -276,15 +276,15 @@ fn nothing_new_is_due_for_one_request() {
         let client = async_nats::connect(format!("127.0.0.1:{}", server.port())).await.unwrap();
         let mut asked = client.subscribe("$JS.API.>").await.unwrap();
         client.flush().await.unwrap();
+        // Twice: what the first one asks for else comes before what the second one asks for.
+        const LIST: &str = "$JS.API.STREAM.LIST";
         assert_eq!(store.due(EPOCH, 9).await, Ok(Vec::new()));
-        client.publish("$JS.API.end", Bytes::new()).await.unwrap();
+        assert_eq!(store.due(EPOCH, 9).await, Ok(Vec::new()));
         let mut subjects = Vec::new();
-        while let Some(message) = asked.next().await
-            && message.subject.as_str() != "$JS.API.end"
-        {
-            subjects.push(message.subject.to_string());
+        while subjects.iter().filter(|subject| *subject == LIST).count() < 2 {
+            subjects.push(asked.next().await.unwrap().subject.to_string());
         }
-        assert_eq!(subjects, ["$JS.API.STREAM.LIST"]);
+        assert_eq!(subjects, [LIST; 2]);
     });
 }
 

@@ -102,6 +102,10 @@ fn a_flipped_bit_in_a_head_is_found() {
         flip(&server, "tw:{n}:heads", b"damaged", async |bit| {
             assert!(is_damage(&store.head(&damaged).await), "bit {bit}");
             assert!(is_damage(&store.list(&damaged.namespace, "", None, 9).await), "bit {bit}");
+            assert_eq!(
+                store.keys(&damaged.namespace, None, 9).await.as_deref(),
+                Ok(&[damaged.clone(), sound.clone()][..])
+            );
             others_are_due(&*store, &sound, bit).await;
             let written = store.commit(on_second.clone()).await;
             assert!(is_damage(&written), "bit {bit}: {written:?}");
