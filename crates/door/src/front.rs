@@ -20,7 +20,7 @@ use std::time::Duration;
 use http::header::{CONNECTION, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode, request};
 use tradewind_access::{Access, Grant};
-use tradewind_core::{Clock, Code};
+use tradewind_core::{Clock, Code, UnixMillis};
 use tradewind_runtime::Caller;
 
 use crate::local::is_local;
@@ -110,12 +110,13 @@ impl Front {
                 format!("the request headers are over {} bytes (limits.request-headers)", self.limits.headers);
             return Err(Refusal::new(Code::HeadersTooLarge, message).closing());
         }
-        let grant = self.identify(head)?;
+        let wall = self.clock.wall();
+        let grant = self.identify(head, wall)?;
         let Some(door) = door else {
             let message = format!("{} is not served; see /v1/models, /api/v1/decisions, /livez", head.uri.path());
             return Err(Refusal::new(Code::UnknownPath, message));
         };
-        let grant = self.locate(head, grant)?;
+        let grant = self.locate(head, grant, wall)?;
         let Some(place) = Place::take(&self.calls, self.limits.calls) else {
             let mut refusal = Refusal::new(Code::Overloaded, "too many calls at once; try again in a moment");
             refusal.retry_after = Some(Duration::from_secs(1));
@@ -125,20 +126,20 @@ impl Front {
     }
 
     /// Where the caller comes from. What probes the gateway without a key is nobody, and is not asked.
-    fn locate(&self, head: &request::Parts, grant: Grant) -> Result<Grant, Refusal> {
+    fn locate(&self, head: &request::Parts, grant: Grant, wall: UnixMillis) -> Result<Grant, Refusal> {
         if grant.is_nobody() {
             return Ok(grant);
         }
-        match self.access.context(&grant, &head.headers, self.clock.wall()) {
+        match self.access.context(&grant, &head.headers, wall) {
             Ok(context) => Ok(grant.with_context(context)),
             Err(bad) => Err(Refusal::new(bad.code(), bad.to_string())),
         }
     }
 
     /// Who calls. Without any key only requests that were meant for this machine are let in.
-    fn identify(&self, head: &request::Parts) -> Result<Grant, Refusal> {
+    fn identify(&self, head: &request::Parts, wall: UnixMillis) -> Result<Grant, Refusal> {
         let is_probe = WITHOUT_KEY.contains(&head.uri.path());
-        let grant = match self.access.authenticate(&head.headers, self.clock.wall()) {
+        let grant = match self.access.authenticate(&head.headers, wall) {
             Ok(grant) => grant,
             Err(_) if is_probe => return Ok(Grant::nobody()),
             Err(denied) => {

@@ -4,6 +4,7 @@
 mod body;
 mod door;
 mod front;
+mod head_timer;
 mod local;
 mod read;
 mod refusal;

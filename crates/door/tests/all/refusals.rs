@@ -1,5 +1,7 @@
 //! What is refused before any door: that its caller gets to see it, and whoever runs the gateway too.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tradewind_access::Reach;
@@ -132,4 +134,27 @@ async fn who_was_refused_with_401_is_told_once() {
         [(Why::Missing, 1), (Why::Unknown, 2), (Why::Revoked("old".into()), 1), (Why::Expired("short".into()), 2)];
     assert_eq!(told, expected);
     assert!(gateway.front.take_unauthorized().is_empty());
+}
+
+#[tokio::test]
+async fn more_than_a_hundred_headers_are_refused() {
+    let gateway = Gateway::start(Reach::Loopback, None, ServerLimits::default()).await;
+    let with = |count: usize| {
+        format!("GET /echo HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{}\r\n", "x: y\r\n".repeat(count - 2))
+    };
+    for (count, status) in [(100, "200"), (101, "431")] {
+        let answer = talk(gateway.connect().await, with(count).as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{count}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_no_more_is_let_go() {
+    let limits = ServerLimits { head: Duration::from_millis(200), ..ServerLimits::default() };
+    let gateway = Gateway::start(Reach::Loopback, None, limits).await;
+    for heads in [1, 3] {
+        let asked = "GET /echo HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(heads);
+        let answers = talk(gateway.connect().await, asked.as_bytes()).await;
+        assert_eq!(answers.matches("HTTP/1.1 200 ").count(), heads, "{answers}");
+    }
 }

@@ -368,7 +368,7 @@ impl Call {
     ) {
         let Some(asked) = self.asked.take() else { return };
         let Asked { id, at, operation, to, key, network, policy, first_byte } = *asked;
-        let mut record = Box::new(Record::new(id, at, "relay", operation, policy));
+        let mut record = Record::boxed(id, at, "relay", operation, policy);
         record.model = to;
         record.key = key;
         record.network = network;

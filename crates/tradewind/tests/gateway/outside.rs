@@ -79,7 +79,7 @@ async fn what_prometheus_says_is_kept_as_long_as_it_is_asked() {
         format!(
             "providers: [{{name: up, dialect: openai, base-url: \"{}/v1\", api-key: k, discover: false}}]\n\
              prometheus: {{url: \"{url}\", interval: {interval}, timeout: 500ms}}\n\
-             models:\n  - {{name: assistant, targets: [{{use: up/one{one}}}, {{use: up/two{two}}}]}}\n",
+             models:\n  - {{name: assistant, strategy: score, targets: [{{use: up/one{one}}}, {{use: up/two{two}}}]}}\n",
             sim.base_url()
         )
     };

@@ -60,12 +60,13 @@ pub(super) fn response(
     response
 }
 
-/// What a 304 has as well (RFC 9110 §15.4.5).
+/// What a 304 has as well (RFC 9110 §15.4.5). The tag comes with its quotation marks.
 pub(super) fn common(headers: &mut HeaderMap, keep: Keep, etag: Option<&str>) {
     headers.insert(CACHE_CONTROL, keep.header());
-    if let Some(etag) = etag {
-        let quoted = ["\"", etag, "\""].concat();
-        headers.extend(HeaderValue::try_from(quoted).ok().map(|etag| (ETAG, etag)));
+    if let Some(etag) = etag
+        && let Ok(etag) = HeaderValue::from_str(etag)
+    {
+        headers.insert(ETAG, etag);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::stream::unfold;
 use http::header::{ACCEPT_RANGES, CONTENT_RANGE};
 use http::{HeaderValue, Method, StatusCode, request};
@@ -32,18 +32,18 @@ const STREAMED: usize = 64 * 1024;
 const LOOKUP: u64 = 3600;
 
 /// One request that is being answered.
-pub(super) struct Giving {
-    pub(super) fetcher: Arc<Fetcher>,
-    pub(super) mount: Arc<Mount>,
-    pub(super) head: request::Parts,
+pub(super) struct Giving<'a> {
+    pub(super) fetcher: &'a Arc<Fetcher>,
+    pub(super) mount: &'a Arc<Mount>,
+    pub(super) head: &'a request::Parts,
     /// Whether nothing may be fetched.
     pub(super) offline: bool,
 }
 
-impl Giving {
-    pub(super) async fn give(self, asked: Asked, recording: Recording) -> Response {
-        let (fetcher, mount) = (&self.fetcher, &self.mount);
-        match &asked {
+impl Giving<'_> {
+    pub(super) async fn give(self, asked: &Asked, recording: Recording) -> Response {
+        let (fetcher, mount) = (self.fetcher, self.mount);
+        match asked {
             Asked::Zip(of) => self.zip(of, recording).await,
             Asked::Mod(of) => self.version_file(of, true, recording).await,
             Asked::Info(path, Query::Version(version)) => {
@@ -52,10 +52,10 @@ impl Giving {
             }
             Asked::List(_) | Asked::Latest(_) | Asked::Info(..) => {
                 let content_type = if matches!(asked, Asked::List(_)) { TEXT } else { JSON };
-                match fetcher.answer(mount, &asked, self.offline).await {
+                match fetcher.answer(mount, asked, self.offline).await {
                     Ok(Changing { body, taken, from, fresh }) => {
                         let keep = if fresh == 0 { Keep::Asking } else { Keep::Seconds(fresh) };
-                        small(body, content_type, keep, (taken, from), &self.head, recording)
+                        small(body, content_type, keep, (taken, &from), self.head, recording)
                     }
                     Err(failure) => failed(&failure, mount, recording),
                 }
@@ -71,8 +71,7 @@ impl Giving {
                         SumdbAsked::Lookup { .. } => (TEXT, Keep::Seconds(LOOKUP)),
                         SumdbAsked::Tile { .. } => (BYTES, Keep::ForEver),
                     };
-                    let taken = (taken, Arc::from(sumdb.name().as_str()));
-                    small(bytes, content_type, keep, taken, &self.head, recording)
+                    small(bytes, content_type, keep, (taken, sumdb.name().as_str()), self.head, recording)
                 }
                 Err(failure) => failed(&failure, mount, recording),
             },
@@ -85,44 +84,44 @@ impl Giving {
     }
 
     async fn version_file(&self, of: &ModuleVersion, is_mod: bool, recording: Recording) -> Response {
-        match self.fetcher.small(&self.mount, of, is_mod, self.may()).await {
+        match self.fetcher.small(self.mount, of, is_mod, self.may()).await {
             Ok(given) => {
                 let content_type = if is_mod { TEXT } else { JSON };
-                small(given.bytes, content_type, Keep::ForEver, (given.taken, given.from), &self.head, recording)
+                small(given.bytes, content_type, Keep::ForEver, (given.taken, &given.from), self.head, recording)
             }
-            Err(failure) => failed(&failure, &self.mount, recording),
+            Err(failure) => failed(&failure, self.mount, recording),
         }
     }
 
     async fn zip(&self, of: &ModuleVersion, recording: Recording) -> Response {
         // A file that has gone meanwhile is fetched again, once.
         for _ in 0..2 {
-            let manifest = match self.fetcher.stored(&self.mount, of, self.may()).await {
+            let manifest = match self.fetcher.stored(self.mount, of, self.may()).await {
                 Ok(manifest) => manifest,
-                Err(failure) => return failed(&failure, &self.mount, recording),
+                Err(failure) => return failed(&failure, self.mount, recording),
             };
             let (manifest, taken) = match manifest {
                 Some(manifest) => (manifest, Taken::Stored),
-                None if self.offline => return failed(&crate::fetch::not_cached(), &self.mount, recording),
+                None if self.offline => return failed(&crate::fetch::not_cached(), self.mount, recording),
                 None => match self.arriving(of).await {
                     Ok(Arriving::Stored(manifest)) => (manifest, Taken::Fetched),
                     Ok(Arriving::Coming(coming)) => return self.streamed(coming, recording),
-                    Err(failure) => return failed(&failure, &self.mount, recording),
+                    Err(failure) => return failed(&failure, self.mount, recording),
                 },
             };
-            match self.fetcher.open_zip(&self.mount, &manifest).await {
-                Ok(Some(zip)) => return self.stored_zip(&manifest, zip, taken, recording),
+            match self.fetcher.open_zip(self.mount, &manifest).await {
+                Ok(Some(zip)) => return stored_zip(&self.fetcher.store, self.head, &manifest, zip, taken, recording),
                 Ok(None) => {}
-                Err(failure) => return failed(&failure, &self.mount, recording),
+                Err(failure) => return failed(&failure, self.mount, recording),
             }
         }
         let failure = Failure::from(StoreError::Gone);
-        failed(&failure, &self.mount, recording)
+        failed(&failure, self.mount, recording)
     }
 
     /// Waits until a zip is stored, or, where it is given while it comes in, until it comes.
     async fn arriving(&self, of: &ModuleVersion) -> Result<Arriving, Failure> {
-        let mut watch = self.fetcher.zip(&self.mount, of)?;
+        let mut watch = self.fetcher.zip(self.mount, of)?;
         let streams = self.mount.release == Release::Streaming && self.head.method == Method::GET;
         let found = watch
             .until(|progress| match progress {
@@ -139,70 +138,9 @@ impl Giving {
         })
     }
 
-    fn stored_zip(&self, manifest: &Manifest, zip: Zip, taken: Taken, mut recording: Recording) -> Response {
-        let (etag, size) = (manifest.zip.sha256.hex(), manifest.zip.size);
-        let headers = &self.head.headers;
-        if has_already(headers, &etag) {
-            return unchanged(&etag, Keep::ForEver, recording);
-        }
-        let (status, from, end) = match wanted(headers, &etag, size) {
-            Wanted::Whole => (StatusCode::OK, 0, size),
-            Wanted::Part(from, end) if self.head.method == Method::GET => (StatusCode::PARTIAL_CONTENT, from, end),
-            Wanted::Part(..) => (StatusCode::OK, 0, size),
-            Wanted::Nothing => return not_satisfiable(size, recording),
-        };
-        recording.answers(status.as_u16(), Some((taken, Arc::clone(&manifest.upstream))));
-        let id = recording.header();
-        let length = end - from;
-        let body = if self.head.method == Method::HEAD || length == 0 {
-            recording.whole();
-            Body::whole(Bytes::new())
-        } else {
-            match self.part(zip, from, end) {
-                Ok(bytes) => {
-                    recording.whole();
-                    Body::whole(bytes)
-                }
-                Err(file) => Body::stream(ZipBody::new(file, from, end, recording)),
-            }
-        };
-        let mut response = response(status, ZIP, Keep::ForEver, Some(&etag), Some(length), body);
-        let headers = response.headers_mut();
-        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        if status == StatusCode::PARTIAL_CONTENT {
-            let range = HeaderValue::from_str(&format!("bytes {from}-{}/{size}", end - 1));
-            headers.extend(range.ok().map(|range| (CONTENT_RANGE, range)));
-        }
-        if let Some(id) = id {
-            headers.insert(DECISION, id);
-        }
-        response
-    }
-
-    /// The bytes from `from` to before `end`, where they are few and in memory; else the file to read them from.
-    fn part(&self, zip: Zip, from: u64, end: u64) -> Result<Bytes, ZipFile> {
-        let file = match zip {
-            Zip::InMemory(bytes) => {
-                let place = |at| usize::try_from(at).expect("a range of a zip in memory");
-                return Ok(bytes.slice(place(from)..place(end)));
-            }
-            Zip::File(file) => file,
-        };
-        if end - from > Store::SMALL {
-            return Err(file);
-        }
-        let mut buffer = BytesMut::zeroed(usize::try_from(end - from).expect("a small part"));
-        if read_now(&file.file, &mut buffer, from) != Some(buffer.len()) {
-            return Err(file);
-        }
-        let bytes = buffer.freeze();
-        self.fetcher.store.remember_zip(&file.blob, &bytes);
-        Ok(bytes)
-    }
-
     /// A zip that is given while it comes in.
     fn streamed(&self, coming: Coming, mut recording: Recording) -> Response {
-        recording.answers(200, Some((Taken::Fetched, "an upstream, while it comes in".into())));
+        recording.answers(200, Some((Taken::Fetched, "an upstream, while it comes in")));
         let (id, length) = (recording.header(), coming.length);
         let pieces = unfold(Some((coming, recording)), |state| async move {
             let (mut coming, recording) = state?;
@@ -284,16 +222,86 @@ impl Coming {
     }
 }
 
+/// A zip that is stored; closes the record, at the latest when it has been sent.
+pub(super) fn stored_zip(
+    store: &Store,
+    head: &request::Parts,
+    manifest: &Manifest,
+    zip: Zip,
+    taken: Taken,
+    mut recording: Recording,
+) -> Response {
+    let (etag, size) = (manifest.zip.sha256.quoted(), manifest.zip.size);
+    if has_already(&head.headers, &etag) {
+        return unchanged(&etag, Keep::ForEver, recording);
+    }
+    let (status, from, end) = match wanted(&head.headers, &etag, size) {
+        Wanted::Whole => (StatusCode::OK, 0, size),
+        Wanted::Part(from, end) if head.method == Method::GET => (StatusCode::PARTIAL_CONTENT, from, end),
+        Wanted::Part(..) => (StatusCode::OK, 0, size),
+        Wanted::Nothing => return not_satisfiable(size, recording),
+    };
+    recording.answers(status.as_u16(), Some((taken, &manifest.upstream)));
+    let id = recording.header();
+    let length = end - from;
+    let body = if head.method == Method::HEAD || length == 0 {
+        recording.whole();
+        Body::whole(Bytes::new())
+    } else {
+        match part(store, zip, from, end) {
+            Ok(bytes) => {
+                recording.whole();
+                Body::whole(bytes)
+            }
+            Err(file) => Body::stream(ZipBody::new(file, from, end, recording)),
+        }
+    };
+    let mut response = response(status, ZIP, Keep::ForEver, Some(&etag), Some(length), body);
+    let headers = response.headers_mut();
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if status == StatusCode::PARTIAL_CONTENT {
+        let range = HeaderValue::from_str(&format!("bytes {from}-{}/{size}", end - 1));
+        headers.extend(range.ok().map(|range| (CONTENT_RANGE, range)));
+    }
+    if let Some(id) = id {
+        headers.insert(DECISION, id);
+    }
+    response
+}
+
+/// The bytes from `from` to before `end`, where they are few and in memory; else the file to read them from.
+fn part(store: &Store, zip: Zip, from: u64, end: u64) -> Result<Bytes, ZipFile> {
+    let file = match zip {
+        Zip::InMemory(mut bytes) => {
+            let place = |at| usize::try_from(at).expect("a range of a zip in memory");
+            bytes.truncate(place(end));
+            bytes.advance(place(from));
+            return Ok(bytes);
+        }
+        Zip::File(file) => file,
+    };
+    if end - from > Store::SMALL {
+        return Err(file);
+    }
+    let mut buffer = BytesMut::zeroed(usize::try_from(end - from).expect("a small part"));
+    if read_now(&file.file, &mut buffer, from) != Some(buffer.len()) {
+        return Err(file);
+    }
+    let bytes = buffer.freeze();
+    store.remember_zip(&file.blob, &bytes);
+    Ok(bytes)
+}
+
 /// A small answer; closes the record.
 fn small(
     bytes: Bytes,
     content_type: HeaderValue,
     keep: Keep,
-    taken: (Taken, Arc<str>),
+    taken: (Taken, &str),
     head: &request::Parts,
     mut recording: Recording,
 ) -> Response {
-    let etag = to_hex(&digest(&SHA256, &bytes).as_ref()[..16]);
+    let etag = ["\"", &to_hex(&digest(&SHA256, &bytes).as_ref()[..16]), "\""].concat();
     if has_already(&head.headers, &etag) {
         return unchanged(&etag, keep, recording);
     }
@@ -334,5 +342,5 @@ fn not_satisfiable(size: u64, mut recording: Recording) -> Response {
 /// The catalog, or the index; closes the record.
 pub(super) fn listed(bytes: Bytes, is_index: bool, head: &request::Parts, recording: Recording) -> Response {
     let content_type = if is_index { HeaderValue::from_static("application/x-ndjson") } else { JSON };
-    small(bytes, content_type, Keep::Asking, (Taken::Stored, "the store".into()), head, recording)
+    small(bytes, content_type, Keep::Asking, (Taken::Stored, "the store"), head, recording)
 }

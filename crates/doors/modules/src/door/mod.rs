@@ -7,6 +7,7 @@ mod answer;
 mod body;
 mod conditions;
 mod give;
+mod parsed;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -25,11 +26,12 @@ use tradewind_runtime::Live;
 use tradewind_telemetry::Sinks;
 
 use self::answer::failed;
+use self::parsed::Parsed;
 use self::record::{Beginning, Recording};
 use crate::catalog::Catalog;
 use crate::failure::{Failure, FailureKind};
-use crate::fetch::{Building, Fetcher, Mount};
-use crate::name::{Asked, Query, SumdbAsked};
+use crate::fetch::{Building, Fetcher, Mount, Taken};
+use crate::name::Asked;
 use crate::section::{Auth, Modules, MountSettings};
 use crate::store::{Limits, Pins, Store};
 use crate::upstream::{Mirrors, Netrc, UpstreamError};
@@ -193,21 +195,48 @@ impl ModulesDoor {
     }
 
     fn answer(&self, request: Request, base: &'static str) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+        if let Some(response) = self.at_once(&request, base) {
+            return Box::pin(std::future::ready(response));
+        }
         let this = self.clone();
         Box::pin(async move { this.respond(request, base).await })
+    }
+
+    /// The answer to who asks for a small zip that is in memory, and may have it: nothing has to be waited for. `None` for
+    /// whatever else it is; then nothing has been done that [`Self::respond`] does again.
+    fn at_once(&self, request: &Request, base: &str) -> Option<Response> {
+        let Request { head, arrived, grant, .. } = request;
+        let path = path_of(head, base);
+        if !path.ends_with(".zip") || !matches!(head.method, Method::GET | Method::HEAD) {
+            return None;
+        }
+        let inner = &self.0;
+        let snapshot = inner.snapshot.look();
+        let (snapshot, fetcher) = (Option::as_ref(&snapshot)?, inner.fetcher.get()?);
+        let (mount, rest) = snapshot.mount_of(path);
+        let parsed = Parsed::of(rest).ok()?;
+        let Asked::Zip(of) = &parsed.asked else { return None };
+        if refused(&parsed.asked, grant).is_some() {
+            return None;
+        }
+        let (manifest, zip) = fetcher.at_hand(mount, of)?;
+        let beginning =
+            Beginning { inner: Arc::clone(inner), arrived: *arrived, grant, policy: &snapshot.policy, mount };
+        let recording = Recording::begin(beginning, parsed.operation, &parsed.about);
+        Some(give::stored_zip(&fetcher.store, head, &manifest, zip, Taken::Stored, recording))
     }
 
     async fn respond(&self, request: Request, base: &str) -> Response {
         let Request { head, body, arrived, grant, .. } = request;
         let inner = &self.0;
-        let (Some(snapshot), Some(fetcher)) = (inner.snapshot.get().as_ref().clone(), inner.fetcher.get()) else {
+        let (Some(snapshot), Some(fetcher)) = (inner.snapshot.look().as_ref().clone(), inner.fetcher.get()) else {
             return text_response(404, "the module proxy is not configured\n");
         };
-        let path = head.uri.path().strip_prefix(base).unwrap_or_default().trim_start_matches('/');
+        let path = path_of(&head, base);
         let (mount, rest) = snapshot.mount_of(path);
         let beginning = Beginning { inner: Arc::clone(inner), arrived, grant: &grant, policy: &snapshot.policy, mount };
         if head.method != Method::GET && head.method != Method::HEAD {
-            let recording = Recording::begin(beginning, "other", rest);
+            let recording = Recording::begin(beginning, "other", &rest.into());
             let failure = Failure::new(FailureKind::Path, 405, "the module proxy takes GET and HEAD");
             let mut response = failed(&failure, mount, recording);
             response.headers_mut().insert(header::ALLOW, http::HeaderValue::from_static("GET, HEAD"));
@@ -217,7 +246,7 @@ impl ModulesDoor {
             return response;
         }
         if matches!(rest, "catalog" | "index") {
-            let recording = Recording::begin(beginning, "catalog", rest);
+            let recording = Recording::begin(beginning, "catalog", &rest.into());
             let query = head.uri.query().unwrap_or_default();
             let listed = inner.catalog.answer(&fetcher.store, mount, rest, query, &grant, &inner.needs.clock).await;
             return match listed {
@@ -225,23 +254,27 @@ impl ModulesDoor {
                 Err(failure) => failed(&failure, mount, recording),
             };
         }
-        let asked = match Asked::parse(rest) {
-            Ok(asked) => asked,
+        let parsed = match Parsed::of(rest) {
+            Ok(parsed) => parsed,
             Err(bad) => {
-                let recording = Recording::begin(beginning, "other", rest);
+                let recording = Recording::begin(beginning, "other", &rest.into());
                 let failure = Failure::new(FailureKind::Path, 404, format!("bad request: {bad}"));
                 return failed(&failure, mount, recording);
             }
         };
-        let recording = Recording::begin(beginning, operation(&asked), &recorded(&asked));
-        if let Some(failure) = refused(&asked, &grant) {
+        let recording = Recording::begin(beginning, parsed.operation, &parsed.about);
+        if let Some(failure) = refused(&parsed.asked, &grant) {
             return failed(&failure, mount, recording);
         }
         let offline =
             head.headers.get(DISABLE_FETCH).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
-        let giving = give::Giving { fetcher: Arc::clone(fetcher), mount: Arc::clone(mount), head, offline };
-        giving.give(asked, recording).await
+        give::Giving { fetcher, mount, head: &head, offline }.give(&parsed.asked, recording).await
     }
+}
+
+/// What is asked for behind `base`.
+fn path_of<'h>(head: &'h request::Parts, base: &str) -> &'h str {
+    head.uri.path().strip_prefix(base).unwrap_or_default().trim_start_matches('/')
 }
 
 /// What the door counts beside calls.
@@ -269,32 +302,6 @@ impl Snapshot {
             }
         }
         (self.mounts.last().expect("the section itself is the last mount"), path)
-    }
-}
-
-/// What a request is called in records and metrics.
-const fn operation(asked: &Asked) -> &'static str {
-    match asked {
-        Asked::List(_) => "list",
-        Asked::Latest(_) => "latest",
-        Asked::Info(_, Query::Version(_)) => "info",
-        Asked::Info(_, Query::Other(_)) => "query",
-        Asked::Mod(_) => "mod",
-        Asked::Zip(_) => "zip",
-        Asked::Sumdb(_) => "sumdb",
-    }
-}
-
-/// What it is about, as people write it.
-fn recorded(asked: &Asked) -> String {
-    match asked {
-        Asked::List(path) => path.to_string(),
-        Asked::Latest(path) => format!("{path}@latest"),
-        Asked::Info(path, query) => format!("{path}@{}", query.as_str()),
-        Asked::Mod(of) | Asked::Zip(of) | Asked::Sumdb(SumdbAsked::Lookup { version: of, .. }) => {
-            [of.path.as_str(), "@", of.version.as_str()].concat()
-        }
-        Asked::Sumdb(asked) => asked.name().as_str().to_owned(),
     }
 }
 

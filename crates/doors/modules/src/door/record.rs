@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use tradewind_access::Grant;
-use tradewind_core::{DecisionId, Moment, UnixMillis};
+use tradewind_core::Moment;
 use tradewind_telemetry::{Outcome, Record};
 
 use super::Inner;
@@ -27,57 +27,42 @@ pub(super) struct Beginning<'a> {
 }
 
 /// A record that is not closed yet.
-pub(super) struct Recording(Option<Box<Open>>);
+pub(super) struct Recording(Option<Open>);
 
 struct Open {
     inner: Arc<Inner>,
-    id: DecisionId,
-    at: UnixMillis,
     arrived: Moment,
-    operation: &'static str,
-    about: Arc<str>,
-    tree: Arc<str>,
-    key: Option<Arc<str>>,
-    tenant: Option<Arc<str>>,
-    policy: Arc<str>,
-    status: u16,
-    taken: Option<(Taken, Arc<str>)>,
-    first_byte: Option<Moment>,
+    record: Box<Record>,
 }
 
 impl Recording {
-    pub(super) fn begin(beginning: Beginning<'_>, operation: &'static str, about: &str) -> Self {
+    pub(super) fn begin(beginning: Beginning<'_>, operation: &'static str, about: &Arc<str>) -> Self {
         let Beginning { inner, arrived, grant, policy, mount } = beginning;
         let at = inner.needs.clock.wall();
-        Self(Some(Box::new(Open {
-            id: inner.needs.ids.next(at),
-            at,
-            arrived,
-            operation,
-            about: about[..about.floor_char_boundary(NAME_KEPT)].into(),
-            tree: Arc::clone(mount.tree.shared_name()),
-            key: grant.name().cloned(),
-            tenant: grant.tenant().cloned(),
-            policy: Arc::clone(policy),
-            status: 0,
-            taken: None,
-            first_byte: None,
-            inner,
-        })))
+        let mut record = Record::boxed(inner.needs.ids.next(at), at, "modules", operation, Arc::clone(policy));
+        record.model = match about.len() {
+            0..=NAME_KEPT => Arc::clone(about),
+            _ => about[..about.floor_char_boundary(NAME_KEPT)].into(),
+        };
+        record.resolved = Some(Arc::clone(mount.tree.shared_name()));
+        record.key = grant.name().cloned();
+        record.tenant = grant.tenant().cloned();
+        Self(Some(Open { inner, arrived, record }))
     }
 
     /// The id for the caller.
     pub(super) fn header(&self) -> Option<HeaderValue> {
-        let letters = self.0.as_ref()?.id.letters();
+        let letters = self.0.as_ref()?.record.id.letters();
         HeaderValue::from_bytes(&letters).ok()
     }
 
     /// Notes what is being answered.
-    pub(super) fn answers(&mut self, status: u16, taken: Option<(Taken, Arc<str>)>) {
-        if let Some(open) = &mut self.0 {
-            open.status = status;
-            open.taken = taken;
-            open.first_byte = Some(open.inner.needs.clock.now());
+    pub(super) fn answers(&mut self, status: u16, taken: Option<(Taken, &str)>) {
+        if let Some(Open { inner, arrived, record }) = &mut self.0 {
+            record.status = status;
+            record.first_byte = Some(inner.needs.clock.now().since(*arrived));
+            let note = taken.map(|(taken, from)| Cow::Owned([taken.name(), ", from ", from].concat()));
+            record.notes = Vec::from_iter(note);
         }
     }
 
@@ -99,16 +84,8 @@ impl Recording {
     }
 
     fn close(&mut self, outcome: Outcome, failure: Option<&Failure>) {
-        let Some(open) = self.0.take() else { return };
-        let Open { inner, id, at, arrived, operation, about, tree, key, tenant, policy, status, taken, first_byte } =
-            *open;
-        let mut record = Box::new(Record::new(id, at, "modules", operation, policy));
-        record.model = about;
-        record.resolved = Some(tree);
-        record.key = key;
-        record.tenant = tenant;
+        let Some(Open { inner, arrived, mut record }) = self.0.take() else { return };
         record.network = (inner.needs.network)();
-        record.status = status;
         record.outcome = outcome;
         if let Some(failure) = failure {
             record.fault = Some(failure.kind.fault());
@@ -116,10 +93,6 @@ impl Recording {
             let said = failure.inside.as_ref().unwrap_or(&failure.reason);
             record.detail = Some(Cow::Owned(said.to_string()));
         }
-        if let Some((taken, from)) = taken {
-            record.notes.push(Cow::Owned([taken.name(), ", from ", &from].concat()));
-        }
-        record.first_byte = first_byte.map(|at| at.since(arrived));
         record.elapsed = inner.needs.clock.now().since(arrived);
         inner.needs.sinks.finish(record);
     }

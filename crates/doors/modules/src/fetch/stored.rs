@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tradewind_core::UnixMillis;
+
 use super::head::{NotVouched, database_name, mismatch};
 use super::mount::{Database, Mount};
 use super::{Counters, Fetcher, May, flights, stopping};
@@ -71,10 +73,27 @@ impl Fetcher {
                 manifest = now;
             }
         }
-        let licences = if mount.rules.need_licences() { manifest.known_licences() } else { Vec::new() };
-        let verdict = mount.rules.judge(of, manifest.time, &licences, self.clock.wall());
-        verdict.map_err(|refusal| Failure::left_out(refusal.sentence))?;
+        self.judged(mount, of, &manifest)?;
         Ok(Some(manifest))
+    }
+
+    /// [`Self::stored`] and [`Self::open_zip`] of what is in memory, when nobody has to be asked about it; `None` when it may
+    /// be otherwise, or is refused.
+    pub(crate) fn at_hand(&self, mount: &Mount, of: &ModuleVersion) -> Option<(Arc<Manifest>, Zip)> {
+        let manifest = self.store.remembered(&mount.tree, of)?;
+        if standing(mount, of, &manifest.checked) != Standing::Good || self.judged(mount, of, &manifest).is_err() {
+            return None;
+        }
+        let zip = self.store.zip_in_memory(&manifest)?;
+        Some((manifest, Zip::InMemory(zip)))
+    }
+
+    /// Whether the rules let a stored version through.
+    fn judged(&self, mount: &Mount, of: &ModuleVersion, manifest: &Manifest) -> Result<(), Failure> {
+        let licences = if mount.rules.need_licences() { manifest.known_licences() } else { Vec::new() };
+        let now = if mount.rules.need_time() { self.clock.wall() } else { UnixMillis::default() };
+        let verdict = mount.rules.judge(of, manifest.time, &licences, now);
+        verdict.map_err(|refusal| Failure::left_out(refusal.sentence))
     }
 
     /// What is stored, from memory or from the disk: a go.mod may have 16 MiB, and one that is damaged is put aside.

@@ -24,6 +24,15 @@ impl Sha256 {
         to_hex(&self.0)
     }
 
+    /// What `Display` writes, between quotation marks.
+    pub(crate) fn quoted(&self) -> String {
+        let mut quoted = String::with_capacity(66);
+        quoted.push('"');
+        write_hex(&self.0, &mut quoted).expect("writing to a String does not fail");
+        quoted.push('"');
+        quoted
+    }
+
     /// What [`Self`]'s `Display` writes; `None` when it is something else.
     #[must_use]
     pub fn parse(hex: &str) -> Option<Self> {

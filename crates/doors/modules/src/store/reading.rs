@@ -144,14 +144,19 @@ impl Store {
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn zip(&self, manifest: &Manifest) -> Result<Option<Zip>, StoreError> {
-        let is_small = manifest.zip.size <= Self::SMALL;
-        let in_memory = is_small.then(|| self.0.zips.lock().get(&manifest.zip.sha256)).flatten();
-        if let Some(SmallZip { bytes, seen }) = in_memory
-            && self.is_there_still(&manifest.zip, &seen)
-        {
+        if let Some(bytes) = self.zip_in_memory(manifest) {
             return Ok(Some(Zip::InMemory(bytes)));
         }
         Ok(self.find_zip(manifest)?.map(Zip::File))
+    }
+
+    /// [`Self::zip`] where it is in memory.
+    pub(crate) fn zip_in_memory(&self, manifest: &Manifest) -> Option<Bytes> {
+        if manifest.zip.size > Self::SMALL {
+            return None;
+        }
+        let SmallZip { bytes, seen } = self.0.zips.lock().get(&manifest.zip.sha256)?;
+        self.is_there_still(&manifest.zip, &seen).then_some(bytes)
     }
 
     /// Whether the file of a zip in memory is where it was, as of the last second: what was removed or put aside is not

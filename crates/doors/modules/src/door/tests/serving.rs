@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::origin::{Origin, Said};
 use super::rig::Rig;
+use crate::store::Tree;
 
 const FILES: [(&str, &str); 2] = [("go.mod", "module example.com/a\n"), ("a.go", "package a\n")];
 
@@ -26,6 +27,65 @@ async fn a_small_zip_that_was_given_lately_is_given_from_memory() {
     assert_eq!(rig.get("example.com/a/@v/v1.0.0.zip").await.body, zip);
     let part = rig.ask(http::Method::GET, "/go/example.com/a/@v/v1.0.0.zip", &[("range", "bytes=3-9")]).await;
     assert_eq!((part.status, part.body), (206, zip.slice(3..10)));
+}
+
+/// What is in memory is given without a future of its own: by the same rules as anything else, with the same headers, and each
+/// time with a record.
+#[tokio::test]
+async fn what_is_in_memory_is_given_by_the_same_rules() {
+    let origin = Origin::start().await;
+    let zip = origin.has("example.com/a@v1.0.0", &FILES);
+    let section = |more: &str| format!("{{upstream: \"{}\", sumdb: off{more}}}", origin.url());
+    let keys = "{name: ci, secret: secret-of-ci-0123456789, allow: [\"modules/example.com/a\"]}, \
+                {name: other, secret: secret-of-other-0123456789, allow: [\"modules/example.com/b\"]}";
+    let document = format!("keys: [{keys}]\nmodules: {}", section(""));
+    let rig = Rig::of_document(&document, TempDir::new().unwrap()).await;
+    let path = "/go/example.com/a/@v/v1.0.0.zip";
+    let ask = async |method: Method, header: (&str, &str)| {
+        rig.ask(method, path, &[("authorization", "Bearer secret-of-ci-0123456789"), header]).await
+    };
+    let plain = ("accept", "*/*");
+    // The first is fetched, the second read from its file.
+    let given = [ask(Method::GET, plain).await, ask(Method::GET, plain).await, ask(Method::GET, plain).await];
+    let without_id = |headers: &http::HeaderMap| {
+        let mut headers = headers.clone();
+        assert!(headers.remove("x-tradewind-decision").is_some());
+        headers.remove("date");
+        headers
+    };
+    for one in &given {
+        assert_eq!((one.status, &one.body, without_id(&one.headers)), (200, &zip, without_id(&given[0].headers)));
+    }
+    let tag = given[0].header("etag").to_owned();
+    let head = ask(Method::HEAD, plain).await;
+    assert_eq!((head.status, head.header("content-length")), (200, zip.len().to_string().as_str()));
+    assert_eq!(ask(Method::GET, ("if-none-match", &tag)).await.status, 304);
+    assert_eq!(ask(Method::GET, ("range", "bytes=0-1")).await.body, zip.slice(..2));
+    assert_eq!(ask(Method::POST, plain).await.status, 405);
+    let other = rig.ask(Method::GET, path, &[("authorization", "Bearer secret-of-other-0123456789")]).await;
+    assert_eq!(other.status, 403);
+    rig.reload(&section(", rules: {deny: [\"example.com/a\"]}"));
+    let denied = ask(Method::GET, plain).await;
+    assert_eq!(denied.status, 403);
+    assert!(denied.text().contains("denied"), "{denied:?}");
+    rig.reload(&section(""));
+    assert_eq!(ask(Method::GET, plain).await.status, 200);
+    rig.store().withdraw(&Tree::new("go"), &"example.com/a@v1.0.0".parse().unwrap(), "it is another one");
+    assert_eq!(ask(Method::GET, ("disable-module-fetch", "true")).await.status, 404);
+    let records = rig.records(11).await;
+    let of = |number: usize| {
+        records.iter().find(|record| record["id"] == given[number].header("x-tradewind-decision")).unwrap()
+    };
+    let same = ["door", "operation", "model", "resolved", "key", "status", "outcome", "policy"];
+    for name in same {
+        assert_eq!((&of(1)[name], &of(2)[name]), (&of(0)[name], &of(0)[name]), "{name}");
+    }
+    let note = of(2)["notes"][0].as_str().unwrap();
+    assert!(note.starts_with("stored, from http://"), "{note}");
+    assert_eq!(
+        (of(1)["notes"][0].as_str(), of(0)["notes"][0].as_str()),
+        (Some(note), Some(&*note.replace("stored", "fetched")))
+    );
 }
 
 #[tokio::test]
