@@ -28,6 +28,13 @@ export interface Revision {
   pinned?: boolean;
 }
 
+/** A key in a list whose newest revision is damaged. */
+export interface Damaged {
+  namespace: string;
+  key: string;
+  error: { code: string; message: string };
+}
+
 /** A value that was read. */
 export interface Value {
   rev: number;
@@ -160,9 +167,9 @@ export class State {
     yield* this.#pages<Revision>(this.#at(key, "/history"), "before");
   }
 
-  /** The keys that begin with `prefix`, in order. */
-  async *list(prefix = ""): AsyncGenerator<Revision> {
-    yield* this.#pages<Revision>(`${this.#base}?prefix=${encodeURIComponent(prefix)}`, "after");
+  /** The keys that begin with `prefix`, in order; one that is damaged has an `error` and no `rev`. */
+  async *list(prefix = ""): AsyncGenerator<Revision | Damaged> {
+    yield* this.#pages<Revision | Damaged>(`${this.#base}?prefix=${encodeURIComponent(prefix)}`, "after");
   }
 
   /** A token with which another holder takes the key over; good for `ttl`, at most `60s`. */

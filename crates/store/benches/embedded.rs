@@ -1,7 +1,7 @@
 //! The engines inside this process against what they are made of, both sides in one run, as ratios.
 //!
 //! `cargo bench -p tradewind-store --bench embedded`. Values of 1 KiB, 10,000 keys, 32 revisions of each kept and already
-//! there, so that every write prunes one. Sides take turns; each number is the median of the turns. Callers are tasks of a
+//! there, so that every write prunes one; on disk then once more with nothing kept but the last, as the bare side. Sides take turns; each number is the median of the turns. Callers are tasks of a
 //! runtime with one thread, so that the writing thread has the other of two cores. `-- buffers`, `disk` and `wal` choose.
 //!
 //! How many commits are written together is printed: where a sync of the disk is quick, about half of the callers at a time,
@@ -73,10 +73,12 @@ struct Callers {
     runtime: tokio::runtime::Runtime,
     callers: Vec<Vec<(Key, u64)>>,
     value: Bytes,
+    /// How many revisions of each key it keeps.
+    keep: u32,
 }
 
 impl Callers {
-    fn new((store, written): (Arc<dyn Store>, Written)) -> Self {
+    fn new((store, written): (Arc<dyn Store>, Written), keep: u32) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let keys = (0..KEYS).map(|number| (Key::parse("bench", &format!("key/{number}")).expect("a key"), 0)).collect();
         let mut new = Self {
@@ -86,6 +88,7 @@ impl Callers {
             runtime: runtime.expect("a runtime"),
             callers: vec![keys],
             value: Bytes::from((0..VALUE).map(|_| fastrand::u8(..)).collect::<Vec<_>>()),
+            keep,
         };
         new.share(64);
         new.fill();
@@ -103,13 +106,14 @@ impl Callers {
 
     /// As many revisions of each key as are kept.
     fn fill(&mut self) {
-        let rounds = u64::from(KEEP) + 1;
+        let rounds = u64::from(self.keep) + 1;
         self.run(|caller| (0..rounds).flat_map(|_| 0..caller.len()).collect::<Vec<_>>().into_iter());
     }
 
     /// Each caller writes to its keys in this order, to its end; how many writes that were.
     fn run<I: Iterator<Item = usize> + Send + 'static>(&mut self, order: impl Fn(&[(Key, u64)]) -> I) -> u64 {
         let mut tasks = tokio::task::JoinSet::new();
+        let keep = self.keep;
         for mut caller in self.callers.drain(..) {
             let (store, value, order) = (self.store.clone(), self.value.clone(), order(&caller));
             tasks.spawn_on(
@@ -117,7 +121,7 @@ impl Callers {
                     let mut done = 0;
                     for index in order {
                         let (key, rev) = &mut caller[index];
-                        match store.commit(next(key, *rev, &value)).await {
+                        match store.commit(next(key, *rev, &value, keep)).await {
                             Ok(Committed::Done(_)) => *rev += 1,
                             other => panic!("{other:?}"),
                         }
@@ -138,7 +142,7 @@ impl Callers {
 /// Shared, as the content types of values are.
 static JSON: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("application/json"));
 
-fn next(key: &Key, rev: u64, value: &Bytes) -> Commit {
+fn next(key: &Key, rev: u64, value: &Bytes, keep: u32) -> Commit {
     let meta = Meta {
         rev: Rev::new(rev + 1).expect("a revision"),
         parent: Rev::new(rev),
@@ -161,7 +165,7 @@ fn next(key: &Key, rev: u64, value: &Bytes) -> Commit {
         record: Record { meta, body: Body::Whole(value.clone()) },
         parent_again: None,
         pieces: Vec::new(),
-        keep: KEEP,
+        keep,
     }
 }
 
@@ -355,7 +359,7 @@ fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let chosen = |name: &str| only.is_empty() || only.iter().any(|word| word == name);
     if chosen("buffers") {
-        let mut ours = Callers::new(open_sqlite(&place("filled"), Durability::Os));
+        let mut ours = Callers::new(open_sqlite(&place("filled"), Durability::Os), KEEP);
         let mut one = BareSqlite::new(&place("one"), "NORMAL", 1, false);
         let rates = compare(&mut [&mut ours, &mut one]);
         say("sqlite, in buffers, 64 callers : one by one without history", rates[0], rates[1], Some(0.6));
@@ -368,7 +372,7 @@ fn main() {
         // The file is filled in buffers, which would take minutes on disk.
         let filled = folder.path().join("filled");
         if !filled.exists() {
-            let ours = Callers::new(open_sqlite(&place("filled"), Durability::Os));
+            let ours = Callers::new(open_sqlite(&place("filled"), Durability::Os), KEEP);
             ours.runtime.block_on(ours.store.close()).expect("closed");
         }
         let mut ours = reopened(open_sqlite(&filled, Durability::Fsync));
@@ -385,11 +389,14 @@ fn main() {
         say("sqlite, on disk, 64 callers : one by one without history", rates[0], rates[2], None);
         let single = alone(&mut ours, 1);
         say("sqlite, on disk, 1 caller : one by one without history", single, rates[2], None);
+        let mut last = Callers::new(open_sqlite(&place("last"), Durability::Fsync), 1);
+        let rates = compare(&mut [&mut last, &mut batches]);
+        say("sqlite, on disk, 64 callers, both keep the last : batches of 64", rates[0], rates[1], None);
     }
     if chosen("wal") {
         let options = wal::Options { durability: Durability::Os, ..wal::Options::default() };
         let store = Arc::new(Wal::open(&place("wal"), options, clock()).expect("a store"));
-        let mut ours = Callers::new((store.clone(), Box::new(move || store.written())));
+        let mut ours = Callers::new((store.clone(), Box::new(move || store.written())), KEEP);
         let mut redb = BareRedb::new(&place("redb"));
         let rates = compare(&mut [&mut ours, &mut redb]);
         say("wal, in buffers, 64 callers : redb, not durable", rates[0], rates[1], Some(1.0));
@@ -413,8 +420,8 @@ fn reopened((store, written): (Arc<dyn Store>, Written)) -> Callers {
             (key, head.meta.rev.get())
         })
         .collect();
-    let mut callers =
-        Callers { store, written, together: 0.0, runtime, callers: vec![keys], value: Bytes::from(vec![7; VALUE]) };
+    let value = Bytes::from(vec![7; VALUE]);
+    let mut callers = Callers { store, written, together: 0.0, runtime, callers: vec![keys], value, keep: KEEP };
     callers.share(64);
     callers
 }

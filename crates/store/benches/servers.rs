@@ -2,8 +2,9 @@
 //!
 //! `cargo bench -p tradewind-store --bench servers`, with ` -- nats` for one of them; needs `make peers`. Values of
 //! 1 KiB. The engines keep 32 revisions of each key, which are already there, so that every write prunes one, and tell of each
-//! change; the bare sides keep the last value and nothing else. Both sides have a server of their own with the same settings
-//! and a connection of their own, and take turns; each number is the median of the turns.
+//! change; the bare sides keep the last value and nothing else. Then the same where either side keeps as much: the last value
+//! alone, and with NATS, whose buckets can, 32. Both sides have a server of their own with the same settings and a connection
+//! of their own, and take turns; each number is the median of the turns.
 //!
 //! | engine | against | at least |
 //! |---|---|---|
@@ -47,6 +48,27 @@ const TURNS: usize = 5;
 const TURN: Duration = Duration::from_millis(2_000);
 const REVISIONS: usize = 34;
 
+/// How many revisions of a key either side keeps.
+#[derive(Clone, Copy)]
+struct Kept {
+    ours: u32,
+    theirs: i64,
+}
+
+impl Kept {
+    const WITH_HISTORY: Self = Self { ours: 32, theirs: 1 };
+    const THE_LAST: Self = Self { ours: 1, theirs: 1 };
+    const BOTH: Self = Self { ours: 32, theirs: 32 };
+
+    fn named(self, what: &str) -> String {
+        match self {
+            Self { ours: 1, .. } => format!("{what}, both keep the last"),
+            Self { theirs: 1, .. } => what.to_owned(),
+            _ => format!("{what}, both keep 32"),
+        }
+    }
+}
+
 /// The bare script: what there is to do at least.
 const COMPARE_AND_SET: &str = "local now = redis.call('HGET', KEYS[1], 'rev') or '0'
 if now ~= ARGV[1] then return 0 end
@@ -60,6 +82,7 @@ trait Caller: Send + 'static {
 
 struct Engine {
     store: Arc<dyn Store>,
+    keep: u32,
     keys: Vec<(Key, Option<Meta>)>,
     at: usize,
     first: Meta,
@@ -83,7 +106,7 @@ impl Caller for Engine {
                 record: Record { meta: meta.clone(), body: Body::Whole(self.value.clone()) },
                 parent_again: None,
                 pieces: Vec::new(),
-                keep: 32,
+                keep: self.keep,
             };
             let done = self.store.commit(commit).await;
             assert!(matches!(done, Ok(Committed::Done(_))), "{done:?}");
@@ -181,7 +204,7 @@ async fn compare(what: &str, mut engine: Callers, mut bare: Callers) {
         values[values.len() / 2]
     };
     let (ours, theirs) = (median(&mut ours), median(&mut theirs));
-    println!("{what:<32} {ours:>9.0}/s {theirs:>9.0}/s  {:.2}", ours / theirs);
+    println!("{what:<48} {ours:>9.0}/s {theirs:>9.0}/s  {:.2}", ours / theirs);
 }
 
 fn value() -> Bytes {
@@ -189,18 +212,18 @@ fn value() -> Bytes {
     Bytes::from((0..VALUE).map(|_| random.u8(..)).collect::<Vec<_>>())
 }
 
-fn engine(store: &Arc<dyn Store>, keys: usize) -> Callers {
+fn engine(store: &Arc<dyn Store>, keys: usize, keep: u32) -> Callers {
     let caller = |caller: usize| {
         let key = |number| (Key::parse("bench", &format!("{caller}/{number}")).expect("a key"), None);
         let keys = (0..keys).map(key).collect();
         let first = record(b"").meta;
-        Box::new(Engine { store: store.clone(), keys, at: 0, first, value: value() }) as Box<dyn Caller>
+        Box::new(Engine { store: store.clone(), keep, keys, at: 0, first, value: value() }) as Box<dyn Caller>
     };
     (0..CALLERS).map(caller).collect()
 }
 
 /// `keys` for each caller.
-async fn redis_at(what: &str, settings: &[&str], keys: usize) {
+async fn redis_at(what: &str, settings: &[&str], keys: usize, kept: Kept) {
     let (ours, theirs) = (redis_server::start(settings), redis_server::start(settings));
     let address = |server: &Server| format!("redis://127.0.0.1:{}", server.port());
     let settings = RedisSettings { address: Secret::new(address(&ours)), roots: None };
@@ -216,29 +239,29 @@ async fn redis_at(what: &str, settings: &[&str], keys: usize) {
         let (connection, digest) = (connection.clone(), digest.clone());
         Box::new(BareRedis { connection, digest, keys, at: 0, value: value() }) as Box<dyn Caller>
     };
-    let (mut engine, mut bare) = (engine(&store, keys), (0..CALLERS).map(bare).collect::<Callers>());
+    let (mut engine, mut bare) = (engine(&store, keys, kept.ours), (0..CALLERS).map(bare).collect::<Callers>());
     fill(&mut engine, keys).await;
     turn(&mut bare, TURN).await;
-    compare(what, engine, bare).await;
+    compare(&kept.named(what), engine, bare).await;
 }
 
-async fn nats_at(what: &str, sync: Sync, keys: usize) {
+async fn nats_at(what: &str, sync: Sync, keys: usize, kept: Kept) {
     let (ours, theirs) = (nats_server::start(sync), nats_server::start(sync));
     let address = |server: &Server| format!("nats://127.0.0.1:{}", server.port());
     let settings = NatsSettings { address: Secret::new(address(&ours)), roots: None, replicas: 1 };
     let store: Arc<dyn Store> = Arc::new(Nats::open(&settings).await.expect("a store"));
 
     let client = async_nats::connect(address(&theirs)).await.expect("a connection");
-    let config = kv::Config { bucket: "bare".to_owned(), history: 1, ..kv::Config::default() };
+    let config = kv::Config { bucket: "bare".to_owned(), history: kept.theirs, ..kv::Config::default() };
     let bucket = async_nats::jetstream::new(client).create_key_value(config).await.expect("a bucket");
     let bare = |caller: usize| {
         let keys = (0..keys).map(|number| (format!("{caller}.{number}"), 0)).collect();
         Box::new(BareNats { bucket: bucket.clone(), keys, at: 0, value: value() }) as Box<dyn Caller>
     };
-    let (mut engine, mut bare) = (engine(&store, keys), (0..CALLERS).map(bare).collect::<Callers>());
+    let (mut engine, mut bare) = (engine(&store, keys, kept.ours), (0..CALLERS).map(bare).collect::<Callers>());
     fill(&mut engine, keys).await;
-    turn(&mut bare, TURN).await;
-    compare(what, engine, bare).await;
+    fill(&mut bare, keys).await;
+    compare(&kept.named(what), engine, bare).await;
 }
 
 /// Whether an engine is to be measured: the one that is named, or each.
@@ -250,15 +273,19 @@ fn is_wanted(engine: &str) -> bool {
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let measuring = async {
-        println!("{:<32} {:>11} {:>11}  ratio", "", "engine", "bare");
+        println!("{:<48} {:>11} {:>11}  ratio", "", "engine", "bare");
         if is_wanted("redis") {
-            redis_at("redis, appendfsync always", &[], 1).await;
-            redis_at("redis, appendfsync everysec", &["--appendfsync", "everysec"], 16).await;
-            redis_at("redis, in memory", &["--appendonly", "no"], 16).await;
+            for kept in [Kept::WITH_HISTORY, Kept::THE_LAST] {
+                redis_at("redis, appendfsync always", &[], 1, kept).await;
+                redis_at("redis, appendfsync everysec", &["--appendfsync", "everysec"], 16, kept).await;
+                redis_at("redis, in memory", &["--appendonly", "no"], 16, kept).await;
+            }
         }
         if is_wanted("nats") {
-            nats_at("nats, sync_interval 2m", Sync::Seldom, 16).await;
-            nats_at("nats, sync_interval always", Sync::Always, 1).await;
+            for kept in [Kept::WITH_HISTORY, Kept::THE_LAST, Kept::BOTH] {
+                nats_at("nats, sync_interval 2m", Sync::Seldom, 16, kept).await;
+                nats_at("nats, sync_interval always", Sync::Always, 1, kept).await;
+            }
         }
     };
     let runtime = runtime.expect("a runtime");

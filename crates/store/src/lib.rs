@@ -39,6 +39,7 @@ pub use record::{Body, MAX_RECORD, PieceId, Record, RecordError};
 pub use settings::{DEFAULT_KEEP, MAX_KEEP, MAX_VALUE, NamespaceSettings, OnConflict, Settings, TOMBSTONE_KEPT};
 pub use state::State;
 pub use store::{
-    After, Commit, Committed, Cursor, Durability, Event, Expected, Facts, ParseCursorError, Pin, Revision, Store,
+    After, Commit, Committed, Cursor, Durability, Event, Expected, Facts, KeyHead, ParseCursorError, Pin, Revision,
+    Store,
 };
 pub use told::{Changes, Passed};

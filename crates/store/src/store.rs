@@ -168,6 +168,9 @@ pub struct Revision {
     pub pinned: bool,
 }
 
+/// A key in a list, with what its head is, or with [`StoreError::Damaged`] where that cannot be read.
+pub type KeyHead = (Key, Result<Meta, StoreError>);
+
 /// What is to become of a revision's pin.
 #[derive(Clone, Debug)]
 pub enum Pin {
@@ -245,17 +248,17 @@ pub trait Store: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Vec<Revision>, StoreError>>;
 
     /// The heads of the keys whose names begin with `prefix` and come after `after`, in the order of the names' bytes, at
-    /// most `limit`; tombstones too.
+    /// most `limit`; tombstones too. A damaged head is one of them, and keeps the others from nobody.
     fn list<'a>(
         &'a self,
         namespace: &'a Namespace,
         prefix: &'a str,
         after: Option<&'a str>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(Key, Meta)>, StoreError>>;
+    ) -> BoxFuture<'a, Result<Vec<KeyHead>, StoreError>>;
 
-    /// The keys whose names come after `after`, in the order of the names' bytes, at most `limit`: those with a damaged head
-    /// as well, which [`Store::list`] cannot tell of. Where there can be none, as [`Store::list`] has them.
+    /// The keys whose names come after `after`, in the order of the names' bytes, at most `limit`, without a look at their
+    /// heads. Where that is no cheaper, as [`Store::list`] has them.
     fn keys<'a>(
         &'a self,
         namespace: &'a Namespace,
@@ -275,7 +278,9 @@ pub trait Store: Send + Sync + 'static {
         ids: &'a [PieceId],
     ) -> BoxFuture<'a, Result<Vec<Option<Bytes>>, StoreError>>;
 
-    /// Pins or unpins a revision; `false` when there is none.
+    /// Pins or unpins a revision; `false` when there is none, or when the one that is to be pinned has another chain than the
+    /// record that it is to be kept with: of another life of the key, or of a time that the server lost. Whoever unpins has
+    /// read nothing and means the number.
     fn pin<'a>(&'a self, key: &'a Key, rev: Rev, pin: Pin) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Removes all but the newest `keep` revisions by number (at least 1) and the pinned ones. How many were removed.

@@ -13,7 +13,7 @@ use tradewind_door::{Response, json_response};
 use crate::manage::{Handoff, Prune, Pruned, Redeem, Token};
 use crate::read::Namespaces;
 use crate::route::{Operation, Place, ROUTES, Route};
-use crate::shown::{Page, Shown};
+use crate::shown::{Item, Page, Shown};
 use crate::spec::{ALWAYS, Content, Form, Parameter, Spec, spec};
 use crate::write::{Fork, JSON_PATCH, Restore};
 
@@ -177,7 +177,7 @@ fn schemas() -> Value {
     let mut schemas = Map::new();
     let mut add = |name: &str, schema: Value| schemas.insert(name.to_owned(), schema);
     add("Revision", of::<Shown<'static>>(&mut generator));
-    add("Keys", of::<Page<Shown<'static>, String>>(&mut generator));
+    add("Keys", of::<Page<Item<'static>, String>>(&mut generator));
     add("History", of::<Page<Shown<'static>, u64>>(&mut generator));
     add("Namespaces", of::<Namespaces<'static>>(&mut generator));
     add("Fork", of::<Fork>(&mut generator));

@@ -10,13 +10,13 @@ use serde::Serialize;
 use tradewind_core::Code;
 use tradewind_door::{Body, Refusal, Response, json_response};
 use tradewind_store::state::{At, Value};
-use tradewind_store::{Key, Meta, Namespace};
+use tradewind_store::{Key, Meta, Namespace, StateError};
 
 use crate::door::{Call, Failure, may_use};
 use crate::head::{
     EPOCH, EXPIRES, HASH, PREFERENCE_APPLIED, SCHEMA, epoch_value, etag, has_already, hash_value, is_wanted, type_value,
 };
-use crate::shown::{Page, Shown, json};
+use crate::shown::{Item, Page, Shown, json};
 
 /// The public code of an answer whose body is a value and not an error.
 const CODE: HeaderName = HeaderName::from_static("tradewind-code");
@@ -130,8 +130,8 @@ pub(crate) async fn keys(call: &Call<'_>, namespace: &Namespace) -> Result<Respo
     }
 }
 
-fn page(seen: &[(Key, Meta)], next: Option<&str>) -> Result<Response, Failure> {
-    let items = seen.iter().map(|(key, meta)| Shown::new(key, meta)).collect();
+fn page(seen: &[(Key, Result<Meta, StateError>)], next: Option<&str>) -> Result<Response, Failure> {
+    let items = seen.iter().map(|(key, head)| Item::new(key, head)).collect();
     Ok(json_response(200, json(&Page { items, next })))
 }
 

@@ -97,7 +97,7 @@ impl<'a> Recording<'a> {
 
 impl Open<'_> {
     fn finish(self, outcome: Outcome, status: u16, failure: Option<(Code, String, bool)>) {
-        let mut record = Box::new(Record::new(self.id, self.at, "state", self.operation.name(), self.policy));
+        let mut record = Record::boxed(self.id, self.at, "state", self.operation.name(), self.policy);
         record.model = self.about;
         record.resolved = self.resolved;
         record.key = self.grant.name().cloned();

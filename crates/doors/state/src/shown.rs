@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use tradewind_core::{UnixMillis, format_duration};
-use tradewind_store::{Epoch, Hash, Key, Kind, Meta, Nonce, Rev, Schema};
+use tradewind_store::{Epoch, Hash, Key, Kind, Meta, Nonce, Rev, Schema, StateError};
+
+use crate::failure::refusal;
 
 /// A revision of a key, without its content.
 #[derive(Serialize, JsonSchema)]
@@ -78,6 +80,43 @@ impl<'a> Shown<'a> {
     /// The same, with whether it is pinned.
     pub(crate) fn pinned(self, pinned: bool) -> Self {
         Self { pinned: Some(pinned), ..self }
+    }
+}
+
+/// A key in a list: its newest revision, or why that cannot be given.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Item<'a> {
+    Sound(Box<Shown<'a>>),
+    Unreadable(Unreadable<'a>),
+}
+
+/// A key whose newest revision cannot be read. Whether it is a value, nobody can say.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Unreadable<'a> {
+    namespace: &'a str,
+    key: &'a str,
+    error: Why,
+}
+
+/// Why.
+#[derive(Serialize, JsonSchema)]
+struct Why {
+    /// `TW7010`: its page is docs/errors/TW7010.md.
+    code: &'static str,
+    message: String,
+}
+
+impl<'a> Item<'a> {
+    pub(crate) fn new(key: &'a Key, head: &'a Result<Meta, StateError>) -> Self {
+        match head {
+            Ok(meta) => Self::Sound(Box::new(Shown::new(key, meta))),
+            Err(error) => {
+                let refusal = refusal(error);
+                let error = Why { code: refusal.code.name(), message: refusal.message.into_owned() };
+                Self::Unreadable(Unreadable { namespace: key.namespace.as_str(), key: key.name(), error })
+            }
+        }
     }
 }
 

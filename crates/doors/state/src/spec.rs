@@ -225,7 +225,7 @@ static SPECS: &[(Operation, Spec)] = &[
         Spec {
             summary: "List the keys of a namespace",
             about: "In order, those that have a value and that the caller's key may use. A page may be short or empty and have a \
-                `next`.",
+                `next`. A key whose newest revision is damaged has `error` in place of what is known of a revision.",
             query: &[PREFIX, text("after", "Only keys behind this one: `next` of the page before."), LIMIT],
             answers: &[answer(200, "A page of keys.", Some(Content::Json("Keys")))],
             ..NOTHING

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::change::{ChangeError, Patch};
 use crate::error::StateError;
-use crate::meta::{MetaError, Schema};
+use crate::meta::{Meta, MetaError, Schema};
 use crate::name::{Key, Namespace, Rev};
 use crate::settings::MAX_VALUE;
 use crate::state::{At, State};
@@ -168,8 +168,8 @@ impl Upcasters {
 pub struct Failure {
     /// Which.
     pub key: Key,
-    /// The revision that was tried.
-    pub rev: Rev,
+    /// The revision that was tried; `None` where it cannot be said which is the newest.
+    pub rev: Option<Rev>,
     /// Its schema.
     pub schema: Option<Schema>,
     /// Why: [`UpcastError`], or what reading it says, damage too.
@@ -193,6 +193,49 @@ pub struct DryRun {
     pub failures: Vec<Failure>,
 }
 
+/// A value that was tried: whether it was up to date, or what is wrong with it.
+type Tried = Result<bool, (Option<Meta>, String)>;
+
+impl DryRun {
+    fn count(&mut self, key: Key, outcome: Tried) {
+        self.tried += 1;
+        match outcome {
+            Ok(true) => self.current += 1,
+            Ok(false) => self.upcast += 1,
+            Err((meta, why)) => {
+                self.failed += 1;
+                if self.failures.len() < MAX_FAILURES {
+                    let rev = meta.as_ref().map(|meta| meta.rev);
+                    self.failures.push(Failure { key, rev, schema: meta.and_then(|meta| meta.schema), why });
+                }
+            }
+        }
+    }
+}
+
+/// Tries one value; `None` when it is gone by now.
+async fn tried(
+    state: &State,
+    key: &Key,
+    head: Result<Meta, StateError>,
+    upcasters: &Upcasters,
+) -> Result<Option<Tried>, StateError> {
+    let meta = match head {
+        Ok(meta) => meta,
+        Err(error) => return Ok(Some(Err((None, error.to_string())))),
+    };
+    let outcome = match state.get(key, At::Rev(meta.rev)).await {
+        Ok(value) => upcasters.upcast(meta.schema.as_ref(), value.content).map_err(|error| error.to_string()),
+        Err(StateError::NotFound | StateError::Gone) => return Ok(None),
+        Err(error @ (StateError::Damaged { .. } | StateError::NoKey(_))) => Err(error.to_string()),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(match outcome {
+        Ok(_) => Ok(meta.schema.as_ref() == Some(&upcasters.newest)),
+        Err(why) => Err((Some(meta), why)),
+    }))
+}
+
 /// Tries the upcasters on every value of a namespace whose key begins with `prefix`, writes nothing, and lets no sliding time
 /// begin again. Values of another schema fail: they would when they are read. `progress` is told after each value.
 ///
@@ -210,27 +253,13 @@ pub async fn dry_run(
     loop {
         let page = state.list(namespace, prefix, after.as_deref(), PAGE).await?;
         for (key, meta) in page.items {
-            let outcome = match state.get(&key, At::Rev(meta.rev)).await {
-                Ok(value) => upcasters.upcast(meta.schema.as_ref(), value.content).map_err(|error| error.to_string()),
-                Err(StateError::NotFound | StateError::Gone) => {
-                    report.passed += 1;
-                    continue;
-                }
-                Err(error @ (StateError::Damaged { .. } | StateError::NoKey(_))) => Err(error.to_string()),
-                Err(error) => return Err(error),
-            };
-            report.tried += 1;
-            match outcome {
-                Ok(_) if meta.schema.as_ref() == Some(&upcasters.newest) => report.current += 1,
-                Ok(_) => report.upcast += 1,
-                Err(why) => {
-                    report.failed += 1;
-                    if report.failures.len() < MAX_FAILURES {
-                        report.failures.push(Failure { key, rev: meta.rev, schema: meta.schema, why });
-                    }
+            match tried(state, &key, meta, upcasters).await? {
+                None => report.passed += 1,
+                Some(outcome) => {
+                    report.count(key, outcome);
+                    progress(&report);
                 }
             }
-            progress(&report);
         }
         after = page.next;
         if after.is_none() {

@@ -176,9 +176,11 @@ impl Watcher {
                 None => self.older().await,
             };
             match past {
-                Ok(past) => {
-                    self.position = past.upto;
-                    self.ready.extend(past.events);
+                Ok(Past { events, upto }) => {
+                    // What was committed in this moment is not told before everybody knows its number: whoever begins anew
+                    // behind it would be sent away.
+                    self.position = upto.min(newest);
+                    self.ready.extend(events.into_iter().take_while(|event| event.cursor.major <= newest));
                     if self.ready.is_empty() {
                         self.passed.move_to(Cursor::at(self.position));
                     }
@@ -194,5 +196,54 @@ impl Watcher {
     async fn older(&self) -> Result<Past, StoreError> {
         let Some(older) = &self.feed.older else { return Err(StoreError::CursorGone) };
         older.read(self.namespace.clone(), self.prefix.clone(), self.position, STEP).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::name::Key;
+    use crate::suite::record;
+
+    fn change(number: u64) -> Event {
+        let key = Key::parse("n", "a").unwrap();
+        Event { cursor: Cursor::at(number), key, meta: record(b"").meta }
+    }
+
+    /// A file in which everything up to this number is.
+    struct Until(u64);
+
+    impl Older for Until {
+        fn read(
+            &self,
+            _: Namespace,
+            _: Arc<str>,
+            after: u64,
+            _: usize,
+        ) -> BoxFuture<'static, Result<Past, StoreError>> {
+            let past = Past { events: (after + 1..=self.0).map(change).collect(), upto: self.0 };
+            async { Ok(past) }.boxed()
+        }
+    }
+
+    fn told(changes: &mut Changes) -> Vec<u64> {
+        std::iter::from_fn(|| changes.next().now_or_never().flatten())
+            .map(|event| event.unwrap().cursor.major)
+            .collect()
+    }
+
+    #[test]
+    fn nothing_is_told_before_its_number_is_known() {
+        // The file has seven changes already, of which two have not been told of.
+        let feed = Arc::new(Feed::new(1, 5, VecDeque::from([change(5)]), Some(Box::new(Until(7)))));
+        let namespace = Key::parse("n", "a").unwrap().namespace;
+        let mut changes = feed.watch(&namespace, "", After::Cursor(Cursor::at(2)));
+        assert_eq!(told(&mut changes), [3, 4, 5]);
+        let mut anew = feed.watch(&namespace, "", After::Cursor(Cursor::at(5)));
+        feed.publish(vec![change(6), change(7)]);
+        assert_eq!(told(&mut changes), [6, 7]);
+        assert_eq!(told(&mut anew), [6, 7]);
     }
 }

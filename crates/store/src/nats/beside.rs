@@ -56,10 +56,13 @@ impl Nats {
     pub(super) async fn write_pin(&self, key: &Key, rev: Rev, pin: Pin) -> Result<bool, StoreError> {
         let space = Space::of(&key.namespace);
         let kept = self.kept(key).await?;
-        let is_there = kept.revisions.iter().any(|(other, _)| *other == rev);
         let known = kept.pinned.get(&rev).or_else(|| kept.loose.get(&rev));
-        if !is_there && known.is_none() {
-            return kept.damaged.map_or(Ok(false), Err);
+        let lies_there = kept.revisions.iter().find(|(other, _)| *other == rev).map(|(_, message)| message);
+        let Some(there) = lies_there.or(known) else { return kept.damaged.map_or(Ok(false), Err) };
+        if let Pin::On(record) = &pin
+            && there.about()?.meta.chain != record.meta.chain
+        {
+            return Ok(false);
         }
         let (headers, payload) = match (pin, known) {
             (Pin::On(record), _) => {
@@ -116,28 +119,28 @@ impl Nats {
         namespace: &Namespace,
         metas: Vec<(&Key, &mut Meta)>,
     ) -> Result<(), StoreError> {
-        self.put_readable_ends(namespace, metas).await?.map_or(Ok(()), Err)
+        self.put_readable_ends(namespace, metas).await?.pop().map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// The same, where some may be damaged; what comes back says of one of them that it is.
+    /// The same, where some may be damaged: whose, and how.
     pub(super) async fn put_readable_ends(
         &self,
         namespace: &Namespace,
         metas: Vec<(&Key, &mut Meta)>,
-    ) -> Result<Option<StoreError>, StoreError> {
+    ) -> Result<Vec<(Key, StoreError)>, StoreError> {
         let space = Space::of(namespace);
-        let mut ends: FxHashMap<String, &mut Meta> = metas
+        let mut ends: FxHashMap<String, (&Key, &mut Meta)> = metas
             .into_iter()
             .filter(|(_, meta)| meta.expires_at.is_some())
-            .map(|(key, meta)| (space.moved(key, meta.rev), meta))
+            .map(|(key, meta)| (space.moved(key, meta.rev), (key, meta)))
             .collect();
         let subjects: Vec<String> = ends.keys().cloned().collect();
-        let mut damaged = None;
+        let mut damaged = Vec::new();
         for message in stored::last_of_each(&self.link, &space.beside(), &subjects).await? {
-            match (read_end(&message), ends.get_mut(&message.subject)) {
-                (Ok(at), Some(meta)) => meta.expires_at = meta.expires_at.max(Some(at)),
-                (Ok(_), None) => {}
-                (Err(error), _) => damaged = Some(error),
+            let Some((key, meta)) = ends.get_mut(&message.subject) else { continue };
+            match read_end(&message) {
+                Ok(at) => meta.expires_at = meta.expires_at.max(Some(at)),
+                Err(error) => damaged.push((key.clone(), error)),
             }
         }
         Ok(damaged)

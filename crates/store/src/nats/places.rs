@@ -5,13 +5,14 @@
 //! places to others when it comes back.
 
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::FxBuildHasher;
+use tradewind_core::Recent;
 
 use crate::name::{Hash, Key, Rev};
 use crate::store::Expected;
 
-/// Keys of one generation; two are kept. A place takes some 140 bytes and the key.
-const GENERATION: usize = 32_768;
+/// The most places. One takes some 140 bytes and the key.
+const MOST: usize = 65_536;
 
 /// A head's number and place, and what else the next commit has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,38 +42,32 @@ impl Place {
     }
 }
 
-/// The places of heads, the newest two generations.
-#[derive(Default)]
-pub(super) struct Places {
-    generations: Mutex<[FxHashMap<Key, Place>; 2]>,
+/// The places of heads that were used lately.
+pub(super) struct Places(Mutex<Recent<Key, Place, FxBuildHasher>>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Mutex::new(Recent::new(MOST)))
+    }
 }
 
 impl Places {
     /// The place that was seen over this connection.
     pub(super) fn get(&self, key: &Key, connection: u64) -> Option<Place> {
-        let generations = self.generations.lock();
-        let known = generations.iter().find_map(|generation| generation.get(key));
-        known.filter(|place| place.connection == connection).copied()
+        self.0.lock().get(key).filter(|place| place.connection == connection)
     }
 
     /// Remembers a place, unless a later one is known.
     pub(super) fn set(&self, key: &Key, place: Place) {
-        let mut generations = self.generations.lock();
-        let known = generations.iter().find_map(|generation| generation.get(key));
-        if known.is_some_and(|known| (known.connection, known.at) > (place.connection, place.at)) {
-            return;
+        let mut places = self.0.lock();
+        let is_later = |known: &Place| (known.connection, known.at) > (place.connection, place.at);
+        if !places.peek(key).is_some_and(is_later) {
+            places.insert(key.clone(), place, 1);
         }
-        let [young, old] = &mut *generations;
-        if young.len() >= GENERATION {
-            *old = std::mem::take(young);
-        }
-        young.insert(key.clone(), place);
     }
 
     pub(super) fn remove(&self, key: &Key) {
-        for generation in &mut *self.generations.lock() {
-            generation.remove(key);
-        }
+        self.0.lock().remove(key);
     }
 }
 
@@ -98,14 +93,15 @@ mod tests {
         places.remove(&key(0));
         places.set(&key(0), place(5));
         assert_eq!(places.get(&key(0), 1), Some(place(5)));
-        for number in 1..=2 * GENERATION {
+        for number in 1..=2 * MOST {
             places.set(&key(number), place(1));
         }
         assert_eq!(places.get(&key(0), 1), None);
-        assert_eq!(places.get(&key(2 * GENERATION), 1), Some(place(1)));
-        let kept: usize = places.generations.lock().iter().map(FxHashMap::len).sum();
-        assert!(kept <= 2 * GENERATION, "{kept}");
+        assert_eq!(places.get(&key(2 * MOST), 1), Some(place(1)));
+        let kept = (0..=2 * MOST).filter(|number| places.0.lock().peek(&key(*number)).is_some()).count();
+        assert!((MOST / 2..=MOST).contains(&kept), "{kept}");
     }
+
     #[test]
     fn a_place_is_good_for_its_connection() {
         let places = Places::default();

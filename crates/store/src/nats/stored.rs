@@ -16,6 +16,8 @@ use crate::record::Record;
 
 /// Messages that are asked for at once.
 const STEP: usize = 64;
+/// How often all messages of a subject are read, of which some go meanwhile.
+const LOOKS: usize = 16;
 /// How long the next message of several may take.
 const NEXT: Duration = Duration::from_secs(5);
 /// Pauses before it is asked again where there is a stream and nobody answers for it.
@@ -166,50 +168,95 @@ mod jetstream_raw {
     }
 }
 
-/// All messages with a subject from a place on, in order.
-pub(super) async fn all(link: &Link, stream: &str, subject: &str) -> Result<Vec<Stored>, StoreError> {
-    let mut found: Vec<Stored> = Vec::new();
+/// All messages with a subject.
+pub(super) struct All {
+    /// In order.
+    pub(super) messages: Vec<Stored>,
+    /// Why there are more: the server passes over what it cannot read.
+    pub(super) damaged: Option<StoreError>,
+}
+
+impl All {
+    /// The messages, if that is all of them.
+    pub(super) fn whole(self) -> Result<Vec<Stored>, StoreError> {
+        self.damaged.map_or(Ok(self.messages), Err)
+    }
+}
+
+/// Reads all messages with a subject.
+pub(super) async fn all(link: &Link, stream: &str, subject: &str) -> Result<All, StoreError> {
+    let mut before: Option<Vec<u64>> = None;
+    for _ in 0..LOOKS {
+        let (messages, counted) = read_all(link, stream, subject).await?;
+        if messages.len() as u64 >= counted {
+            return Ok(All { messages, damaged: None });
+        }
+        // Some may have gone while they were read. Where the same ones are there again, none has.
+        let places: Vec<u64> = messages.iter().map(|message| message.place).collect();
+        if before.as_ref() == Some(&places) {
+            let missing = counted - messages.len() as u64;
+            let what = format!("the server cannot read {missing} of the {counted} messages of {subject}");
+            return Ok(All { messages, damaged: Some(StoreError::damaged(what)) });
+        }
+        before = Some(places);
+    }
+    Err(StoreError::Busy)
+}
+
+/// All messages with a subject that the server can read, and how many there were when the first one was asked for.
+async fn read_all(link: &Link, stream: &str, subject: &str) -> Result<(Vec<Stored>, u64), StoreError> {
+    let (mut found, mut counted): (Vec<Stored>, _) = (Vec::new(), None);
     loop {
         let from = found.last().map_or(1, |last| last.place + 1);
         let step = several(link, stream, &json!({"seq": from, "batch": STEP, "next_by_subj": subject})).await?;
-        let is_last = step.len() < STEP;
-        found.extend(step);
+        let is_last = step.messages.len() < STEP;
+        let counted = *counted.get_or_insert(step.messages.len() as u64 + step.left);
+        found.extend(step.messages);
         if is_last {
-            return Ok(found);
+            return Ok((found, counted));
         }
     }
 }
 
 /// Whether there is a message with a subject.
 pub(super) async fn is_any(link: &Link, stream: &str, subject: &str) -> Result<bool, StoreError> {
-    Ok(!several(link, stream, &json!({"seq": 1, "batch": 1, "next_by_subj": subject})).await?.is_empty())
+    let first = several(link, stream, &json!({"seq": 1, "batch": 1, "next_by_subj": subject})).await?;
+    Ok(!first.messages.is_empty() || first.left > 0)
 }
 
 /// The last message of each subject, as far as there is one, in no order.
 pub(super) async fn last_of_each(link: &Link, stream: &str, subjects: &[String]) -> Result<Vec<Stored>, StoreError> {
     let mut found = Vec::with_capacity(subjects.len());
     for subjects in subjects.chunks(STEP) {
-        found.extend(several(link, stream, &json!({"multi_last": subjects, "batch": subjects.len()})).await?);
+        found.extend(several(link, stream, &json!({"multi_last": subjects, "batch": subjects.len()})).await?.messages);
     }
     Ok(found)
 }
 
+/// What is answered to who asks for several messages.
+#[derive(Default)]
+struct Several {
+    messages: Vec<Stored>,
+    /// How many more there were, by the server's count, readable or not.
+    left: u64,
+}
+
 /// Asks for several messages; none where there is no such stream.
-async fn several(link: &Link, stream: &str, request: &Value) -> Result<Vec<Stored>, StoreError> {
+async fn several(link: &Link, stream: &str, request: &Value) -> Result<Several, StoreError> {
     let mut pauses = PAUSES.into_iter();
     loop {
         if let Some(found) = ask_for_several(link, stream, request).await? {
             return Ok(found);
         }
         if !is_there(link, stream).await? {
-            return Ok(Vec::new());
+            return Ok(Several::default());
         }
         tokio::time::sleep(pauses.next().ok_or_else(|| Fault::Nobody.of_read())?).await;
     }
 }
 
 /// Asks for several messages (ADR-31): they come one by one, and then an empty one that says so. `None` when nobody answers.
-async fn ask_for_several(link: &Link, stream: &str, request: &Value) -> Result<Option<Vec<Stored>>, StoreError> {
+async fn ask_for_several(link: &Link, stream: &str, request: &Value) -> Result<Option<Several>, StoreError> {
     let mut losses = link.connected().await?;
     let broke = |why: &str| StoreError::Unavailable(format!("{}: {why}", link.place()));
     let inbox = link.client.new_inbox();
@@ -217,7 +264,7 @@ async fn ask_for_several(link: &Link, stream: &str, request: &Value) -> Result<O
     let subject = ["$JS.API.DIRECT.GET.", stream].concat();
     let sent = link.client.publish_with_reply(subject, inbox, Bytes::from(request.to_string())).await;
     sent.map_err(|error| broke(&error.to_string()))?;
-    let mut found = Vec::new();
+    let mut messages = Vec::new();
     loop {
         let next = tokio::select! {
             biased;
@@ -226,11 +273,16 @@ async fn ask_for_several(link: &Link, stream: &str, request: &Value) -> Result<O
         };
         let message = next.map_err(|_| broke("no answer"))?.ok_or_else(|| broke("the client has ended"))?;
         match message.status {
-            None => found.push(Stored::direct(message)?),
-            // The end, or nothing at all.
-            Some(StatusCode::NOT_FOUND) => return Ok(Some(found)),
+            None => messages.push(Stored::direct(message)?),
+            // Nothing at all.
+            Some(StatusCode::NOT_FOUND) => return Ok(Some(Several { messages, left: 0 })),
             Some(StatusCode::NO_RESPONDERS) => return Ok(None),
-            Some(status) if status.as_u16() == 204 => return Ok(Some(found)),
+            // The end.
+            Some(status) if status.as_u16() == 204 => {
+                let left = message.headers.as_ref().and_then(|headers| headers.get("Nats-Num-Pending"));
+                let left = left.and_then(|left| left.as_str().parse().ok()).unwrap_or_default();
+                return Ok(Some(Several { messages, left }));
+            }
             Some(status) => return Err(broke(&format!("NATS answers with {status}"))),
         }
     }

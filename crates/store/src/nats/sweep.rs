@@ -91,7 +91,7 @@ impl Nats {
             }
         }
         // Keys whose records have no pieces any more may have pinned ones that do.
-        for pin in stored::all(&self.link, &space.beside(), &space.all_pins()).await? {
+        for pin in stored::all(&self.link, &space.beside(), &space.all_pins()).await?.whole()? {
             named.extend(pin.record()?.body.pieces().iter().copied());
         }
         Ok(named)

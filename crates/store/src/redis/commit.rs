@@ -2,8 +2,12 @@
 //!
 //! A commit that finds no other on its way is sent at once, alone. While [`ON_THE_WAY`] calls wait for their answers, further
 //! commits of a namespace gather and go with its next one, at most [`TOGETHER`] of them: the server's work for a call, with
-//! reading and writing the heads and telling of the changes, is as much as that for several records. They share nothing else: each is compared, done, lost or refused for itself. What is sent is a future that all
-//! who wait for it drive, so that it goes on when one of them is dropped.
+//! reading and writing the heads and telling of the changes, is as much as that for several records. They share nothing
+//! else: each is compared, done, lost or refused for itself. What is sent is a future that all who wait for it drive, so that
+//! it goes on when one of them is dropped.
+//!
+//! More than a quarter of the server's work for a commit of 1 KiB is that its Lua hashes every byte that a script is given, at
+//! about a nanosecond each: what a script need not see should not be given to it.
 
 use std::sync::Arc;
 

@@ -34,7 +34,7 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
-use crate::store::{After, Commit, Committed, Cursor, Facts, Pin, Revision, Store};
+use crate::store::{After, Commit, Committed, Cursor, Facts, KeyHead, Pin, Revision, Store};
 use crate::told::Changes;
 
 /// Changes of a namespace that a watch can go back, at least. Redis removes older ones by whole nodes, so that a few more
@@ -107,11 +107,11 @@ impl Redis {
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<(Key, Meta)>, StoreError> {
+    ) -> Result<Vec<KeyHead>, StoreError> {
         let space = Space::of(namespace);
         let end = keys::range_end(prefix);
         let mut start = keys::range_start(prefix, after);
-        let mut found: Vec<(Key, Meta)> = Vec::new();
+        let mut found: Vec<KeyHead> = Vec::new();
         while found.len() < limit {
             let step = (limit - found.len()).min(LIST_STEP);
             let (many, room) = (step.to_string(), META_ROOM.to_string());
@@ -236,7 +236,7 @@ impl Store for Redis {
         prefix: &'a str,
         after: Option<&'a str>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(Key, Meta)>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<KeyHead>, StoreError>> {
         self.read_list(namespace, prefix, after, limit).boxed()
     }
 
@@ -264,12 +264,16 @@ impl Store for Redis {
     fn pin<'a>(&'a self, key: &'a Key, rev: Rev, pin: Pin) -> BoxFuture<'a, Result<bool, StoreError>> {
         async move {
             let space = Space::of(&key.namespace);
-            let (record, pieces) = match pin {
-                Pin::On(record) => (sealed::record(key, &record), distinct(record.body.pieces())),
-                Pin::Off => (Vec::new(), Vec::new()),
+            let (record, pieces, chain) = match &pin {
+                Pin::On(record) => {
+                    (sealed::record(key, record), distinct(record.body.pieces()), &record.meta.chain.0[..])
+                }
+                Pin::Off => (Vec::new(), Vec::new(), &[][..]),
             };
+            let room = META_ROOM.to_string();
             let keys = [&space.heads()[..], &space.key(key)];
-            let args = [space.prefix(), key.name().as_bytes(), &sealed::field(rev), &record, &pieces];
+            let args =
+                [space.prefix(), key.name().as_bytes(), &sealed::field(rev), &record, &pieces, chain, room.as_bytes()];
             reply::yes(self.link.write_script(Script::Pin, &keys, &args).await?)
         }
         .boxed()

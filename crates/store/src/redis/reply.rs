@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
-use crate::store::{Committed, Cursor, Durability, Event, Facts, Revision};
+use crate::store::{Committed, Cursor, Durability, Event, Facts, KeyHead, Revision};
 
 fn strange(what: &str) -> StoreError {
     StoreError::damaged(format!("Redis answers with {what}"))
@@ -132,25 +132,31 @@ pub(super) fn history(key: &Key, answer: Value) -> Result<Vec<Revision>, StoreEr
 }
 
 /// `[name, beginning of the head, beginning of the record]` again and again.
-pub(super) fn heads(answer: Value, namespace: &Namespace) -> Result<Vec<(Key, Meta)>, StoreError> {
-    threes(items(answer)?.into_iter(), |name, head, stored| described(namespace, name, head, stored))
+pub(super) fn heads(answer: Value, namespace: &Namespace) -> Result<Vec<KeyHead>, StoreError> {
+    threes(items(answer)?.into_iter(), |name, head, stored| {
+        let key = key(namespace, &text(name)?)?;
+        let meta = described(&key, head, stored);
+        Ok((key, meta))
+    })
 }
 
 /// The same without those that are damaged, and how many these are.
 pub(super) fn readable_heads(answer: Value, namespace: &Namespace) -> Result<(Vec<(Key, Meta)>, usize), StoreError> {
     let items = items(answer)?.into_iter();
-    let all = threes(items, |name, head, stored| Ok(described(namespace, name, head, stored).ok()))?;
+    let all = threes(items, |name, head, stored| {
+        let key = text(name).and_then(|name| key(namespace, &name)).ok();
+        Ok(key.and_then(|key| described(&key, head, stored).ok().map(|meta| (key, meta))))
+    })?;
     let count = all.len();
     let heads: Vec<_> = all.into_iter().flatten().collect();
     let damaged = count - heads.len();
     Ok((heads, damaged))
 }
 
-fn described(namespace: &Namespace, name: Value, beginning: Value, stored: Value) -> Result<(Key, Meta), StoreError> {
-    let key = key(namespace, &text(name)?)?;
-    let mut meta = sealed::read_meta(&key, &bytes(stored)?)?;
-    head(beginning)?.complete(&key, &mut meta)?;
-    Ok((key, meta))
+fn described(key: &Key, beginning: Value, stored: Value) -> Result<Meta, StoreError> {
+    let mut meta = sealed::read_meta(key, &bytes(stored)?)?;
+    head(beginning)?.complete(key, &mut meta)?;
+    Ok(meta)
 }
 
 fn threes<T>(

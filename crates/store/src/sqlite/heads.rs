@@ -1,16 +1,17 @@
 //! The heads that were read or written lately, in memory: what most reads want, and all that a compare-and-set needs.
 //!
-//! Bounded in bytes, in two generations: when the young one is full it becomes the old one, whose last holder is dropped. A
-//! head that is used moves to the young one. Shards keep readers on different cores apart.
+//! Bounded in bytes. Shards keep readers on different cores apart.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tradewind_core::Recent;
 
 use crate::name::Key;
 use crate::record::Record;
+use crate::sqlite::ring::Layout;
 
 const SHARDS: usize = 16;
 /// What an entry takes beside its body, in bytes.
@@ -24,8 +25,8 @@ pub(super) struct Entry {
     pub(super) head: Arc<Record>,
     /// How many places there are for its revisions.
     pub(super) ring: u32,
-    /// Whether revisions may be pinned, or have pieces.
-    pub(super) mixed: bool,
+    /// How they lie there.
+    pub(super) layout: Layout,
 }
 
 impl Entry {
@@ -34,12 +35,8 @@ impl Entry {
     }
 }
 
-#[derive(Default)]
 struct Shard {
-    young: HashMap<Key, Entry>,
-    old: HashMap<Key, Entry>,
-    /// Bytes of the young ones.
-    bytes: usize,
+    recent: Recent<Key, Entry>,
     /// Keys whose new heads are being committed.
     withheld: HashSet<Key>,
     /// Counts what was published, so that a reader that was slower than the writer does not put an old head in its place.
@@ -49,14 +46,12 @@ struct Shard {
 pub(super) struct Heads {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
-    /// Bytes of one generation of one shard.
-    most: usize,
 }
 
 impl Heads {
     /// At most about `bytes`.
     pub(super) fn new(bytes: usize) -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new(), most: bytes / SHARDS / 2 }
+        Self { shards: std::array::from_fn(|_| Mutex::new(Shard::new(bytes / SHARDS))), hasher: RandomState::new() }
     }
 
     fn shard(&self, key: &Key) -> &Mutex<Shard> {
@@ -65,13 +60,7 @@ impl Heads {
 
     /// The head of a key, when it is here.
     pub(super) fn get(&self, key: &Key) -> Option<Entry> {
-        let mut shard = self.shard(key).lock();
-        if let Some(entry) = shard.young.get(key) {
-            return Some(entry.clone());
-        }
-        let (key, entry) = shard.old.remove_entry(key)?;
-        shard.put(key, entry.clone(), self.most);
-        Some(entry)
+        self.shard(key).lock().recent.get(key)
     }
 
     /// What [`Heads::fill`] wants back.
@@ -83,7 +72,7 @@ impl Heads {
     pub(super) fn fill(&self, key: &Key, entry: Entry, published: u64) {
         let mut shard = self.shard(key).lock();
         if shard.published == published && !shard.withheld.contains(key) {
-            shard.put(key.clone(), entry, self.most);
+            shard.put(key.clone(), entry);
         }
     }
 
@@ -92,7 +81,7 @@ impl Heads {
     pub(super) fn withhold(&self, key: &Key) {
         let mut shard = self.shard(key).lock();
         shard.published += 1;
-        shard.remove(key);
+        shard.recent.remove(key);
         shard.withheld.insert(key.clone());
     }
 
@@ -106,29 +95,21 @@ impl Heads {
         let mut shard = self.shard(&key).lock();
         shard.published += 1;
         shard.withheld.remove(&key);
-        shard.remove(&key);
-        if let Some(entry) = entry {
-            shard.put(key, entry, self.most);
+        match entry {
+            Some(entry) => shard.put(key, entry),
+            None => shard.recent.remove(&key),
         }
     }
 }
 
 impl Shard {
-    fn remove(&mut self, key: &Key) {
-        if let Some(gone) = self.young.remove(key) {
-            self.bytes -= gone.bytes();
-        }
-        self.old.remove(key);
+    fn new(bytes: usize) -> Self {
+        Self { recent: Recent::new(bytes), withheld: HashSet::new(), published: 0 }
     }
 
-    fn put(&mut self, key: Key, entry: Entry, most: usize) {
-        self.remove(&key);
-        self.bytes += entry.bytes();
-        self.young.insert(key, entry);
-        if self.bytes > most {
-            self.old = std::mem::take(&mut self.young);
-            self.bytes = 0;
-        }
+    fn put(&mut self, key: Key, entry: Entry) {
+        let weight = entry.bytes();
+        self.recent.insert(key, entry, weight);
     }
 }
 
@@ -160,7 +141,7 @@ mod tests {
             handoff: None,
         };
         let body = Body::Whole(Bytes::from(vec![0; length]));
-        Entry { id: 1, head: Arc::new(Record { meta, body }), ring: 1, mixed: false }
+        Entry { id: 1, head: Arc::new(Record { meta, body }), ring: 1, layout: Layout::Loose }
     }
 
     fn rev(heads: &Heads, key: &Key) -> Option<u64> {

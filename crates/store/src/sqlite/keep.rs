@@ -14,6 +14,7 @@ use crate::name::{Key, Rev};
 use crate::record::{PieceId, Record};
 use crate::sqlite::heads::Entry;
 use crate::sqlite::pieces;
+use crate::sqlite::ring::Layout;
 use crate::sqlite::row::{self, PIECES, PINNED, place};
 use crate::sqlite::write::{Group, Stop, Writer, millis, set_head};
 use crate::store::Pin;
@@ -62,11 +63,17 @@ impl Writer {
         let at = place(entry.id, rev.get(), entry.ring);
         let Some((state, stored)) = self.in_ring(key, at)?.filter(|(_, stored)| stored.meta.rev == rev) else {
             let Some((state, stored)) = self.lying_apart(key, entry.id, rev)? else { return Ok(false) };
+            if is_of_another(&stored, pin) {
+                return Ok(false);
+            }
             // Apart, it holds its pieces by itself already, and was made whole when it was pinned.
             let state = if matches!(pin, Pin::On(_)) { state | PINNED } else { state & !PINNED };
             self.rewrite_apart(key, entry.id, state, &stored)?;
             return Ok(true);
         };
+        if is_of_another(&stored, pin) {
+            return Ok(false);
+        }
         let namespace = self.namespace(group, &key.namespace)?;
         match pin {
             Pin::On(whole) if state & PINNED == 0 => {
@@ -77,8 +84,9 @@ impl Writer {
                 pieces::hold_all(&self.connection, namespace, stored.body.pieces())?;
                 let record = Record { body: body.clone(), meta: stored.meta };
                 self.rewrite(key, at, state | PINNED, &record)?;
-                set_head(group, key, entry.id, entry.head.meta.rev.get(), entry.ring, true)?;
-                group.heads.insert(key.clone(), Some(Entry { mixed: true, ..entry }));
+                let entry = Entry { layout: Layout::Mixed, ..entry };
+                set_head(group, key, &entry)?;
+                group.heads.insert(key.clone(), Some(entry));
             }
             Pin::Off if state & PINNED != 0 => {
                 pieces::release_all(&self.connection, namespace, stored.body.pieces())?;
@@ -93,7 +101,13 @@ impl Writer {
         let Some(entry) = self.known(group, key)? else { return Ok(0) };
         let limit = entry.head.meta.rev.get().saturating_sub(u64::from(keep.max(1)));
         let namespace = self.namespace(group, &key.namespace)?;
-        self.prune(key, namespace, &entry, limit, &[])
+        let removed = self.prune(key, namespace, &entry, limit, &[])?;
+        if removed > 0 && entry.layout == Layout::Even {
+            let entry = Entry { layout: Layout::Loose, ..entry };
+            set_head(group, key, &entry)?;
+            group.heads.insert(key.clone(), Some(entry));
+        }
+        Ok(removed)
     }
 
     pub(super) fn forget(&self, group: &mut Group<'_>, key: &Key, rev: Rev) -> Result<bool, Stop> {
@@ -153,7 +167,7 @@ impl Writer {
             }
             self.connection.prepare_cached("DELETE FROM revisions WHERE place = ?1")?.execute([*at])?;
         }
-        if entry.mixed {
+        if entry.layout == Layout::Mixed {
             removed += self.prune_apart(key, namespace, id, limit.cast_signed(), false)?;
         }
         Ok(removed)
@@ -218,4 +232,9 @@ impl Writer {
             .transpose()
             .map_err(Stop::Group)
     }
+}
+
+/// Whether what is to be pinned is another revision of the same number.
+fn is_of_another(stored: &Record, pin: &Pin) -> bool {
+    matches!(pin, Pin::On(whole) if whole.meta.rev == stored.meta.rev && whole.meta.chain != stored.meta.chain)
 }

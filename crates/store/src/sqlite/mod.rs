@@ -12,6 +12,7 @@ mod log;
 mod pieces;
 mod read;
 mod readers;
+mod ring;
 mod row;
 mod schema;
 mod write;
@@ -32,7 +33,7 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
-use crate::store::{After, Commit, Committed, Cursor, Durability, Facts, Pin, Revision, Store};
+use crate::store::{After, Commit, Committed, Cursor, Durability, Facts, KeyHead, Pin, Revision, Store};
 use crate::told::Changes;
 
 pub use schema::FILE_NAME;
@@ -229,7 +230,7 @@ impl Store for Sqlite {
         prefix: &'a str,
         after: Option<&'a str>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(Key, Meta)>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<KeyHead>, StoreError>> {
         let (namespace, prefix, after) = (namespace.clone(), prefix.to_owned(), after.map(str::to_owned));
         self.readers.ask(move |connection| read::list(connection, &namespace, &prefix, after.as_deref(), limit)).boxed()
     }

@@ -14,9 +14,10 @@ use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
 use crate::sqlite::heads::Entry;
 use crate::sqlite::readers::Readers;
+use crate::sqlite::ring::{self, Layout};
 use crate::sqlite::row::{self, place};
 use crate::sqlite::{error, pieces};
-use crate::store::{Cursor, Event, Revision};
+use crate::store::{Cursor, Event, KeyHead, Revision};
 
 /// What a query of rows gives: SQLite may fail, and so may each row.
 type Rows<T> = rusqlite::Result<Result<Vec<T>, StoreError>>;
@@ -29,10 +30,10 @@ pub(super) fn settle<T>(found: rusqlite::Result<Result<T, StoreError>>) -> Resul
 /// What is said of a key: where its revisions lie.
 struct Where {
     id: i64,
-    /// The head.
-    rev: u64,
+    /// What was said to be the head; see [`ring`](crate::sqlite::ring).
+    said: u64,
     ring: u32,
-    mixed: bool,
+    layout: Layout,
 }
 
 /// The number of a namespace.
@@ -46,7 +47,7 @@ pub(super) fn namespace_id(connection: &Connection, namespace: &Namespace) -> ru
 /// What is said of a key.
 fn find(connection: &Connection, namespace: i64, key: &Key) -> rusqlite::Result<Option<Result<Where, StoreError>>> {
     connection
-        .prepare_cached("SELECT id, rev, ring, mixed, sum FROM keys WHERE namespace = ?1 AND name = ?2")?
+        .prepare_cached("SELECT id, rev, ring, layout, sum FROM keys WHERE namespace = ?1 AND name = ?2")?
         .query_row(params![namespace, key.name()], |row| found(row, 0, key))
         .optional()
 }
@@ -54,12 +55,12 @@ fn find(connection: &Connection, namespace: i64, key: &Key) -> rusqlite::Result<
 /// What is said of a key, out of the columns from `first` on.
 fn found(row: &Row<'_>, first: usize, key: &Key) -> rusqlite::Result<Result<Where, StoreError>> {
     let (id, rev): (i64, i64) = (row.get(first)?, row.get(first + 1)?);
-    let (ring, mixed, sum): (i64, i64, i64) = (row.get(first + 2)?, row.get(first + 3)?, row.get(first + 4)?);
-    let rev = rev.cast_unsigned();
-    let wanted = |ring| row::key_sum(key.namespace.as_str(), key.name(), id, rev, ring, mixed != 0);
-    Ok(match u32::try_from(ring) {
-        Ok(ring @ 1..) if i64::from(wanted(ring)) == sum && (0..=1).contains(&mixed) => {
-            Ok(Where { id, rev, ring, mixed: mixed != 0 })
+    let (ring, layout, sum): (i64, i64, i64) = (row.get(first + 2)?, row.get(first + 3)?, row.get(first + 4)?);
+    let said = rev.cast_unsigned();
+    let wanted = |ring, layout| row::key_sum(key.namespace.as_str(), key.name(), id, said, ring, layout);
+    Ok(match (u32::try_from(ring), Layout::of(layout)) {
+        (Ok(ring @ 1..), Some(layout)) if i64::from(wanted(ring, layout)) == sum => {
+            Ok(Where { id, said, ring, layout })
         }
         _ => Err(StoreError::damaged(format!("{key}: what is said of it is not what was written"))),
     })
@@ -84,13 +85,14 @@ impl Where {
             .prepare_cached("SELECT rev, state, meta, body FROM revisions WHERE place = ?1")?
             .query_row([place(self.id, rev, self.ring)], |row| row::record_of(key, row))
             .optional()?;
+        let hole = in_ring.is_none() && self.layout == Layout::Even;
         match in_ring {
             Some(Ok((_, record))) if record.meta.rev.get() == rev => return Ok(Some(Ok(record))),
             Some(Err(error)) => return Ok(Some(Err(error))),
             _ => {}
         }
         let number = rev.cast_signed();
-        if self.mixed {
+        if self.layout == Layout::Mixed {
             let apart = connection
                 .prepare_cached("SELECT rev, state, meta, body FROM apart WHERE key = ?1 AND rev = ?2")?
                 .query_row([self.id, number], |row| row::record_of(key, row))
@@ -103,21 +105,33 @@ impl Where {
         let strayed = connection
             .prepare_cached("SELECT 1 FROM revisions WHERE place BETWEEN ?1 AND ?2 AND rev = ?3")?
             .exists([row::first_place(self.id), row::last_place(self.id), number])?;
-        Ok((strayed || rev == self.rev).then(|| Err(missing(key, rev))))
+        Ok((strayed || hole || rev == self.said).then(|| Err(missing(key, rev))))
+    }
+
+    /// The number of the head.
+    fn newest(&self, connection: &Connection, key: &Key) -> rusqlite::Result<Result<u64, StoreError>> {
+        match self.layout {
+            Layout::Even => ring::newest(connection, key, self.id, self.said, self.ring),
+            Layout::Loose | Layout::Mixed => Ok(Ok(self.said)),
+        }
     }
 
     fn head_meta(&self, connection: &Connection, key: &Key) -> rusqlite::Result<Result<Meta, StoreError>> {
+        let newest = match self.newest(connection, key)? {
+            Ok(newest) => newest,
+            Err(error) => return Ok(Err(error)),
+        };
         let found = connection
             .prepare_cached("SELECT rev, state, meta FROM revisions WHERE place = ?1")?
-            .query_row([place(self.id, self.rev, self.ring)], |row| {
-                Ok(row::meta(key, Some(self.rev), row.get(1)?, row.get_ref(2)?.as_blob()?))
+            .query_row([place(self.id, newest, self.ring)], |row| {
+                Ok(row::meta(key, Some(newest), row.get(1)?, row.get_ref(2)?.as_blob()?))
             })
             .optional()?;
-        Ok(found.unwrap_or_else(|| Err(missing(key, self.rev))))
+        Ok(found.unwrap_or_else(|| Err(missing(key, newest))))
     }
 }
 
-fn missing(key: &Key, rev: u64) -> StoreError {
+pub(super) fn missing(key: &Key, rev: u64) -> StoreError {
     StoreError::damaged(format!("revision {rev} of {key} is not where it should be"))
 }
 
@@ -135,8 +149,12 @@ pub(super) fn head(
         Some(Err(error)) => return Ok(Some(Err(error))),
         None => return Ok(None),
     };
-    let head = at.record(connection, key, at.rev)?.unwrap_or_else(|| Err(missing(key, at.rev)));
-    Ok(Some(head.map(|head| Entry { id: at.id, head: Arc::new(head), ring: at.ring, mixed: at.mixed })))
+    let newest = match at.newest(connection, key)? {
+        Ok(newest) => newest,
+        Err(error) => return Ok(Some(Err(error))),
+    };
+    let head = at.record(connection, key, newest)?.unwrap_or_else(|| Err(missing(key, newest)));
+    Ok(Some(head.map(|head| Entry { id: at.id, head: Arc::new(head), ring: at.ring, layout: at.layout })))
 }
 
 /// See [`Store::revision`](crate::Store::revision).
@@ -182,7 +200,7 @@ pub(super) fn history(
             .query_map(params![row::first_place(at.id), row::last_place(at.id), before, count(limit)], read)?
             .collect::<rusqlite::Result<Result<Vec<_>, _>>>()?;
         let mut history = match in_ring {
-            Ok(history) if history.len() < limit && at.mixed => history,
+            Ok(history) if history.len() < limit && at.layout == Layout::Mixed => history,
             other => return Ok(other),
         };
         // All that lies apart is older than what is in the ring.
@@ -207,13 +225,13 @@ pub(super) fn list(
     prefix: &str,
     after: Option<&str>,
     limit: usize,
-) -> Result<Vec<(Key, Meta)>, StoreError> {
-    let look = || -> Rows<(Key, Meta)> {
+) -> Result<Vec<KeyHead>, StoreError> {
+    let look = || -> Rows<KeyHead> {
         let snapshot = connection.unchecked_transaction()?;
         let Some(id) = namespace_id(&snapshot, namespace)? else { return Ok(Ok(Vec::new())) };
         // Text compares by its bytes: names that begin with the prefix come after it, and together.
         let mut statement = snapshot.prepare_cached(
-            "SELECT name, id, rev, ring, mixed, sum FROM keys WHERE namespace = ?1 AND name >= ?2 AND name > ?3
+            "SELECT name, id, rev, ring, layout, sum FROM keys WHERE namespace = ?1 AND name >= ?2 AND name > ?3
              ORDER BY name LIMIT ?4",
         )?;
         let mut rows = statement.query(params![id, prefix, after.unwrap_or(""), count(limit)])?;
@@ -230,10 +248,7 @@ pub(super) fn list(
                 Ok(at) => at.head_meta(&snapshot, &key)?,
                 Err(error) => Err(error),
             };
-            match meta {
-                Ok(meta) => heads.push((key, meta)),
-                Err(error) => return Ok(Err(error)),
-            }
+            heads.push((key, meta));
         }
         Ok(Ok(heads))
     };
@@ -265,7 +280,7 @@ pub(super) fn due(connection: &Connection, now: UnixMillis, limit: usize) -> Res
     let look = || -> Rows<(Key, Meta)> {
         let snapshot = connection.unchecked_transaction()?;
         let mut statement = snapshot.prepare_cached(
-            "SELECT n.name, k.name, k.id, k.rev, k.ring, k.mixed, k.sum FROM keys k JOIN namespaces n ON n.id = k.namespace
+            "SELECT n.name, k.name, k.id, k.rev, k.ring, k.layout, k.sum FROM keys k JOIN namespaces n ON n.id = k.namespace
              WHERE k.due <= ?1 ORDER BY k.due",
         )?;
         let mut rows = statement.query([i64::try_from(now.0).unwrap_or(i64::MAX)])?;

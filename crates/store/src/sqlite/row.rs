@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Rev};
 use crate::record::{Body, Record};
+use crate::sqlite::ring::Layout;
 
 /// Bits of a place below the number of the key.
 const SLOT_BITS: u32 = 36;
@@ -105,9 +106,9 @@ fn record(key: &Key, rev: u64, state: i64, meta: &[u8], body: &[u8]) -> Result<R
 }
 
 /// The checksum of what is said of a key.
-pub(super) fn key_sum(namespace: &str, name: &str, id: i64, rev: u64, ring: u32, mixed: bool) -> u32 {
+pub(super) fn key_sum(namespace: &str, name: &str, id: i64, rev: u64, ring: u32, layout: Layout) -> u32 {
     let mut sum = names_sum(namespace, name);
-    for part in [&id.to_le_bytes()[..], &rev.to_le_bytes(), &ring.to_le_bytes(), &[u8::from(mixed)]] {
+    for part in [&id.to_le_bytes()[..], &rev.to_le_bytes(), &ring.to_le_bytes(), &[layout as u8]] {
         sum = crc32c::crc32c_append(sum, part);
     }
     sum

@@ -94,6 +94,10 @@ CREATE TABLE events (
     name TEXT NOT NULL,
     meta BLOB NOT NULL
 ) STRICT;
+", "
+-- 0: places may be empty; 1: revisions may be pinned, or have pieces; 2: the ring is full and in order, and the head is the
+-- revision that `rev` says or one of the seven after it
+ALTER TABLE keys RENAME COLUMN mixed TO layout;
 "];
 
 /// Opens the file in `folder` for the writer, and brings it to the newest version.
@@ -233,6 +237,21 @@ mod tests {
 
         let error = migrate(&mut connection, &steps[..1], folder.path()).unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(why) if why.contains("version 2")));
+    }
+
+    #[test]
+    fn a_file_of_version_1_keeps_what_was_said_of_its_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = Connection::open(folder.path().join(FILE_NAME)).unwrap();
+        migrate(&mut connection, &STEPS[..1], folder.path()).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO keys (namespace, name, rev, ring, mixed, sum) VALUES (1, 'a', 7, 32, 1, 5), (1, 'b', 7, 32, 0, 5)",
+            )
+            .unwrap();
+        migrate(&mut connection, STEPS, folder.path()).unwrap();
+        let read = "SELECT group_concat(layout) FROM (SELECT layout FROM keys ORDER BY name)";
+        assert_eq!(connection.query_row(read, [], |row| row.get::<_, String>(0)).unwrap(), "1,0");
     }
 
     #[test]

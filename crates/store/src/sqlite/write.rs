@@ -18,6 +18,7 @@ use crate::name::{Key, Namespace};
 use crate::record::{MAX_RECORD, Record};
 use crate::sqlite::checkpoint::{self, Checkpointer};
 use crate::sqlite::heads::{Entry, Heads};
+use crate::sqlite::ring::{self, Layout};
 use crate::sqlite::row::{self, MAX_KEY, PIECES, place};
 use crate::sqlite::{EVENTS_KEPT, MAX_PIECE, error, pieces, schema};
 use crate::store::{Commit, Committed, Cursor, Durability, Event};
@@ -29,8 +30,8 @@ const LITTLE: usize = 1 << 20;
 /// The most bytes that may lie in SQLite's log, about: a quarter of what the file has, within these bounds. At so many callers
 /// wait until it has been moved; at a third of it that is begun.
 const MOST_LOGGED: RangeInclusive<usize> = 8 << 20..=64 << 20;
-/// What a task puts into the log beside its own bytes: two pages that are changed in one place each.
-const PAGES_TOUCHED: usize = 2 * schema::PAGE_BYTES as usize;
+/// What a task puts into the log beside its own bytes: a page that is changed in one place.
+const PAGE_TOUCHED: usize = schema::PAGE_BYTES as usize;
 /// What a piece does: its row, the two of its number, and a page that it fills in part.
 const PAGES_OF_PIECE: usize = 4 * schema::PAGE_BYTES as usize;
 
@@ -72,6 +73,8 @@ pub(super) struct Writer {
 /// What a group has done so far, for nobody else to see before it is committed.
 pub(super) struct Group<'c> {
     usual: Usual<'c>,
+    /// How many heads were said, each in a page of its own.
+    said: usize,
     /// Heads as they are now; `None` for keys that were forgotten.
     pub(super) heads: HashMap<Key, Option<Entry>>,
     events: Vec<Event>,
@@ -91,7 +94,7 @@ impl<'c> Usual<'c> {
     fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             set_head: connection
-                .prepare_cached("UPDATE keys SET rev = ?2, ring = ?3, mixed = ?4, sum = ?5 WHERE id = ?1")?,
+                .prepare_cached("UPDATE keys SET rev = ?2, ring = ?3, layout = ?4, sum = ?5 WHERE id = ?1")?,
             put: connection.prepare_cached(
                 "INSERT OR REPLACE INTO revisions (place, rev, state, meta, body) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?,
@@ -105,7 +108,7 @@ impl Backend for Writer {
     fn write(&mut self, tasks: Vec<Task>) -> Vec<Result<Outcome, StoreError>> {
         for task in &tasks {
             let pieces = if let Task::Commit(commit) = task { commit.pieces.len() } else { 0 };
-            self.logged += task.bytes() + PAGES_TOUCHED + pieces * PAGES_OF_PIECE;
+            self.logged += task.bytes() + PAGE_TOUCHED + pieces * PAGES_OF_PIECE;
         }
         let several = tasks.len() > 1;
         match self.transaction(&tasks) {
@@ -153,6 +156,7 @@ impl Writer {
         let mut group = match Usual::prepare(&self.connection) {
             Ok(usual) => Group {
                 usual,
+                said: 0,
                 heads: HashMap::with_capacity(tasks.len()),
                 events: Vec::with_capacity(tasks.len()),
                 namespaces: HashMap::new(),
@@ -185,8 +189,9 @@ impl Writer {
             group.heads.keys().for_each(|key| self.heads.give_back(key));
             return Err(error::of_commit(&sqlite));
         }
-        let Group { usual, heads, events, namespaces, cursor, oldest } = group;
+        let Group { usual, said, heads, events, namespaces, cursor, oldest } = group;
         drop(usual);
+        self.logged += said * PAGE_TOUCHED;
         (self.cursor, self.oldest) = (cursor, oldest);
         self.namespaces.extend(namespaces);
         for (key, entry) in heads {
@@ -238,25 +243,28 @@ impl Writer {
         let namespace = self.namespace(group, &key.namespace)?;
         let due = record.meta.expires_at.map(millis);
         let ring = (*keep).max(1);
-        let mixed = !ids.is_empty() || before.as_ref().is_some_and(|entry| entry.mixed);
+        let mixed = !ids.is_empty() || before.as_ref().is_some_and(|entry| entry.layout == Layout::Mixed);
+        let follows = |entry: &Entry| !mixed && entry.head.meta.rev.get() + 1 == rev && entry.ring == ring;
+        let mut layout = match &before {
+            _ if mixed => Layout::Mixed,
+            Some(entry) if follows(entry) => entry.layout,
+            _ => Layout::Loose,
+        };
         let id = match &before {
             None => {
                 let id = self.add_key(namespace, key, due)?;
-                set_head(group, key, id, rev, ring, mixed)?;
                 pieces::begin_runs(&self.connection, namespace, &[], ids, given)?;
                 id
             }
             Some(entry) => {
                 let old = &entry.head;
-                let follows = old.meta.rev.get() + 1 == rev && entry.ring == ring;
-                if mixed || !follows {
+                if !follows(entry) {
                     pieces::begin_runs(&self.connection, namespace, old.body.pieces(), ids, given)?;
                     self.prune(key, namespace, entry, rev.saturating_sub(u64::from(ring)), ids)?;
                     if entry.ring != ring {
                         self.change_ring(entry.id, ring)?;
                     }
                 }
-                set_head(group, key, entry.id, rev, ring, mixed)?;
                 if old.meta.expires_at != record.meta.expires_at {
                     self.set_due(entry.id, due)?;
                 }
@@ -267,6 +275,13 @@ impl Writer {
         let event = if state == 0 { None } else { Some(row::event(key, &columns)) };
         let at = place(id, rev, ring);
         group.usual.put.execute(params![at, rev.cast_signed(), state, &columns.meta, columns.body])?;
+        if layout == Layout::Loose && ring::is_even(&self.connection, id, rev, ring)? {
+            layout = Layout::Even;
+        }
+        let entry = Entry { id, head: Arc::new(record.clone()), ring, layout };
+        if layout.says(rev) {
+            set_head(group, key, &entry)?;
+        }
         group.cursor += 1;
         group.usual.tell.execute(params![
             group.cursor.cast_signed(),
@@ -276,7 +291,7 @@ impl Writer {
         ])?;
         let cursor = Cursor::at(group.cursor);
         group.events.push(Event { cursor, key: key.clone(), meta: record.meta.clone() });
-        group.heads.insert(key.clone(), Some(Entry { id, head: Arc::new(record.clone()), ring, mixed }));
+        group.heads.insert(key.clone(), Some(entry));
         Ok(Committed::Done(cursor))
     }
 
@@ -322,7 +337,7 @@ impl Writer {
     fn add_key(&self, namespace: i64, key: &Key, due: Option<i64>) -> Result<i64, Stop> {
         self.connection
             .prepare_cached(
-                "INSERT INTO keys (namespace, name, due, rev, ring, mixed, sum) VALUES (?1, ?2, ?3, 0, 1, 0, 0)",
+                "INSERT INTO keys (namespace, name, due, rev, ring, layout, sum) VALUES (?1, ?2, ?3, 0, 1, 0, 0)",
             )?
             .execute(params![namespace, key.name(), due])?;
         let id = self.connection.last_insert_rowid();
@@ -350,16 +365,12 @@ impl Writer {
 }
 
 /// Says which revision is the head, and how the others lie.
-pub(super) fn set_head(
-    group: &mut Group<'_>,
-    key: &Key,
-    id: i64,
-    rev: u64,
-    ring: u32,
-    mixed: bool,
-) -> rusqlite::Result<()> {
-    let sum = row::key_sum(key.namespace.as_str(), key.name(), id, rev, ring, mixed);
-    group.usual.set_head.execute(params![id, rev.cast_signed(), ring, mixed, sum])?;
+pub(super) fn set_head(group: &mut Group<'_>, key: &Key, entry: &Entry) -> rusqlite::Result<()> {
+    let &Entry { id, ring, layout, .. } = entry;
+    let rev = entry.head.meta.rev.get();
+    let sum = row::key_sum(key.namespace.as_str(), key.name(), id, rev, ring, layout);
+    group.usual.set_head.execute(params![id, rev.cast_signed(), ring, layout as u8, sum])?;
+    group.said += 1;
     Ok(())
 }
 

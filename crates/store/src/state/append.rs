@@ -11,8 +11,10 @@ use crate::record::Body;
 use crate::settings::{OnConflict, Rules};
 
 use super::body::{Before, Content, cut};
+use super::draft::Draft;
 use super::hot::{Hot, Known, Tail};
-use super::write::{Draft, check_size, of_change};
+use super::put::of_change;
+use super::write::check_size;
 use super::{Condition, State, Terms};
 
 /// How often an addition goes to the end of what another has written meanwhile, where the namespace merges.

@@ -4,12 +4,17 @@
 //! holder of a revision finds it there. Cursors of watches are the engine's own and begin anew. What was copied is read back
 //! and compared. A copy that was interrupted goes on where it stopped when it is started again; until it has ended, the
 //! target is not to be used.
+//!
+//! What is damaged in the source keeps nothing else from being copied: it is left out and named. A key whose newest revision
+//! cannot be read is left out whole, because an earlier one would pass for its value.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use bytes::Bytes;
 
 use crate::error::StoreError;
+use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{Body, PieceId, Record};
 use crate::seal::{key_of, keys_namespace};
@@ -25,7 +30,7 @@ const MAX_CARRIED: u32 = MAX_KEEP;
 const PASSES: usize = 16;
 
 /// How far a copy is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
     /// Keys that there are to copy.
     pub keys_in_all: u64,
@@ -35,6 +40,41 @@ pub struct Copied {
     pub revisions: u64,
     /// Bytes of their bodies and pieces.
     pub bytes: u64,
+    /// What is damaged in the source, and was not copied.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Something that was not copied because it is damaged in the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Of which key.
+    pub key: Key,
+    /// How much of it.
+    pub part: Part,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// How much of a key is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Everything: its newest revision cannot be read.
+    Key,
+    /// Every revision but the newest: nobody can say which there are.
+    Earlier,
+    /// One revision, which is not the newest.
+    Revision(Rev),
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, part, why } = self;
+        match part {
+            Part::Key => write!(f, "{key}: {why}"),
+            Part::Earlier => write!(f, "{key}, all but its newest revision: {why}"),
+            Part::Revision(rev) => write!(f, "{key}, revision {rev}: {why}"),
+        }
+    }
 }
 
 /// Why a copy stopped.
@@ -70,7 +110,7 @@ pub enum CopyError {
 /// Copies everything from one engine to another, but for the gateway's own memory (the reserved namespace `_gateway` and its
 /// data key), which belongs to one gateway and not to the store. `progress` is told after each revision. Of a key, the newest
 /// revisions without a gap between their numbers come over, and all pinned ones; what is neither, goes with the next write
-/// anyway.
+/// anyway. What is damaged is left out and named: [`Copied::left_out`].
 ///
 /// What is written to the source meanwhile may be missing in the target; starting again brings it over.
 ///
@@ -95,8 +135,13 @@ pub async fn copy(
         let mut after = None;
         while let Some(keys) = page(from, namespace, &mut after).await? {
             for key in keys {
-                copy_key(from, to, &key, &mut copied, &mut progress).await?;
-                copied.keys += 1;
+                match copy_key(from, to, &key, &mut copied, &mut progress).await {
+                    Ok(()) => copied.keys += 1,
+                    Err(CopyError::Source(StoreError::Damaged { what: why })) => {
+                        copied.left_out.push(LeftOut { key, part: Part::Key, why });
+                    }
+                    Err(error) => return Err(error),
+                }
                 progress(&copied);
             }
         }
@@ -117,9 +162,14 @@ async fn no_other_values(from: &dyn Store, to: &dyn Store, namespace: &Namespace
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = Some(last.name().to_owned());
         for (key, meta) in page {
-            let is_value = !meta.kind.is_tombstone() && key != own;
-            if is_value && from.head(&key).await.map_err(CopyError::Source)?.is_none() {
-                return Err(CopyError::Other(key));
+            let is_value = !meta.map_err(CopyError::Target)?.kind.is_tombstone() && key != own;
+            if !is_value {
+                continue;
+            }
+            match from.head(&key).await {
+                Ok(None) => return Err(CopyError::Other(key)),
+                Ok(Some(_)) | Err(StoreError::Damaged { .. }) => {}
+                Err(error) => return Err(CopyError::Source(error)),
             }
         }
     }
@@ -153,12 +203,12 @@ async fn copy_key(
     progress: &mut (impl FnMut(&Copied) + Send),
 ) -> Result<(), CopyError> {
     for _ in 0..PASSES {
-        copy_listed(from, to, key, copied, progress).await?;
-        let Some(head) = to.head(key).await.map_err(CopyError::Target)? else { return Ok(()) };
-        if matches!(head.body, Body::Delta { .. }) {
+        let left_out = copy_listed(from, to, key, copied, progress).await?;
+        let head = to.head(key).await.map_err(CopyError::Target)?;
+        if matches!(head.as_ref().map(|head| &head.body), Some(Body::Delta { .. })) {
             continue;
         }
-        if head.meta.sliding.is_some()
+        if let Some(head) = head.filter(|head| head.meta.sliding.is_some())
             && let Some(source) = from.head(key).await.map_err(CopyError::Source)?
             && source.meta.chain == head.meta.chain
             && let Some(end) = source.meta.expires_at.filter(|end| Some(*end) > head.meta.expires_at)
@@ -166,20 +216,24 @@ async fn copy_key(
             // Read in the source since an earlier copy, which let its time begin again.
             to.extend(key, head.meta.rev, end).await.map_err(CopyError::Target)?;
         }
+        copied.left_out.extend(left_out);
         return Ok(());
     }
     Err(CopyError::Unreadable(key.clone()))
 }
 
-/// Copies what the history of a key lists now.
+/// Copies what the history of a key lists now. What of it is left out.
+///
+/// # Errors
+/// Damage of the source only where nothing of the key is to be copied.
 async fn copy_listed(
     from: &dyn Store,
     to: &dyn Store,
     key: &Key,
     copied: &mut Copied,
     progress: &mut (impl FnMut(&Copied) + Send),
-) -> Result<(), CopyError> {
-    let mut revisions = history(from, key).await.map_err(CopyError::Source)?;
+) -> Result<Vec<LeftOut>, CopyError> {
+    let Listed { mut revisions, unlisted } = listed(from, key).await?;
     let there = history(to, key).await.map_err(CopyError::Target)?;
     // The target's revisions have to be the source's own, or ones that the source has pruned since.
     for old in &there {
@@ -192,38 +246,103 @@ async fn copy_listed(
     if head.as_ref().is_some_and(|head| revisions.first().is_none_or(|newest| newest.meta.rev < head.rev)) {
         return Err(CopyError::Other(key.clone()));
     }
-    let keep = kept(&revisions);
+    // What came over before the history could not be listed any more stays.
+    let keep = if unlisted.is_none() { kept(&revisions) } else { kept(&there).saturating_add(1) };
     if keep > MAX_CARRIED {
         return Err(CopyError::TooMany(key.clone()));
     }
+    let newest = revisions.first().map(|newest| newest.meta.rev);
+    if let Some(newest) = newest
+        && head.as_ref().is_none_or(|head| head.rev < newest)
+    {
+        // Before anything is written: what comes before it is not to be taken for the value.
+        is_whole(from, key, newest).await.map_err(CopyError::Source)?;
+    }
+    let is_listed = unlisted.is_none();
+    let mut left_out: Vec<LeftOut> =
+        unlisted.into_iter().map(|why| LeftOut { key: key.clone(), part: Part::Earlier, why }).collect();
     let pinned: HashSet<Rev> = revisions.iter().filter(|one| one.pinned).map(|one| one.meta.rev).collect();
     revisions.reverse();
     for revision in revisions {
         let rev = revision.meta.rev;
         let is_there = there.iter().find(|old| old.meta.rev == rev);
-        if is_there.is_none() && head.as_ref().is_none_or(|head| head.rev < rev) {
-            // Pruned since the history was read.
-            let Some(record) = from.revision(key, rev).await.map_err(CopyError::Source)? else { continue };
-            let expected = Expected::head(head.as_ref());
-            copied.bytes += copy_record(from, to, key, expected, &record, keep).await?;
-            copied.revisions += 1;
-            head = Some(record.meta);
-            progress(copied);
+        let brought = match is_there {
+            Some(_) => Ok(None),
+            None if head.as_ref().is_none_or(|head| head.rev < rev) => {
+                bring(from, to, key, rev, head.as_ref(), keep).await
+            }
+            // The target has pruned it since, or it could not be read by then either.
+            None => is_whole(from, key, rev).await.map(|()| None).map_err(CopyError::Source),
+        };
+        match brought {
+            Ok(None) => {}
+            Ok(Some((meta, bytes))) => {
+                copied.bytes += bytes;
+                copied.revisions += 1;
+                head = Some(meta);
+                progress(copied);
+            }
+            Err(CopyError::Source(StoreError::Damaged { what: why })) if Some(rev) != newest => {
+                left_out.push(LeftOut { key: key.clone(), part: Part::Revision(rev), why });
+            }
+            Err(error) => return Err(error),
         }
         if revision.pinned && is_there.is_none_or(|old| !old.pinned) {
             let Some(record) = to.revision(key, rev).await.map_err(CopyError::Target)? else { continue };
             to.pin(key, rev, Pin::On(Box::new(record))).await.map_err(CopyError::Target)?;
         }
     }
+    if !is_listed || there.is_empty() {
+        return Ok(left_out);
+    }
     // What was let go of since an interrupted copy brought it.
     for old in there.iter().filter(|old| old.pinned && !pinned.contains(&old.meta.rev)) {
         to.pin(key, old.meta.rev, Pin::Off).await.map_err(CopyError::Target)?;
     }
-    if !there.is_empty() {
-        // What an interrupted copy brought, and the source has pruned since.
-        to.prune(key, keep).await.map_err(CopyError::Target)?;
+    // What an interrupted copy brought, and the source has pruned since.
+    to.prune(key, keep).await.map_err(CopyError::Target)?;
+    Ok(left_out)
+}
+
+/// What is to be copied of a key, the newest first.
+struct Listed {
+    revisions: Vec<Revision>,
+    /// Why the newest one only.
+    unlisted: Option<String>,
+}
+
+async fn listed(from: &dyn Store, key: &Key) -> Result<Listed, CopyError> {
+    match history(from, key).await {
+        Ok(revisions) => Ok(Listed { revisions, unlisted: None }),
+        Err(StoreError::Damaged { what }) => {
+            // One of them is damaged: another than the newest, perhaps.
+            let head = from.head(key).await.map_err(CopyError::Source)?;
+            let newest = head.map(|head| Revision { meta: head.meta.clone(), pinned: false });
+            Ok(Listed { revisions: newest.into_iter().collect(), unlisted: Some(what) })
+        }
+        Err(error) => Err(CopyError::Source(error)),
     }
-    Ok(())
+}
+
+/// Whether a revision can be read with all of its pieces, if it is still there.
+async fn is_whole(from: &dyn Store, key: &Key, rev: Rev) -> Result<(), StoreError> {
+    let Some(record) = from.revision(key, rev).await? else { return Ok(()) };
+    pieces_of(from, key, rev, record.body.pieces()).await.map(drop)
+}
+
+/// Copies one revision behind `head`: what it is, and the bytes that were written. `None` when it was pruned since the
+/// history was read.
+async fn bring(
+    from: &dyn Store,
+    to: &dyn Store,
+    key: &Key,
+    rev: Rev,
+    head: Option<&Meta>,
+    keep: u32,
+) -> Result<Option<(Meta, u64)>, CopyError> {
+    let Some(record) = from.revision(key, rev).await.map_err(CopyError::Source)? else { return Ok(None) };
+    let bytes = copy_record(from, to, key, Expected::head(head), &record, keep).await?;
+    Ok(bytes.map(|bytes| (record.meta, bytes)))
 }
 
 /// How many revisions a key keeps besides pinned ones, given its history with the newest first: as many as follow each other
@@ -249,7 +368,7 @@ async fn history(store: &dyn Store, key: &Key) -> Result<Vec<Revision>, StoreErr
     }
 }
 
-/// Writes one record with its pieces, and reads it back. Bytes that were written.
+/// Writes one record with its pieces, and reads it back. Bytes that were written; `None` when the source has it no more.
 async fn copy_record(
     from: &dyn Store,
     to: &dyn Store,
@@ -257,7 +376,7 @@ async fn copy_record(
     expected: Expected,
     record: &Record,
     keep: u32,
-) -> Result<u64, CopyError> {
+) -> Result<Option<u64>, CopyError> {
     let rev = record.meta.rev.get();
     let differs = || CopyError::Differs { key: key.clone(), rev };
     let head = to.head(key).await.map_err(CopyError::Target)?;
@@ -265,11 +384,8 @@ async fn copy_record(
     let mut wanted: Vec<PieceId> = record.body.pieces().iter().filter(|id| !there.contains(id)).copied().collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let pieces = fetch(from, &key.namespace, &wanted).await.map_err(CopyError::Source)?;
-    let Some(pieces) = pieces else {
-        let what = format!("revision {rev} of {key}: a piece of it is not there");
-        return Err(CopyError::Source(StoreError::Damaged { what }));
-    };
+    let pieces = pieces_of(from, key, record.meta.rev, &wanted).await.map_err(CopyError::Source)?;
+    let Some(pieces) = pieces else { return Ok(None) };
     let bytes = record.body.stored_size() + pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>();
     let commit =
         Commit { key: key.clone(), expected, record: record.clone(), parent_again: None, pieces: pieces.clone(), keep };
@@ -282,7 +398,21 @@ async fn copy_record(
     if back.as_ref() != Some(record) || pieces_back.as_ref() != Some(&pieces) {
         return Err(differs());
     }
-    Ok(bytes as u64)
+    Ok(Some(bytes as u64))
+}
+
+/// Pieces of a revision with their names; `None` when they were removed with it meanwhile.
+async fn pieces_of(
+    from: &dyn Store,
+    key: &Key,
+    rev: Rev,
+    ids: &[PieceId],
+) -> Result<Option<Vec<(PieceId, Bytes)>>, StoreError> {
+    let pieces = fetch(from, &key.namespace, ids).await?;
+    if pieces.is_none() && from.revision(key, rev).await?.is_some() {
+        return Err(StoreError::damaged(format!("revision {rev} of {key}: a piece of it is not there")));
+    }
+    Ok(pieces)
 }
 
 /// Pieces with their names; `None` when one is not there.

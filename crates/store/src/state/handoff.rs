@@ -11,7 +11,7 @@ use crate::meta::{Kind, Meta};
 use crate::name::{Epoch, Key, Namespace, Rev};
 use crate::record::shared_content_type;
 
-use super::write::Draft;
+use super::draft::Draft;
 use super::{At, Condition, New, State, Terms, Value};
 
 /// How often a redeem that lost its write is judged again: it can only have lost to what refuses it then.

@@ -1,5 +1,6 @@
 //! Data keys: found in the store, or made there, under the condition that there is none.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use crate::store::{Commit, Committed, Expected};
 
 use super::State;
 
-/// Records of data keys that one call of [`State::rewrap`] asks the engine for at a time.
+/// Data keys that the engine is asked for at a time.
 const PAGE: usize = 256;
 
 impl State {
@@ -60,49 +61,64 @@ impl State {
     /// Wraps every data key with the current master key. Values are not written anew. How many were wrapped.
     ///
     /// # Errors
-    /// [`StateError::NoKey`] when a data key is wrapped with a master key that is not configured; nothing is lost then, and
-    /// it can be done again. Those of the engine.
+    /// [`StateError::NoKey`] when a data key is wrapped with a master key that is not configured, [`StateError::Damaged`] when
+    /// the record of one is: those of others are wrapped nevertheless, nothing is lost, and it can be done again. Those of the
+    /// engine.
     pub async fn rewrap(&self) -> Result<u64, StateError> {
         let Some(sealer) = &self.sealer else { return Ok(0) };
-        let keys = keys_namespace();
-        let (mut wrapped, mut after) = (0, None::<String>);
-        loop {
-            let page = self.store.list(&keys, "", after.as_deref(), PAGE).await?;
-            let full = page.len() == PAGE;
-            after = page.last().map(|(key, _)| key.name().to_owned());
-            for (place, _) in page {
-                let namespace = Namespace::stored(place.name())?;
-                let Some(record) = self.store.head(&place).await? else { continue };
-                let Some(fresh) = sealer.rewrap(&namespace, &content(&record)?)? else { continue };
-                match self.store.commit(self.key_commit(place, Some(&record.meta), &fresh)).await? {
-                    Committed::Done(_) => wrapped += 1,
-                    // Another gateway did the same.
-                    Committed::Lost(_) => {}
+        let (mut wrapped, mut failed) = (0, None);
+        for place in self.places_of_keys().await? {
+            match self.rewrap_one(sealer, place).await {
+                Ok(was) => wrapped += u64::from(was),
+                Err(error @ (StateError::NoKey(_) | StateError::Damaged { .. })) => {
+                    failed.get_or_insert(error);
                 }
-            }
-            if !full {
-                return Ok(wrapped);
+                Err(error) => return Err(error),
             }
         }
+        failed.map_or(Ok(wrapped), Err)
     }
 
-    /// How many data keys are wrapped by each master key, by its id.
+    /// Whether it was wrapped: with the current master key already, or by another gateway meanwhile, it is not.
+    async fn rewrap_one(&self, sealer: &Sealer, place: Key) -> Result<bool, StateError> {
+        let Some(record) = self.store.head(&place).await? else { return Ok(false) };
+        let namespace = Namespace::stored(place.name())?;
+        let Some(fresh) = sealer.rewrap(&namespace, &content(&record)?)? else { return Ok(false) };
+        let committed = self.store.commit(self.key_commit(place, Some(&record.meta), &fresh)).await?;
+        Ok(matches!(committed, Committed::Done(_)))
+    }
+
+    /// How many data keys are wrapped by each master key, by its id; not those whose record is damaged, which
+    /// [`State::check`] names.
     ///
     /// # Errors
     /// Those of the engine.
-    pub async fn masters_in_use(&self) -> Result<std::collections::BTreeMap<String, u64>, StateError> {
-        let keys = keys_namespace();
-        let (mut masters, mut after) = (std::collections::BTreeMap::new(), None::<String>);
-        loop {
-            let page = self.store.list(&keys, "", after.as_deref(), PAGE).await?;
-            let full = page.len() == PAGE;
-            after = page.last().map(|(key, _)| key.name().to_owned());
-            for (place, _) in page {
-                let Some(record) = self.store.head(&place).await? else { continue };
-                *masters.entry(KeyRecord::decode(&content(&record)?)?.master).or_default() += 1;
+    pub async fn masters_in_use(&self) -> Result<BTreeMap<String, u64>, StateError> {
+        let mut masters = BTreeMap::new();
+        for place in self.places_of_keys().await? {
+            match self.master_of(&place).await {
+                Ok(Some(master)) => *masters.entry(master).or_default() += 1,
+                Ok(None) | Err(StateError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
             }
+        }
+        Ok(masters)
+    }
+
+    async fn master_of(&self, place: &Key) -> Result<Option<String>, StateError> {
+        let Some(record) = self.store.head(place).await? else { return Ok(None) };
+        Ok(Some(KeyRecord::decode(&content(&record)?)?.master))
+    }
+
+    /// Where data keys lie: there are as many as namespaces.
+    async fn places_of_keys(&self) -> Result<Vec<Key>, StateError> {
+        let mut places: Vec<Key> = Vec::new();
+        loop {
+            let page = self.store.keys(&keys_namespace(), places.last().map(Key::name), PAGE).await?;
+            let full = page.len() == PAGE;
+            places.extend(page);
             if !full {
-                return Ok(masters);
+                return Ok(places);
             }
         }
     }

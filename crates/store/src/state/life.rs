@@ -10,7 +10,7 @@ use crate::error::StateError;
 use crate::meta::Kind;
 use crate::name::{Key, Rev};
 
-use super::write::Draft;
+use super::draft::Draft;
 use super::{State, Swept, Terms};
 
 /// How long a key that could not be swept is passed over.

@@ -1,8 +1,9 @@
 //! The semantics of state, once for every engine.
 //!
-//! A write goes through `write.rs`: what the head is (`hot.rs` saves the read), whether the condition and the epoch hold,
-//! what the body is (`body.rs`), one commit; whoever loses the commit is judged again by what is there now. Reads go through
-//! `read.rs`, which makes contents whole again and lets nothing out that does not hash to what its record says.
+//! What callers ask for (`put.rs` and its neighbours) becomes a draft (`draft.rs`), which goes through `write.rs`: what the
+//! head is (`hot.rs` saves the read), whether the condition and the epoch hold, what the body is (`body.rs`), one commit;
+//! whoever loses the commit is judged again by what is there now. Reads go through `read.rs`, which makes contents whole again
+//! and lets nothing out that does not hash to what its record says.
 //!
 //! There is no lock here and no task: what is to happen by itself, [`State::sweep`], is driven by whoever owns the state.
 
@@ -10,10 +11,12 @@ mod append;
 mod body;
 mod check;
 mod copy;
+mod draft;
 mod handoff;
 mod hot;
 mod keys;
 mod life;
+mod put;
 mod read;
 mod revisions;
 #[cfg(test)]
@@ -37,7 +40,7 @@ use crate::store::{After, Cursor, Facts, Store};
 use crate::told::Changes;
 
 pub use check::{Checked, Damage, MAX_DAMAGES};
-pub use copy::{Copied, CopyError, copy};
+pub use copy::{Copied, CopyError, LeftOut, Part, copy};
 pub use handoff::HandedOff;
 pub use revisions::MAX_PAGE;
 pub use words::{At, Condition, Listed, New, Swept, Terms, Ttl, Value};

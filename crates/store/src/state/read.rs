@@ -12,8 +12,9 @@ use crate::record::{Body, Record};
 use crate::seal::Place;
 
 use super::body::{check, damaged};
+use super::draft::later;
 use super::hot::{Hot, Known};
-use super::write::{later, same};
+use super::write::same;
 use super::{At, State, Value};
 
 /// The most differences between a revision and its content. Writes make 15 at most; more is damage.

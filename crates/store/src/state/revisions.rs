@@ -10,7 +10,8 @@ use crate::seal::Place;
 use crate::store::{Pin, Revision};
 
 use super::body::wrap;
-use super::write::{Draft, check_size};
+use super::draft::Draft;
+use super::write::check_size;
 use super::{At, Condition, Listed, State, Terms, Value};
 
 /// The most that one call of [`State::list`] or [`State::history`] gives.
@@ -19,7 +20,7 @@ pub const MAX_PAGE: usize = 1000;
 const MIN_PAGE: usize = 256;
 /// How often it asks: a namespace of which everything was deleted is not looked through in one call.
 const LOOKS: usize = 4;
-/// How often a revision is restored anew because the key began another life meanwhile.
+/// How often a revision is restored or pinned anew because the key began another life meanwhile.
 const TRIES: usize = 4;
 
 impl State {
@@ -80,29 +81,38 @@ impl State {
     /// the newest goes with the next write.
     ///
     /// # Errors
-    /// Those of [`State::get`] for the revision.
+    /// Those of [`State::get`] for the revision; [`StateError::Busy`] when it was replaced by another of its number again and
+    /// again.
     pub async fn pin(&self, key: &Key, rev: Rev, on: bool) -> Result<(), StateError> {
-        let pin = if on {
-            let (record, content) = self.record_and_content(key, rev).await?;
-            let body = match record.body {
-                Body::Delta { .. } => {
-                    let data_key = self.data_key(&key.namespace).await?;
-                    let packed = pack::pack(&content);
-                    Body::Whole(wrap(packed, data_key.as_deref(), Place::Body { key, rev })?)
-                }
-                whole => whole,
+        for _ in 0..TRIES {
+            let pin = if on { self.pinned(key, rev).await? } else { Pin::Off };
+            if self.store.pin(key, rev, pin).await? {
+                return Ok(());
+            }
+            if on && self.store.revision(key, rev).await?.is_some() {
+                // Another than the one that was read.
+                continue;
+            }
+            return match self.store.head(key).await? {
+                Some(head) if head.meta.rev >= rev => Err(StateError::Gone),
+                _ => Err(StateError::NotFound),
             };
-            Pin::On(Box::new(Record { meta: record.meta, body }))
-        } else {
-            Pin::Off
+        }
+        Err(StateError::Busy)
+    }
+
+    /// A revision as it is kept while it is pinned: not as a difference to one that may go.
+    async fn pinned(&self, key: &Key, rev: Rev) -> Result<Pin, StateError> {
+        let (record, content) = self.record_and_content(key, rev).await?;
+        let body = match record.body {
+            Body::Delta { .. } => {
+                let data_key = self.data_key(&key.namespace).await?;
+                let packed = pack::pack(&content);
+                Body::Whole(wrap(packed, data_key.as_deref(), Place::Body { key, rev })?)
+            }
+            whole => whole,
         };
-        if self.store.pin(key, rev, pin).await? {
-            return Ok(());
-        }
-        match self.store.head(key).await? {
-            Some(head) if head.meta.rev >= rev => Err(StateError::Gone),
-            _ => Err(StateError::NotFound),
-        }
+        Ok(Pin::On(Box::new(Record { meta: record.meta, body })))
     }
 
     /// Removes all but the newest `keep` revisions (at least 1) and the pinned ones. How many were removed.
@@ -139,7 +149,7 @@ impl State {
     }
 
     /// The keys of a namespace that have a value, whose names begin with `prefix` and come after `after`, in the order of
-    /// their names' bytes; at most `limit` and at most [`MAX_PAGE`].
+    /// their names' bytes; at most `limit` and at most [`MAX_PAGE`]. One whose head is damaged is named with that error.
     ///
     /// There may be fewer, and none at all, though there are more: a call looks at some 4,000 heads at most, or 1,000 for a
     /// short page, and what was deleted or has expired is one for a day.
@@ -167,8 +177,9 @@ impl State {
                     return Ok(listed);
                 }
                 listed.next = Some(key.name().to_owned());
-                if !meta.is_gone(now) {
-                    listed.items.push((key, meta));
+                // A damaged one may have a value: whoever looks for it is told.
+                if meta.as_ref().map_or(true, |meta| !meta.is_gone(now)) {
+                    listed.items.push((key, meta.map_err(StateError::from)));
                 }
             }
             if !full || limit == 0 {

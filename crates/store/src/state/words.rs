@@ -74,10 +74,10 @@ pub struct Value {
 }
 
 /// A page of keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listed {
-    /// Those that have a value, and what their heads are.
-    pub items: Vec<(Key, Meta)>,
+    /// Those that have a value, and what their heads are; [`StateError::Damaged`] where that cannot be read.
+    pub items: Vec<(Key, Result<Meta, StateError>)>,
     /// The name after which the next page begins: that of the last key that was looked at, which may have none. `None` when
     /// nothing is left.
     pub next: Option<String>,

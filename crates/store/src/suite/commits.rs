@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tradewind_core::UnixMillis;
 
-use super::records::{EPOCH, commit, following, key, record};
-use crate::meta::{MAX_BY, MAX_CONTENT_TYPE, Meta, Nonce, Schema};
+use super::records::{EPOCH, commit, following, key, record, tombstone};
+use crate::meta::{Kind, MAX_BY, MAX_CONTENT_TYPE, Meta, Nonce, Schema};
 use crate::name::{Epoch, Key, Rev};
 use crate::record::{Body, PieceId, Record};
 use crate::store::{Committed, Expected, Pin, Store};
@@ -134,6 +134,34 @@ pub async fn a_history_is_bounded(store: Arc<dyn Store>) {
     let only = crate::store::Commit { keep: 1, ..commit(&key, &following(&next.meta, b"only")) };
     assert!(matches!(store.commit(only).await.expect("a commit"), Committed::Done(_)));
     assert_eq!(numbers(&*store, &key).await, [42]);
+}
+
+/// What was read in another life of a key is not pinned in this one: it would take the place of what is there.
+pub async fn a_pin_is_of_one_life(store: Arc<dyn Store>) {
+    let key = key("n", "pinned");
+    for (number, name) in (1..=2).zip(["one", "other"]) {
+        let content = format!("first of {name}");
+        let first = record(content.as_bytes());
+        done(&*store, &key, &first).await;
+        let second = following(&first.meta, b"second");
+        done(&*store, &key, &second).await;
+        for of_other in ["one", "other"].into_iter().filter(|other| *other != name) {
+            let first = record(format!("first of {of_other}").as_bytes());
+            let second = following(&first.meta, b"second");
+            for other in [first, second] {
+                let rev = other.meta.rev;
+                assert_eq!(store.pin(&key, rev, Pin::On(Box::new(other))).await, Ok(false), "{number}");
+            }
+        }
+        assert_eq!(store.revision(&key, rev(1)).await, Ok(Some(first.clone())));
+        assert_eq!(store.head(&key).await.expect("a head").as_deref(), Some(&second));
+        let history = store.history(&key, None, 9).await.expect("a history");
+        assert!(history.len() == 2 && history.iter().all(|revision| !revision.pinned), "{history:?}");
+        assert_eq!(store.pin(&key, rev(1), Pin::On(Box::new(first))).await, Ok(true));
+        let gone = tombstone(&second.meta, Kind::Deleted, EPOCH);
+        done(&*store, &key, &gone).await;
+        assert_eq!(store.forget(&key, gone.meta.rev).await, Ok(true));
+    }
 }
 
 /// Pinned revisions stay until they are let go of.

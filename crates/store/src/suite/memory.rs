@@ -15,7 +15,7 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{Body, PieceId, Record};
-use crate::store::{After, Commit, Committed, Cursor, Durability, Event, Facts, Pin, Revision, Store};
+use crate::store::{After, Commit, Committed, Cursor, Durability, Event, Facts, KeyHead, Pin, Revision, Store};
 use crate::told::{Changes, Passed};
 
 /// An engine that keeps everything in memory.
@@ -42,6 +42,17 @@ struct Space {
 struct Kept {
     record: Record,
     pinned: bool,
+    /// Whether it cannot be read any more.
+    damaged: bool,
+}
+
+impl Kept {
+    fn readable(&self) -> Result<&Record, StoreError> {
+        if self.damaged {
+            return Err(StoreError::damaged(format!("revision {} is not what was written", self.record.meta.rev)));
+        }
+        Ok(&self.record)
+    }
 }
 
 impl Space {
@@ -113,6 +124,24 @@ impl Memory {
         true
     }
 
+    /// Loses a piece.
+    pub fn drop_piece(&self, namespace: &Namespace, id: &PieceId) {
+        if let Some(space) = self.inner.lock().spaces.get_mut(namespace) {
+            space.pieces.remove(id);
+        }
+    }
+
+    /// Makes a kept revision one that cannot be read, with its meta. Whether there was one.
+    pub fn damage_all_of(&self, key: &Key, rev: Rev) -> bool {
+        let mut inner = self.inner.lock();
+        let revisions = inner.spaces.get_mut(&key.namespace).and_then(|space| space.keys.get_mut(key.name()));
+        let kept = revisions.and_then(|revisions| revisions.get_mut(&rev));
+        kept.is_some_and(|kept| {
+            kept.damaged = true;
+            true
+        })
+    }
+
     fn read<T>(&self, work: impl FnOnce(&Inner) -> T) -> Result<T, StoreError> {
         self.change(|inner| work(inner))
     }
@@ -141,7 +170,7 @@ impl Memory {
                 kept.record.body = parent.body;
             }
             let meta = commit.record.meta.clone();
-            revisions.insert(meta.rev, Kept { record: commit.record, pinned: false });
+            revisions.insert(meta.rev, Kept { record: commit.record, pinned: false, damaged: false });
             space.pieces.extend(commit.pieces);
             space.prune(commit.key.name(), commit.keep);
             space.latest += 1;
@@ -179,17 +208,21 @@ fn now<'a, T: Send + 'a>(answer: Result<T, StoreError>) -> BoxFuture<'a, Result<
 
 impl Store for Memory {
     fn head<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Arc<Record>>, StoreError>> {
-        now(self.read(|inner| {
-            let revisions = inner.spaces.get(&key.namespace)?.keys.get(key.name())?;
-            revisions.last_key_value().map(|(_, kept)| Arc::new(kept.record.clone()))
-        }))
+        now(self
+            .read(|inner| {
+                let revisions = inner.spaces.get(&key.namespace)?.keys.get(key.name())?;
+                revisions.last_key_value().map(|(_, kept)| kept.readable().cloned().map(Arc::new))
+            })
+            .and_then(Option::transpose))
     }
 
     fn revision<'a>(&'a self, key: &'a Key, rev: Rev) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        now(self.read(|inner| {
-            let revisions = inner.spaces.get(&key.namespace)?.keys.get(key.name())?;
-            revisions.get(&rev).map(|kept| kept.record.clone())
-        }))
+        now(self
+            .read(|inner| {
+                let revisions = inner.spaces.get(&key.namespace)?.keys.get(key.name())?;
+                revisions.get(&rev).map(|kept| kept.readable().cloned())
+            })
+            .and_then(Option::transpose))
     }
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
@@ -217,15 +250,17 @@ impl Store for Memory {
         before: Option<Rev>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Revision>, StoreError>> {
-        now(self.read(|inner| {
-            let space = inner.spaces.get(&key.namespace);
-            let Some(revisions) = space.and_then(|space| space.keys.get(key.name())) else { return Vec::new() };
-            let newest_first = revisions.iter().rev().filter(|(rev, _)| before.is_none_or(|before| **rev < before));
-            newest_first
-                .take(limit)
-                .map(|(_, kept)| Revision { meta: kept.record.meta.clone(), pinned: kept.pinned })
-                .collect()
-        }))
+        now(self
+            .read(|inner| {
+                let space = inner.spaces.get(&key.namespace);
+                let Some(revisions) = space.and_then(|space| space.keys.get(key.name())) else { return Ok(Vec::new()) };
+                let newest_first = revisions.iter().rev().filter(|(rev, _)| before.is_none_or(|before| **rev < before));
+                newest_first
+                    .take(limit)
+                    .map(|(_, kept)| Ok(Revision { meta: kept.readable()?.meta.clone(), pinned: kept.pinned }))
+                    .collect()
+            })
+            .and_then(|history| history))
     }
 
     fn list<'a>(
@@ -234,7 +269,7 @@ impl Store for Memory {
         prefix: &'a str,
         after: Option<&'a str>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(Key, Meta)>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<KeyHead>, StoreError>> {
         now(self.read(|inner| {
             let Some(space) = inner.spaces.get(namespace) else { return Vec::new() };
             let from = match after {
@@ -245,7 +280,7 @@ impl Store for Memory {
             let keys = keys.take_while(|(name, _)| name.starts_with(prefix));
             let heads = keys.filter_map(|(name, revisions)| {
                 let key = Key::new(namespace.clone(), name).ok()?;
-                revisions.last_key_value().map(|(_, kept)| (key, kept.record.meta.clone()))
+                revisions.last_key_value().map(|(_, kept)| (key, kept.readable().map(|record| record.meta.clone())))
             });
             heads.take(limit).collect()
         }))
@@ -274,6 +309,7 @@ impl Store for Memory {
             let revisions = inner.spaces.get_mut(&key.namespace).and_then(|space| space.keys.get_mut(key.name()));
             let Some(kept) = revisions.and_then(|revisions| revisions.get_mut(&rev)) else { return false };
             match pin {
+                Pin::On(record) if record.meta.chain != kept.record.meta.chain => return false,
                 Pin::On(record) => {
                     kept.record.body = record.body;
                     kept.pinned = true;

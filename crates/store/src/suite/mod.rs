@@ -7,6 +7,7 @@
 //! All times lie around the year 2100, so that no engine whose server has a clock of its own finds anything expired.
 
 mod commits;
+mod damage;
 mod keys;
 mod memory;
 mod model;
@@ -20,9 +21,10 @@ mod watches;
 use std::time::Duration;
 
 pub use commits::{
-    a_commit_needs_its_head, a_history_is_bounded, a_parent_is_made_small, a_record_comes_back_as_it_was,
-    numbers_are_the_caller_s, pins_hold, the_largest_records_fit,
+    a_commit_needs_its_head, a_history_is_bounded, a_parent_is_made_small, a_pin_is_of_one_life,
+    a_record_comes_back_as_it_was, numbers_are_the_caller_s, pins_hold, the_largest_records_fit,
 };
+pub use damage::{ToHarm, a_damaged_earlier_revision_is_told, a_damaged_head_is_told, before_damage};
 pub use keys::{keys_are_any_text, keys_are_listed, nothing_is_there};
 pub use memory::Memory;
 pub use model::it_does_what_the_oracle_does;
@@ -61,6 +63,7 @@ macro_rules! engine_suite {
         $crate::engine_suite! { @each $open;
             nothing_is_there keys_are_listed keys_are_any_text
             a_record_comes_back_as_it_was a_commit_needs_its_head numbers_are_the_caller_s a_history_is_bounded pins_hold
+            a_pin_is_of_one_life
             a_parent_is_made_small the_largest_records_fit
             pieces_are_shared pieces_stay_while_they_are_named
             ends_are_moved heads_are_due tombstones_are_forgotten

@@ -201,7 +201,7 @@ pub async fn readers_see_no_step_back(store: Arc<dyn Store>) {
                         .await
                         .expect("a list")
                         .first()
-                        .map(|(_, meta)| meta.rev.get()),
+                        .map(|(_, meta)| meta.as_ref().expect("a head").rev.get()),
                     _ => store.head(&key).await.expect("a head").map(|head| head.meta.rev.get()),
                 }
                 .unwrap_or(0);

@@ -79,7 +79,7 @@ pub async fn a_state_is_written_and_read(store: Arc<dyn Store>) {
     // Numbers go on: nobody who still holds an old one can take the new value for it.
     let again = state.put(&key, Condition::Absent, json("[]")).await.expect("a new one");
     assert_eq!((again.rev.get(), again.parent.map(Rev::get)), (6, Some(5)));
-    assert_eq!(state.list(&key.namespace, "alice/", None, 9).await.expect("a list").items, [(key.clone(), again)]);
+    assert_eq!(state.list(&key.namespace, "alice/", None, 9).await.expect("a list").items, [(key.clone(), Ok(again))]);
     merges(&state).await;
 }
 

@@ -38,7 +38,7 @@ pub async fn ends_are_moved(store: Arc<dyn Store>) {
     first.meta.expires_at = Some(at(5000));
     assert_eq!(store.head(&key).await.expect("a head").as_deref(), Some(&first));
     assert_eq!(store.revision(&key, rev(1)).await.expect("a revision"), Some(first.clone()));
-    assert_eq!(store.list(&key.namespace, "", None, 9).await, Ok(vec![(key.clone(), first.meta.clone())]));
+    assert_eq!(store.list(&key.namespace, "", None, 9).await, Ok(vec![(key.clone(), Ok(first.meta.clone()))]));
     let history = store.history(&key, None, 9).await.expect("a history");
     assert_eq!(history.iter().map(|revision| &revision.meta).collect::<Vec<_>>(), [&first.meta]);
     assert_eq!(due(&*store, at(4999), 9).await, [""; 0]);

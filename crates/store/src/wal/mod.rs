@@ -27,7 +27,7 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
-use crate::store::{After, Commit, Committed, Cursor, Durability, Event, Facts, Pin, Revision, Store};
+use crate::store::{After, Commit, Committed, Cursor, Durability, Event, Facts, KeyHead, Pin, Revision, Store};
 use crate::told::Changes;
 
 /// How many changes a watch can go back at least.
@@ -240,8 +240,10 @@ impl Store for Wal {
         prefix: &'a str,
         after: Option<&'a str>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(Key, Meta)>, StoreError>> {
-        self.look(|tree| tree.list(namespace, prefix, after, limit))
+    ) -> BoxFuture<'a, Result<Vec<KeyHead>, StoreError>> {
+        self.look(|tree| {
+            tree.list(namespace, prefix, after, limit).into_iter().map(|(key, meta)| (key, Ok(meta))).collect()
+        })
     }
 
     fn namespaces(&self) -> BoxFuture<'_, Result<Vec<Namespace>, StoreError>> {

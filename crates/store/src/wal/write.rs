@@ -183,6 +183,7 @@ impl Writer {
     fn pin(&self, plan: &mut Plan, key: &Key, rev: Rev, pin: &Pin) -> Result<bool, StoreError> {
         let Some(kept) = self.tree.revision(key, rev) else { return Ok(false) };
         let whole = match pin {
+            Pin::On(whole) if whole.meta.rev == rev && whole.meta.chain != kept.record.meta.chain => return Ok(false),
             Pin::On(_) if kept.pinned => return Ok(true),
             Pin::Off if !kept.pinned => return Ok(true),
             Pin::Off => None,

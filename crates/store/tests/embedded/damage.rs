@@ -1,10 +1,10 @@
 //! Files that end early, and files with a flipped bit.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tradewind_store::state::{Condition, New, Terms};
-use tradewind_store::suite::FakeClock;
-use tradewind_store::{Body, Commit, Durability, Hash, PieceId, Rev, Settings, State, Store, StoreError};
+use tradewind_store::suite::{ToHarm, a_damaged_earlier_revision_is_told, a_damaged_head_is_told, before_damage};
+use tradewind_store::{Body, Commit, Durability, Hash, PieceId, Rev, Store, StoreError};
 
 use crate::support::{BOTH, Engine, block_on, commit, content, done, key, of_pieces, record, rev, whole};
 
@@ -78,6 +78,7 @@ async fn read_all(store: &dyn Store, what: &str) -> Result<u64, StoreError> {
         }
     }
     for (key, meta) in store.list(&key("x").namespace, "", None, 100).await? {
+        let meta = meta?;
         let wanted = whole(meta.rev.get(), &content(key.name(), meta.rev.get(), 700)).meta;
         assert!(meta.kind.is_tombstone() || meta == wanted, "{what}: {key} in the list");
     }
@@ -251,43 +252,32 @@ fn a_hole_in_the_log_is_forgiven_where_nothing_was_promised() {
     });
 }
 
-/// A check names every damaged head, and goes on behind it.
-#[test]
-fn a_check_names_all_damaged_heads() {
+/// A revision of the harmed key is not what was written: what of it is told, and that nothing else is concerned.
+fn harmed<F: Future<Output = ()>>(revision: u64, holds: impl FnOnce(Arc<dyn Store>, ToHarm) -> F) {
     let folder = tempfile::tempdir().unwrap();
-    let open = || {
+    let keys = block_on(async {
         let store = Engine::Sqlite.open(folder.path(), Durability::Os);
-        (State::new(store.clone(), Settings::default(), FakeClock::new(), None), store)
-    };
-    block_on(async {
-        let (state, store) = open();
-        for name in (0..KEYS).map(name) {
-            let new = New {
-                content: name.clone().into(),
-                content_type: "text/plain".into(),
-                schema: None,
-                terms: Terms::default(),
-            };
-            state.put(&key(&name), Condition::Absent, new).await.unwrap();
-        }
+        let keys = before_damage(&store).await;
         store.close().await.unwrap();
+        keys
     });
     let connection = rusqlite::Connection::open(folder.path().join("state.db")).unwrap();
+    // The key in the middle.
     let change = "UPDATE revisions SET meta = CAST(x'00' || substr(meta, 2) AS BLOB)
-                  WHERE place IN (SELECT place FROM revisions ORDER BY place LIMIT 2 OFFSET 3)";
-    assert_eq!(connection.execute(change, []).unwrap(), 2);
+                  WHERE place IN (SELECT place FROM revisions WHERE rev = ?1 ORDER BY place LIMIT 1 OFFSET 1)";
+    assert_eq!(connection.execute(change, [revision.cast_signed()]).unwrap(), 1);
     drop(connection);
-    block_on(async {
-        let (state, store) = open();
-        let namespace = key("k").namespace;
-        assert!(matches!(store.list(&namespace, "", None, KEYS).await, Err(StoreError::Damaged { .. })));
-        let all = store.keys(&namespace, None, KEYS).await.unwrap();
-        assert_eq!(all.len(), KEYS);
-        assert_eq!(store.keys(&namespace, Some(all[4].name()), 3).await.unwrap(), all[5..8]);
-        let checked = state.check(|_| ()).await.unwrap();
-        let damaged: Vec<&str> = checked.damages.iter().map(|damage| &*damage.key).collect();
-        assert_eq!((checked.keys, damaged), (KEYS as u64, vec!["tests/key/3", "tests/key/4"]));
-    });
+    block_on(holds(Engine::Sqlite.open(folder.path(), Durability::Os), keys));
+}
+
+#[test]
+fn a_damaged_head_concerns_its_key_alone() {
+    harmed(3, a_damaged_head_is_told);
+}
+
+#[test]
+fn a_damaged_earlier_revision_concerns_its_key_alone() {
+    harmed(2, a_damaged_earlier_revision_is_told);
 }
 
 /// A damaged old revision is removed when its time has come, like any other, and does not stop new ones.

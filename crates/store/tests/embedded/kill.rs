@@ -77,6 +77,7 @@ async fn verify(store: &dyn Store, acknowledged: &HashMap<String, u64>) -> usize
     for (key, head) in store.list(&key("x").namespace, "", None, 1_000).await.unwrap() {
         let history = store.history(&key, None, 1_000).await.unwrap();
         let numbers: Vec<u64> = history.iter().map(|kept| kept.meta.rev.get()).collect();
+        let head = head.unwrap();
         let oldest = head.rev.get().saturating_sub(u64::from(KEEP)) + 1;
         assert_eq!(numbers, (oldest..=head.rev.get()).rev().collect::<Vec<_>>(), "the history of {key} has no hole");
         for kept in history {

@@ -9,6 +9,7 @@ mod kill_state;
 mod pieces;
 mod races;
 mod reopen;
+mod rings;
 mod room;
 mod suite;
 mod support;

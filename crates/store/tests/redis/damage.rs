@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use tradewind_core::UnixMillis;
-use tradewind_store::suite::{commit, following, key, record, run};
+use tradewind_store::suite::{
+    ToHarm, a_damaged_earlier_revision_is_told, a_damaged_head_is_told, before_damage, commit, following, key, record,
+    run, tombstone,
+};
 use tradewind_store::{
-    After, Body, Commit, Committed, Cursor, Expected, Key, Meta, PieceId, Record, Rev, Store, StoreError,
+    After, Body, Commit, Committed, Cursor, Expected, Key, Kind, Meta, PieceId, Pin, Record, Rev, Store, StoreError,
 };
 
 use crate::servers::Server;
@@ -62,6 +65,37 @@ async fn others_are_due(store: &dyn Store, sound: &Key, bit: usize) {
     assert_eq!(due.iter().map(|(key, _)| key).collect::<Vec<_>>(), [sound], "bit {bit}");
 }
 
+/// A list names both keys, and one of them as damaged.
+async fn only_this_is_damaged(store: &dyn Store, damaged: &Key, sound: &Key, bit: usize) {
+    let listed = store.list(&damaged.namespace, "", None, 9).await.unwrap();
+    assert_eq!(listed.iter().map(|(key, _)| key).collect::<Vec<_>>(), [damaged, sound], "bit {bit}");
+    assert!(is_damage(&listed[0].1) && listed[1].1.is_ok(), "bit {bit}: {listed:?}");
+}
+
+/// Flips a bit in the meta of a revision of the harmed key: what of it is told, and that nothing else is concerned.
+fn harmed<F: Future<Output = ()>>(revision: u64, holds: impl FnOnce(Arc<dyn Store>, ToHarm) -> F) {
+    run(async {
+        let (store, server) = fresh().await;
+        let keys = before_damage(&store).await;
+        let place = format!("tw:{{{}}}:k:{}", keys.harmed.namespace, keys.harmed.name());
+        let field = revision.to_be_bytes();
+        let mut stored: Vec<u8> = server::ask(server.port(), "HGET", &[place.as_bytes(), &field]);
+        stored[20] ^= 1;
+        server::ask::<()>(server.port(), "HSET", &[place.as_bytes(), &field, &stored]);
+        holds(store, keys).await;
+    });
+}
+
+#[test]
+fn a_damaged_head_concerns_its_key_alone() {
+    harmed(3, a_damaged_head_is_told);
+}
+
+#[test]
+fn a_damaged_earlier_revision_concerns_its_key_alone() {
+    harmed(2, a_damaged_earlier_revision_is_told);
+}
+
 #[test]
 fn a_flipped_bit_in_a_record_is_never_returned() {
     run(async {
@@ -75,7 +109,7 @@ fn a_flipped_bit_in_a_record_is_never_returned() {
             // The bodies are not read.
             if bit / 8 < body {
                 assert!(is_damage(&store.history(&damaged, None, 9).await), "bit {bit}");
-                assert!(is_damage(&store.list(&damaged.namespace, "", None, 9).await), "bit {bit}");
+                only_this_is_damaged(&*store, &damaged, &sound, bit).await;
                 others_are_due(&*store, &sound, bit).await;
             }
         })
@@ -101,7 +135,7 @@ fn a_flipped_bit_in_a_head_is_found() {
         let on_second = Commit { expected: Expected::head(Some(&second.meta)), ..commit(&damaged, &third) };
         flip(&server, "tw:{n}:heads", b"damaged", async |bit| {
             assert!(is_damage(&store.head(&damaged).await), "bit {bit}");
-            assert!(is_damage(&store.list(&damaged.namespace, "", None, 9).await), "bit {bit}");
+            only_this_is_damaged(&*store, &damaged, &sound, bit).await;
             assert_eq!(
                 store.keys(&damaged.namespace, None, 9).await.as_deref(),
                 Ok(&[damaged.clone(), sound.clone()][..])
@@ -196,5 +230,65 @@ fn a_lost_number_of_changes_is_found_again() {
         let watch = store.watch(&key.namespace, "", After::Cursor(Cursor::START));
         let told: Vec<Rev> = watch.take(5).map(|event| event.unwrap().meta.rev).collect().await;
         assert_eq!(told.into_iter().map(Rev::get).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    });
+}
+
+/// Which revisions are pinned decides what is removed: where that is damaged nothing is, and what depends on it is an error.
+#[test]
+fn a_flipped_bit_in_the_pins_removes_nothing() {
+    run(async {
+        let (store, server) = fresh().await;
+        let (damaged, first, second, _) = two_keys(&store).await;
+        assert_eq!(store.pin(&damaged, Rev::FIRST, Pin::On(Box::new(first.clone()))).await, Ok(true));
+        let mut last = following(&second.meta, b"third");
+        done(&*store, Commit { keep: 1, ..commit(&damaged, &last) }).await;
+        flip(&server, "tw:{n}:k:damaged", b"p", async |bit| {
+            assert!(is_damage(&store.revision(&damaged, Rev::FIRST).await), "bit {bit}");
+            assert!(is_damage(&store.history(&damaged, None, 9).await), "bit {bit}");
+            assert!(is_damage(&store.prune(&damaged, 1).await), "bit {bit}");
+            assert!(is_damage(&store.pin(&damaged, Rev::FIRST, Pin::Off).await), "bit {bit}");
+            assert_eq!(store.head(&damaged).await.unwrap().as_deref(), Some(&last), "bit {bit}");
+            // The conversation goes on.
+            let next = following(&last.meta, b"next");
+            done(&*store, Commit { keep: 1, ..commit(&damaged, &next) }).await;
+            last = next;
+        })
+        .await;
+        let pins: Vec<u8> = server::ask(server.port(), "HGET", &[b"tw:{n}:k:damaged", b"p"]);
+        server::tell(server.port(), &["HDEL", "tw:{n}:k:damaged", "p"]);
+        assert!(is_damage(&store.history(&damaged, None, 9).await), "they are lost");
+        server::ask::<()>(server.port(), "HSET", &[b"tw:{n}:k:damaged", b"p", &pins]);
+        assert_eq!(store.revision(&damaged, Rev::FIRST).await, Ok(Some(first)));
+        let history = store.history(&damaged, None, 9).await.unwrap();
+        assert_eq!(history.iter().map(|kept| kept.pinned).collect::<Vec<_>>(), [false, true]);
+        // What stayed meanwhile goes with the next write.
+        done(&*store, Commit { keep: 1, ..commit(&damaged, &following(&last.meta, b"last")) }).await;
+        let fields: u64 = server::ask(server.port(), "HLEN", &[b"tw:{n}:k:damaged"]);
+        assert_eq!(fields, 3, "the newest, the pinned one, and which these are");
+    });
+}
+
+/// The names of pieces that lie beside a record only say what to let go of: a flipped bit keeps a piece too long, and no more.
+#[test]
+fn a_flipped_bit_in_the_names_of_pieces_loses_none() {
+    run(async {
+        let (store, server) = fresh().await;
+        let (one, other, ids) = (key("n", "one"), key("n", "other"), [PieceId([7; 32]), PieceId([8; 32])]);
+        let made = Record { body: Body::Pieces(ids.to_vec()), ..record(b"") };
+        let pieces = ids.map(|id| (id, id.0.to_vec().into())).to_vec();
+        done(&*store, Commit { pieces: pieces.clone(), ..commit(&other, &made) }).await;
+        let field = [b"c", &Rev::FIRST.get().to_be_bytes()[..]].concat();
+        for bit in 0..ids.len() * 256 {
+            done(&*store, Commit { pieces: pieces.clone(), ..commit(&one, &made) }).await;
+            let mut names: Vec<u8> = server::ask(server.port(), "HGET", &[b"tw:{n}:k:one", &field]);
+            names[bit / 8] ^= 1 << (bit % 8);
+            server::ask::<()>(server.port(), "HSET", &[b"tw:{n}:k:one", &field, &names]);
+            assert_eq!(store.revision(&one, Rev::FIRST).await, Ok(Some(made.clone())), "bit {bit}");
+            let gone = tombstone(&made.meta, Kind::Deleted, LATE);
+            done(&*store, Commit { keep: 1, ..commit(&one, &gone) }).await;
+            assert_eq!(store.forget(&one, gone.meta.rev).await, Ok(true), "bit {bit}");
+            let there = store.pieces(&one.namespace, &ids).await.unwrap();
+            assert!(there.iter().all(Option::is_some), "bit {bit}: the other key names them");
+        }
     });
 }

@@ -10,8 +10,7 @@ use std::iter;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -34,7 +33,21 @@ pub(crate) struct Server {
     command: Start,
     child: Option<Child>,
     /// What it has said, in all its lives.
-    said: Arc<Mutex<String>>,
+    said: Arc<Said>,
+}
+
+/// What a server has said, for whoever waits for more of it.
+#[derive(Default)]
+struct Said {
+    heard: Mutex<Heard>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Heard {
+    text: String,
+    /// It has ended.
+    is_over: bool,
 }
 
 impl Server {
@@ -62,10 +75,12 @@ impl Server {
         let program = format!("{command:?}");
         // Our own ends of the pipe, so that it ends with the server.
         drop(command);
-        let (tell, ready) = mpsc::channel();
+        // Of this life alone; what was said before stays to be read.
+        let text = std::mem::take(&mut self.said.heard.lock().unwrap().text);
+        self.said = Arc::new(Said { heard: Mutex::new(Heard { text, is_over: false }), more: Condvar::new() });
         let said = Arc::clone(&self.said);
-        std::thread::spawn(move || listen(reader, &said, &tell));
-        ready.recv_timeout(PATIENCE).unwrap_or_else(|why| panic!("{program} is not ready: {why}"));
+        let listening = || drop(std::thread::spawn(move || listen(reader, &said)));
+        assert!(self.says(&READY, listening), "{program} is not ready");
     }
 
     /// Ends it without a chance to write anything more.
@@ -81,6 +96,17 @@ impl Server {
         self.child.take().expect("it runs").wait().unwrap();
     }
 
+    /// Makes it do something, and waits until it says one of these words about it; `false` when it ends without.
+    pub(crate) fn says(&self, words: &[&str], about: impl FnOnce()) -> bool {
+        let before = self.said.heard.lock().unwrap().text.len();
+        about();
+        let has_said = |heard: &Heard| words.iter().any(|words| heard.text[before..].contains(words));
+        let waits = |heard: &mut Heard| !has_said(heard) && !heard.is_over;
+        let heard = self.said.heard.lock().unwrap();
+        let (heard, _) = self.said.more.wait_timeout_while(heard, PATIENCE, waits).unwrap();
+        has_said(&heard)
+    }
+
     /// Sends a signal to it.
     pub(crate) fn signal(&self, name: &str) {
         let process = self.child.as_ref().expect("it runs").id().to_string();
@@ -88,16 +114,16 @@ impl Server {
     }
 }
 
-/// Keeps what a server says, and tells when it is ready.
-fn listen(reader: PipeReader, said: &Mutex<String>, ready: &Sender<()>) {
+/// Keeps what a server says, to its end.
+fn listen(reader: PipeReader, said: &Said) {
     for line in BufReader::new(reader).lines().map_while(Result::ok) {
-        if READY.iter().any(|ready| line.contains(ready)) {
-            let _ = ready.send(()); // nobody waits for the second such line
-        }
-        let mut said = said.lock().unwrap();
-        said.push_str(&line);
-        said.push('\n');
+        let text = &mut said.heard.lock().unwrap().text;
+        text.push_str(&line);
+        text.push('\n');
+        said.more.notify_all();
     }
+    said.heard.lock().unwrap().is_over = true;
+    said.more.notify_all();
 }
 
 /// Below those that systems give to connections, so that none takes it before the server listens, or between two of its lives.
@@ -114,7 +140,7 @@ impl Drop for Server {
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            let said = self.said.lock().map(|said| said.clone()).unwrap_or_default();
+            let said = self.said.heard.lock().map(|heard| heard.text.clone()).unwrap_or_default();
             let end = said.char_indices().rev().nth(4_000).map_or(0, |(at, _)| at);
             let _ = writeln!(std::io::stderr(), "the server said:\n{}", &said[end..]);
         }

@@ -79,7 +79,7 @@ async fn wrap_again(states: [Arc<State>; 2]) {
         match state.rewrap().await {
             Ok(0) => {}
             Ok(count) => say::note(format_args!("state: {count} data keys are wrapped again, with the present key")),
-            Err(error) => say::note(format_args!("state: data keys cannot be wrapped with the present key: {error}")),
+            Err(error) => say::note(format_args!("state: not all data keys are wrapped with the present key: {error}")),
         }
     }
 }

@@ -124,6 +124,41 @@ fn a_key_that_an_index_lost_is_found_by_the_check() {
     assert!(ended.stdout.contains("state/sqlite: ") && ended.stderr.contains("damaged"), "{ended:?}");
 }
 
+/// One damaged key is named, and keeps no other from being listed or copied.
+#[test]
+fn a_damaged_key_is_named_and_the_others_go_on() {
+    let place = place();
+    place.file("one.json", "1");
+    for name in ["a", "b", "c"] {
+        good(&place, &["put", &format!("n/{name}"), "one.json", "--create"]);
+    }
+    let file = rusqlite::Connection::open(place.path().join("data/state/sqlite/state.db")).unwrap();
+    let change = "UPDATE revisions SET meta = CAST(x'00' || substr(meta, 2) AS BLOB)
+                  WHERE place IN (SELECT place FROM revisions ORDER BY place LIMIT 1 OFFSET 1)";
+    assert_eq!(file.execute(change, []).unwrap(), 1);
+    drop(file);
+    let listed = state(&place, &["ls", "n"]);
+    let lines: Vec<Vec<&str>> = listed.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((listed.code, lines.len()), (Some(1), 4), "{listed:?}");
+    assert_eq!((&lines[2][..], lines[1][0], lines[3][0]), (&["b", "-", "-", "damaged,", "TW7010"][..], "a", "c"));
+    assert!(listed.stderr.contains("1 key damaged\n  = hint: `tradewind state check`"), "{}", listed.stderr);
+    let items: Value = serde_json::from_str(&state(&place, &["ls", "n", "--json"]).stdout).unwrap();
+    assert_eq!(items[1]["error"]["code"], "TW7010");
+
+    for revisions in [2, 0] {
+        let moved = state(&place, &["migrate", "sqlite", "wal"]);
+        assert_eq!(moved.code, Some(1), "{moved:?}");
+        assert!(moved.stdout.starts_with("left out: n/b: ") && moved.stdout.lines().count() == 1, "{moved:?}");
+        let noted = format!("2 keys in wal; {revisions} revisions copied now");
+        for part in [noted.as_str(), "1 thing in sqlite damaged and left out\n  = hint: restore"] {
+            assert!(moved.stderr.contains(part), "no `{part}` in\n{}", moved.stderr);
+        }
+    }
+    place.file("tradewind.yaml", &format!("{DOCUMENT}store: wal\n"));
+    assert_eq!(good(&place, &["get", "n/c"]).stdout, "1\n");
+    refused(&place, &["get", "n/b"], &["error[TW7001]"]);
+}
+
 #[test]
 fn a_key_at_a_running_gateway() {
     let place = place();
@@ -193,7 +228,6 @@ fn wait_for_watches(url: &str, count: u64) {
     let deadline = std::time::Instant::now() + crate::program::PATIENCE;
     while !get(address, "/metrics").body.contains(&wanted) {
         assert!(std::time::Instant::now() < deadline, "no watch was opened");
-        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 

@@ -1,6 +1,8 @@
 //! History: pages, differences, forks, pins, pruning, restoring, and lists of keys.
 
 use serde_json::json;
+use tradewind_door_state::openapi;
+use tradewind_store::{Key, Rev};
 
 use crate::world::World;
 
@@ -113,4 +115,30 @@ async fn keys_and_namespaces_are_listed() {
     assert_eq!(keys(&world.read("none").await.has(200).json()), Vec::<String>::new());
     let namespaces = world.ask("GET", "/api/v1/state", &[], "").await.has(200).json();
     assert_eq!(namespaces, json!({"items": ["m", "n"]}));
+}
+
+/// A key whose newest revision cannot be read is named as such, among the others.
+#[tokio::test]
+async fn a_damaged_key_keeps_no_other_from_being_listed() {
+    let world = World::new();
+    for key in ["n/a", "n/b", "n/c"] {
+        world.create(key, "1").await;
+    }
+    assert!(world.store.damage_all_of(&Key::parse("n", "b").unwrap(), Rev::FIRST));
+    let page = world.read("n").await.has(200).json();
+    let items = page["items"].as_array().unwrap();
+    assert_eq!(items.iter().map(|item| item["key"].as_str().unwrap()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!((&items[1]["error"]["code"], items[1].get("rev")), (&json!("TW7010"), None));
+    assert!(items[1]["error"]["message"].as_str().unwrap().contains("tradewind state check"));
+    assert_eq!((&items[2]["rev"], items[2].get("error")), (&json!(1), None));
+    world.read("n/b").await.is(500, "TW7010");
+    let described: serde_json::Value = serde_json::from_str(openapi()).unwrap();
+    let shapes =
+        described["components"]["schemas"]["Keys"]["properties"]["items"]["items"]["anyOf"].as_array().unwrap();
+    let names = |shape: &serde_json::Value| -> Vec<String> {
+        shape["properties"].as_object().unwrap().keys().cloned().collect()
+    };
+    for (item, shape) in [(&items[0], &shapes[0]), (&items[1], &shapes[1])] {
+        assert!(item.as_object().unwrap().keys().all(|name| names(shape).contains(name)), "{item}");
+    }
 }

@@ -27,16 +27,13 @@ local function unusual(key, name, field, head_field, low, floor, marks, flags, m
       keep_all(space, key, field, ids)
       marks = bit.bor(marks, PIECES)
     end
-    local pinned = head_field and has(marks, PINNED) and place_of(call('HGET', key, 'p'), head_field)
-    if head_field and ARGV[more] ~= '' and not pinned then
+    local pins = head_field and ARGV[more] ~= '' and pins_of(key, marks)
+    if pins and not place_of(pins, head_field) then
       call('HSET', key, head_field, ARGV[more])
       if has(marks, PIECES) and not has(flags, PARENT_HAS_PIECES) then release_all(space, key, head_field) end
     end
   end
-  if low > floor then
-    remove(space, key, floor, low - 1, marks)
-    floor = low
-  end
+  if low > floor and remove(space, key, floor, low - 1, marks) then floor = low end
   return floor, marks
 end
 

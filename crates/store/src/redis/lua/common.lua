@@ -3,7 +3,7 @@
 --   N      the record of revision N
 --   cN     the names of the pieces of revision N, 32 bytes each, where it has some
 --   eN     when revision N expires, where that was moved: 8 bytes, and a checksum of who wrote them
---   p      the pinned revisions, one behind the other
+--   p      the pinned revisions, one behind the other, and a sum
 
 -- Keys beside those that are given are made from the namespace's prefix: which of them are needed is known only when the
 -- head has been read, and all of a namespace lie in one slot.
@@ -70,6 +70,28 @@ local function release_all(space, key, field)
   end
 end
 
+-- Finds every flipped bit in a list of pinned revisions.
+local function pins_sum(pins)
+  local one, all = 0, 0
+  for at = 1, #pins, 4 do
+    one = (one + from('>I4', pins, at)) % 4294967296
+    all = (all + one) % 4294967296
+  end
+  return pack('>I4I4', one, all)
+end
+
+-- The pinned revisions of a key; nothing when they are damaged.
+local function pins_of(key, marks)
+  if not has(marks, PINNED) then return '' end
+  local stored = call('HGET', key, 'p') or ''
+  local pins = sub(stored, 1, -9)
+  if pins ~= '' and #stored % 8 == 0 and sub(stored, -8) == pins_sum(pins) then return pins end
+end
+
+local function sound_pins(key, marks)
+  return pins_of(key, marks) or error(foreign)
+end
+
 -- Where a revision stands among the pinned ones; nothing when it does not.
 local function place_of(pins, field)
   for at = 1, #pins, 8 do
@@ -77,8 +99,11 @@ local function place_of(pins, field)
   end
 end
 
--- Removes the unpinned revisions from `low` to `limit`. How many were there.
+-- Removes the unpinned revisions from `low` to `limit`. How many were there; nothing when nobody can say which are pinned, and
+-- all stay.
 local function remove(space, key, low, limit, marks)
+  local pins = pins_of(key, marks)
+  if not pins then return nil end
   local candidates = {}
   if limit - low > 256 then
     -- A copied history may have gaps of any width.
@@ -90,7 +115,6 @@ local function remove(space, key, low, limit, marks)
     for number = low, limit do candidates[#candidates + 1] = pack('>I8', number) end
   end
   if marks ~= 0 then
-    local pins = has(marks, PINNED) and call('HGET', key, 'p') or ''
     local unpinned = {}
     for _, field in ipairs(candidates) do
       if not place_of(pins, field) then

@@ -4,7 +4,7 @@
 local head, rev, low, _, marks = read_head(KEYS[1], ARGV[1])
 if not head then return {} end
 local key, before, revs = KEYS[2], tonumber(ARGV[2]), {}
-local pins = has(marks, PINNED) and call('HGET', key, 'p') or ''
+local pins = sound_pins(key, marks)
 for _, field in ipairs(call('HKEYS', key)) do
   local number = #field == 8 and from('>I8', field)
   if number and number <= rev and (before == 0 or number < before) and (number >= low or place_of(pins, field)) then

@@ -1,14 +1,18 @@
--- Pins a revision and keeps it as the record given, or unpins it when none is. Answers 1, or 0 when there is none.
--- KEYS: the heads and the key. ARGV: prefix of the namespace, name, revision, record or nothing, names of the record's pieces.
+-- Pins a revision and keeps it as the record given, or unpins it when none is. Answers 1, or 0 when there is none, or one
+-- of another chain.
+-- KEYS: the heads and the key. ARGV: prefix of the namespace, name, revision, record or nothing, names of the record's pieces,
+-- its chain, bytes that hold any meta.
 local space, name, field, key = ARGV[1], ARGV[2], ARGV[3], KEYS[2]
 local head, _, low, floor, marks = read_head(KEYS[1], name)
 if not head or call('HEXISTS', key, field) == 0 then return 0 end
-local rev, pins = from('>I8', field), call('HGET', key, 'p') or ''
+local rev, pins = from('>I8', field), sound_pins(key, marks)
 local pinned = place_of(pins, field)
 if not pinned and rev < low then return 0 end
 if ARGV[4] ~= '' then
+  -- The chain stands in the meta, and nothing else is like it.
+  if not find(beginning_of(key, field, ARGV[7]), ARGV[6], 1, true) then return 0 end
   if not pinned then pins = pins .. field end
-  call('HSET', key, 'p', pins, field, ARGV[4])
+  call('HSET', key, 'p', pins .. pins_sum(pins), field, ARGV[4])
   -- First the new ones, so that what both have stays.
   local old = call('HGET', key, 'c' .. field)
   if ARGV[5] ~= '' then
@@ -25,7 +29,7 @@ elseif pinned then
     low, floor = rev, rev
   end
   pins = sub(pins, 1, pinned - 1) .. sub(pins, pinned + 8)
-  call('HSET', key, 'p', pins)
+  call('HSET', key, 'p', pins .. pins_sum(pins))
 end
 if has(marks, PINNED) then marks = marks - PINNED end
 if pins ~= '' then marks = marks + PINNED end

@@ -3,6 +3,7 @@
 local space, name, key = ARGV[1], ARGV[2], KEYS[2]
 local head, rev, low, floor, marks = read_head(KEYS[1], name)
 if not head then return 0 end
+sound_pins(key, marks)
 local limit = rev - tonumber(ARGV[3])
 if limit < low then return 0 end
 -- What lies below is not kept already, and does not count.

@@ -2,9 +2,8 @@
 -- KEYS: the heads and the key. ARGV: name, revision.
 local head, _, low, _, marks = read_head(KEYS[1], ARGV[1])
 if not head then return {} end
-local pinned = has(marks, PINNED) and place_of(call('HGET', KEYS[2], 'p') or '', ARGV[2])
--- Lies there until it is removed, unless it is pinned.
-if not pinned and from('>I8', ARGV[2]) < low then return {} end
+-- One that is not kept any more lies there until it is removed, unless it is pinned.
+if from('>I8', ARGV[2]) < low and not place_of(sound_pins(KEYS[2], marks), ARGV[2]) then return {} end
 local found = call('HMGET', KEYS[2], ARGV[2], 'e' .. ARGV[2])
 if not found[1] then return {} end
 return { found[1], found[2] or '' }

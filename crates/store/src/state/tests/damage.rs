@@ -1,7 +1,8 @@
 //! Damage is found, told, and never returned.
 
 use super::*;
-use crate::suite::Memory;
+use crate::state::{Part, copy};
+use crate::suite::{Memory, a_damaged_earlier_revision_is_told, a_damaged_head_is_told, before_damage};
 
 fn is_damage<T>(outcome: Result<T, StateError>) -> bool {
     matches!(outcome, Err(StateError::Damaged { .. }))
@@ -50,6 +51,55 @@ fn a_flipped_bit_is_an_error_and_never_a_value() {
                 state.put(&key, Condition::At(newest), new("repaired".repeat(1000))).await.unwrap();
                 assert_eq!(content(&state, &key).await, "repaired".repeat(1000));
             }
+        }
+    });
+}
+
+/// The oracle does what engines do.
+#[test]
+fn damage_is_told_of_what_is_damaged() {
+    run(async {
+        let memory = Arc::new(Memory::new());
+        let store: Arc<dyn Store> = memory.clone();
+        let keys = before_damage(&store).await;
+        assert!(memory.damage_all_of(&keys.harmed, rev(3)));
+        a_damaged_head_is_told(store, keys).await;
+        let memory = Arc::new(Memory::new());
+        let store: Arc<dyn Store> = memory.clone();
+        let keys = before_damage(&store).await;
+        assert!(memory.damage_all_of(&keys.harmed, rev(2)));
+        a_damaged_earlier_revision_is_told(store, keys).await;
+    });
+}
+
+/// Of a revision in the middle whose content is lost the others come over, and it is named each time.
+#[test]
+fn a_copy_leaves_out_one_revision() {
+    run(async {
+        let memory = Arc::new(Memory::new());
+        let (state, _) = over(memory.clone());
+        let place = key("n", "k");
+        let mut last = state.put(&place, Condition::Absent, new(noise(200_000, 1))).await.unwrap();
+        for seed in 2..=3 {
+            last = state.put(&place, Condition::At(last.rev), new(noise(200_000, seed))).await.unwrap();
+        }
+        let second = memory.revision(&place, rev(2)).await.unwrap().unwrap();
+        memory.drop_piece(&place.namespace, &second.body.pieces()[0]);
+        let target = Memory::new();
+        for _ in 0..2 {
+            let copied = copy(&*memory, &target, |_| ()).await.unwrap();
+            assert_eq!(copied.left_out.iter().map(|left| left.part).collect::<Vec<_>>(), [Part::Revision(rev(2))]);
+        }
+        assert_eq!(target.head(&place).await, memory.head(&place).await);
+        assert_eq!(target.revision(&place, rev(1)).await, memory.revision(&place, rev(1)).await);
+        // Where it is the newest, no other would do in its place.
+        let newest = memory.head(&place).await.unwrap().unwrap();
+        memory.drop_piece(&place.namespace, &newest.body.pieces()[0]);
+        let target = Memory::new();
+        for _ in 0..2 {
+            let copied = copy(&*memory, &target, |_| ()).await.unwrap();
+            assert_eq!(copied.left_out.iter().map(|left| left.part).collect::<Vec<_>>(), [Part::Key]);
+            assert_eq!(target.head(&place).await, Ok(None));
         }
     });
 }

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
-use crate::store::{After, Commit, Committed, Cursor, Facts, Pin, Revision, Store};
+use crate::store::{After, Commit, Committed, Cursor, Facts, KeyHead, Pin, Revision, Store};
 use crate::suite::Memory;
 use crate::told::Changes;
 
@@ -140,7 +140,7 @@ impl Store for Faulty {
         prefix: &'a str,
         after: Option<&'a str>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(Key, Meta)>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<KeyHead>, StoreError>> {
         self.ask("list").list(namespace, prefix, after, limit)
     }
 

@@ -381,3 +381,32 @@ fn a_lost_update_is_found() {
         }
     });
 }
+
+/// Between reading a revision and pinning it the key begins another life: the content of the one is not pinned in the other.
+#[test]
+fn a_pin_is_of_what_is_there() {
+    run(async {
+        let store = Faulty::new();
+        let (state, _) = over(store.clone());
+        let place = key("n", "k");
+        let first = state.put(&place, Condition::Absent, new("of the first life")).await.unwrap();
+        let (again, clock) = over(store.clone());
+        let other = place.clone();
+        *store.meanwhile.lock() = Some((
+            "pin",
+            Box::new(move || {
+                let life = async {
+                    again.delete(&other, first.rev, Terms::default()).await.unwrap();
+                    clock.pass(std::time::Duration::from_secs(25 * 3600));
+                    assert_eq!(again.sweep(9).await.unwrap().forgotten, 1);
+                    again.put(&other, Condition::Absent, new("of the second")).await.unwrap();
+                };
+                life.now_or_never().expect("nothing waits in memory");
+            }),
+        ));
+        state.pin(&place, rev(1), true).await.unwrap();
+        let (reader, _) = over(store.clone());
+        assert_eq!(content(&reader, &place).await, "of the second");
+        assert!(store.history(&place, None, 9).await.unwrap()[0].pinned);
+    });
+}

@@ -55,6 +55,24 @@ fn rotation_wraps_keys_and_writes_no_value() {
 }
 
 /// What was written before there was a key can be read, and is sealed when it is written again, its parent too.
+/// A data key whose record is damaged is named by a check, and keeps no other from being wrapped again.
+#[test]
+fn a_damaged_data_key_keeps_no_other_from_its_new_master() {
+    run(async {
+        let memory = Arc::new(Memory::new());
+        let before = sealed(memory.clone(), 201, &[]);
+        for namespace in ["a", "b", "c"] {
+            before.put(&key(namespace, "k"), Condition::Absent, new("x")).await.unwrap();
+        }
+        assert!(memory.damage_all_of(&key_of(&key("b", "k").namespace), rev(1)));
+        let both = sealed(memory.clone(), 202, &[201]);
+        assert!(matches!(both.rewrap().await, Err(StateError::Damaged { .. })));
+        assert_eq!(both.masters_in_use().await.unwrap().into_iter().collect::<Vec<_>>(), [("m202".to_owned(), 2)]);
+        let checked = both.check(|_| ()).await;
+        assert!(checked.is_ok_and(|checked| checked.damages.iter().any(|damage| damage.key == "_keys/b")));
+    });
+}
+
 #[test]
 fn sealing_can_begin_at_any_time() {
     run(async {

@@ -1,5 +1,6 @@
 //! `tradewind state ls`
 
+use anyhow::bail;
 use clap::Args;
 use serde_json::Value;
 
@@ -10,6 +11,8 @@ use crate::commands::counted;
 use crate::say;
 
 /// List namespaces, or the keys of one
+///
+/// Ends with 1 when one of them is damaged.
 #[derive(Debug, Args)]
 pub(super) struct Ls {
     /// The namespace, and behind a slash what the keys begin with; all namespaces without it
@@ -54,6 +57,12 @@ impl Ls {
             say::data(table::keys(&items).trim_end());
             say::note(counted(items.len(), "key"));
         }
-        Ok(())
+        match items.iter().filter(|item| table::is_damaged(item)).count() {
+            0 => Ok(()),
+            damaged => bail!(
+                "{} damaged\n  = hint: `tradewind state check`, with the gateway stopped, says what is wrong with each",
+                counted(damaged, "key")
+            ),
+        }
     }
 }

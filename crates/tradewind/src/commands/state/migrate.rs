@@ -17,7 +17,8 @@ use crate::{say, state};
 /// Copy everything from one store to another, and check that it arrived
 ///
 /// Both are written as in the section `store`: `sqlite`, `wal`, `redis://HOST`, `nats://HOST`. The gateway has to be
-/// stopped. What was interrupted goes on when it is started again; the source is not changed.
+/// stopped. What was interrupted goes on when it is started again; the source is not changed. What is damaged in the source
+/// is left out and named, and the command ends with 1.
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
     /// What is copied
@@ -66,11 +67,24 @@ impl Migrate {
         })?;
         let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         say::note(format_args!(
-            "{} in {to}; {} copied now, {}, each read back and compared\nset `store` to it in the configuration",
+            "{} in {to}; {} copied now, {}, each read back and compared",
             counted(number(copied.keys), "key"),
             counted(number(copied.revisions), "revision"),
             size(copied.bytes)
         ));
-        Ok(())
+        for left in &copied.left_out {
+            say::data(format_args!("left out: {left}"));
+        }
+        match copied.left_out.len() {
+            0 => {
+                say::note("set `store` to it in the configuration");
+                Ok(())
+            }
+            damaged => bail!(
+                "{} in {from} damaged and left out\n  = hint: restore them from a backup of {from} and start this again: what was \
+                 copied stays; or go on without them, and set `store` to {to} in the configuration",
+                counted(damaged, "thing")
+            ),
+        }
     }
 }

@@ -39,10 +39,19 @@ fn bytes(value: &Value) -> String {
     size(value.as_u64().unwrap_or_default())
 }
 
+/// Whether a key in a list is one whose newest revision cannot be read.
+pub(super) fn is_damaged(item: &Value) -> bool {
+    item["error"].is_object()
+}
+
 /// Keys, one a line.
 pub(super) fn keys(items: &[Value]) -> String {
     let mut rows = vec![["KEY", "REV", "SIZE", "WRITTEN", "EXPIRES", "BY"].map(str::to_owned).to_vec()];
     rows.extend(items.iter().map(|item| {
+        if is_damaged(item) {
+            let damaged = format!("damaged, {}", text(&item["error"]["code"]));
+            return vec![text(&item["key"]), "-".to_owned(), "-".to_owned(), damaged];
+        }
         vec![
             text(&item["key"]),
             item["rev"].to_string(),

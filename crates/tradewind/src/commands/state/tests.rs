@@ -40,6 +40,14 @@ fn lists_are_tables() {
         table::keys(std::slice::from_ref(&item)),
         "KEY      REV  SIZE    WRITTEN           EXPIRES  BY\nalice/1  7    1.2 KB  2026-11-21 20:57  -        ci\n"
     );
+    let damaged =
+        json!({"namespace": "threads", "key": "bob", "error": {"code": "TW7010", "message": "it is damaged"}});
+    assert!(table::is_damaged(&damaged) && !table::is_damaged(&item));
+    assert_eq!(
+        table::keys(&[damaged, item.clone()]),
+        "KEY      REV  SIZE    WRITTEN           EXPIRES  BY\nbob      -    -       damaged, TW7010\n\
+         alice/1  7    1.2 KB  2026-11-21 20:57  -        ci\n"
+    );
     assert_eq!(
         table::revisions(std::slice::from_ref(&item)),
         "REV  KIND   SIZE    WRITTEN           EPOCH  BY  HASH\n\
