@@ -106,3 +106,51 @@ def test_where_nobodys_answer_is_fit_the_client_raises(gateway, client, wire, ga
     assert (body.get("error") or body).get("code") == "TW3014"
     record = gateway.decision(error.response.headers["x-tradewind-decision"])
     assert gate in str(record["attempts"]), "the record says which gate"
+
+
+QUESTION = [{"role": "user", "content": "Which way does the wind blow over the harbour today, and will it be strong, please?"}]
+LONG = "The wind comes from the west today, and it will be rather strong over the harbour until the evening."
+SCHEMA = {"type": "object", "properties": {"from": {"type": "string"}}, "required": ["from"], "additionalProperties": False}
+# Gates that look at more than the text: what the first provider says, what the second one does, and what the request adds.
+LOOKED_INTO = {
+    "confidence": (
+        answer(LONG, usage=USAGE) | {"probability": 40},
+        answer(f"Surely: {LONG}", usage=USAGE) | {"probability": 90},
+        {"logprobs": True},
+    ),
+    "json-schema": (
+        answer('{"to": "east"}', usage=USAGE),
+        answer('{"from": "west"}', usage=USAGE),
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "wind", "strict": True, "schema": SCHEMA}}},
+    ),
+    "language": (answer("今天的风从西边吹来，到晚上为止港口上空的风会相当大，请大家注意安全。", usage=USAGE), answer(LONG, usage=USAGE), {}),
+    "repetition": (answer("The wind blows. " * 60, usage=USAGE), answer(LONG, usage=USAGE), {}),
+    "length": (answer(LONG * 9, usage=USAGE), answer(LONG, usage=USAGE), {}),
+}
+LOOKED_INTO_BY = {"confidence": True, "json-schema": True, "language": "same", "repetition": True, "length": {"max": 200}}
+
+
+@pytest.mark.parametrize("gate", LOOKED_INTO)
+@pytest.mark.parametrize("stream", [False, True])
+def test_each_gate_looks_into_what_it_is_for(sim, start_gateway, gate, stream):
+    unfit, fit, more = LOOKED_INTO[gate]
+    rig.script(sim, f"looked-unfit-{gate}", unfit)
+    rig.script(sim, f"looked-fit-{gate}", fit)
+    targets = [f"one/looked-unfit-{gate}", f"two/looked-fit-{gate}"]
+    quality = {gate: LOOKED_INTO_BY[gate], "stream": "whole"}
+    gateway = start_gateway(
+        {
+            "providers": [rig.provider(name, "openai", sim, discover=False) for name in ("one", "two")],
+            "models": [rig.model("judged", *targets, quality=quality), rig.model("plain", *targets)],
+        }
+    )
+    with openai_client(gateway) as caller:
+        for model, expected in (("plain", unfit), ("judged", fit)):
+            raw = caller.chat.completions.with_raw_response.create(model=model, messages=QUESTION, stream=stream, **more)
+            said = raw.parse()
+            if stream:
+                said = "".join(chunk.choices[0].delta.content or "" for chunk in said if chunk.choices)
+            else:
+                said = said.choices[0].message.content
+            assert said == expected["text"], model
+    assert gate in str(gateway.decision(raw.headers["x-tradewind-decision"])["attempts"][0]), "the record says which gate"

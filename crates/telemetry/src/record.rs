@@ -201,6 +201,7 @@ pub struct Record {
 impl Record {
     /// The record of a call that has just come in: everything else is filled in by and by.
     #[must_use]
+    #[inline(always)]
     pub fn new(id: DecisionId, at: UnixMillis, door: &'static str, operation: &'static str, policy: Arc<str>) -> Self {
         Self {
             id,
@@ -239,6 +240,18 @@ impl Record {
             choice: None,
             way: None,
         }
+    }
+
+    /// [`Self::new`], made where it stays: most of a record is room for candidates and attempts, and is not moved.
+    #[must_use]
+    pub fn boxed(
+        id: DecisionId,
+        at: UnixMillis,
+        door: &'static str,
+        operation: &'static str,
+        policy: Arc<str>,
+    ) -> Box<Self> {
+        Box::write(Box::new_uninit(), Self::new(id, at, door, operation, policy))
     }
 
     /// The public code that the caller saw; `None` when all went well.

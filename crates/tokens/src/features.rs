@@ -21,6 +21,8 @@ pub struct Features {
     pub media: u32,
     /// What those cost at a usual size, in tokens.
     pub media_tokens: u64,
+    /// Parts of messages that are pictures by what they are called, also those that lie at the provider.
+    pub images: u32,
     /// Tokens that the caller sent as numbers in `prompt` or `input`.
     pub token_ids: u32,
 }
@@ -34,6 +36,7 @@ impl Default for Features {
             tools: 0,
             media: 0,
             media_tokens: 0,
+            images: 0,
             token_ids: 0,
         }
     }

@@ -28,8 +28,14 @@ pub(crate) enum Mode {
     Json,
     /// A string is the address of a picture, or the picture.
     Url,
+    /// A string is a picture, or an address that is spoken of.
+    Link,
     /// A string is a picture, a document, a recording.
     Data,
+    /// What a picture or a document comes from: its `url` is an address, a string is text.
+    Source,
+    /// A string says what a part of a message is.
+    Kind,
 }
 
 /// What is known of a value by its name and by what it stands in.
@@ -42,6 +48,9 @@ pub(crate) struct Frame {
     /// Its objects are messages, or tools.
     list: bool,
 }
+
+/// What parts of messages are called that are pictures, however these are given.
+const PICTURES: [&[u8]; 5] = [b"image", b"image_url", b"input_image", b"computer_screenshot", b"image_generation_call"];
 
 const NOTHING: Frame = Frame { object: false, mode: Mode::Skip, tools: false, list: false };
 
@@ -167,7 +176,13 @@ impl Scan<'_> {
         }
         match self.value.mode {
             Mode::Skip => self.pass_string(),
-            Mode::Text => {
+            Mode::Kind => {
+                let from = self.at;
+                self.pass_string();
+                let kind = unescaped(&self.body[from..self.at.saturating_sub(1).max(from)]);
+                self.found.images = self.found.images.saturating_add(u32::from(PICTURES.contains(&&*kind)));
+            }
+            Mode::Text | Mode::Source => {
                 self.lexer = Lexer::START;
                 self.take_string(false);
             }
@@ -176,12 +191,12 @@ impl Scan<'_> {
                 self.take_string(true);
                 self.json_mark(b'"');
             }
-            Mode::Url | Mode::Data => {
+            mode @ (Mode::Url | Mode::Link | Mode::Data) => {
                 let from = self.at;
-                let url = self.value.mode == Mode::Url;
                 self.pass_string();
                 let value = &self.body[from..self.at.saturating_sub(1).max(from)];
-                if let Some(tokens) = media::cost(value, url) {
+                let is_words = mode == Mode::Link && !value.starts_with(b"data:");
+                if let Some(tokens) = media::cost(value, mode == Mode::Url).filter(|_| !is_words) {
                     self.found.media = self.found.media.saturating_add(1);
                     self.found.media_tokens = self.found.media_tokens.saturating_add(tokens);
                 } else {
@@ -268,16 +283,20 @@ pub(crate) fn field(name: &[u8]) -> Frame {
 /// What a member of a message holds, at any depth.
 pub(crate) fn member(name: &[u8], frame: Frame) -> Frame {
     let mode = match (frame.mode, name) {
-        (Mode::Skip, _) => Mode::Skip,
+        (Mode::Skip | Mode::Kind, _) => Mode::Skip,
+        (_, b"type") => Mode::Kind,
         (
             _,
-            b"role" | b"type" | b"id" | b"tool_call_id" | b"tool_use_id" | b"call_id" | b"file_id" | b"cache_control"
-            | b"detail" | b"status" | b"media_type" | b"format" | b"signature" | b"encrypted_content",
+            b"role" | b"id" | b"tool_call_id" | b"tool_use_id" | b"call_id" | b"file_id" | b"cache_control" | b"detail"
+            | b"status" | b"media_type" | b"format" | b"signature" | b"encrypted_content",
         ) => Mode::Skip,
         (_, b"input" | b"schema") => Mode::Json,
-        (_, b"url" | b"image_url" | b"file_url") => Mode::Url,
-        (_, b"data" | b"file_data") => Mode::Data,
-        (Mode::Url | Mode::Data, _) => Mode::Text,
+        (Mode::Url | Mode::Source, b"url") | (_, b"image_url" | b"file_url" | b"video_url" | b"audio_url") => Mode::Url,
+        // Of a citation, of a page that was found.
+        (_, b"url") => Mode::Link,
+        (_, b"data" | b"file_data" | b"result") => Mode::Data,
+        (_, b"source") => Mode::Source,
+        (Mode::Url | Mode::Link | Mode::Data | Mode::Source, _) => Mode::Text,
         (mode, _) => mode,
     };
     Frame { object: false, mode, tools: frame.tools, list: false }
@@ -378,6 +397,52 @@ mod tests {
         assert_eq!(reads(&body, &text).media, 0);
         let body = r#"{"messages":[{"content":[{"type":"document","source":{"type":"text","data":"hello world"}}]}]}"#;
         assert_eq!(reads(body, "hello world").media, 0);
+    }
+
+    #[test]
+    fn pictures_are_told_by_what_they_are_called() {
+        let images = |content: &str| {
+            let found = scan(format!(r#"{{"messages":[{{"role":"user","content":[{content}]}}]}}"#).as_bytes());
+            (found.images, found.media)
+        };
+        let pdf = format!("JVBERi0x{}", "A".repeat(100));
+        for (content, expected) in [
+            (r#"{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}"#.to_owned(), (1, 1)),
+            (r#"{"type":"ima\u0067e","source":{"type":"url","url":"https://example.com/a.png"}}"#.to_owned(), (1, 1)),
+            // Kept at the provider, drawn in words, or too small to be told from them.
+            (r#"{"type":"image","source":{"type":"file","file_id":"file_1"}}"#.to_owned(), (1, 0)),
+            (r#"{"type":"input_image","file_id":"file-1"}"#.to_owned(), (1, 0)),
+            (r#"{"type":"input_image","image_url":"data:image/svg+xml,<svg/>"}"#.to_owned(), (1, 0)),
+            (r#"{"type":"image","source":{"type":"base64","data":"R0lGODlh"}}"#.to_owned(), (1, 0)),
+            (
+                r#"{"type":"tool_result","content":[{"type":"image","source":{"type":"url","url":"https://a.example"}}]}"#
+                    .to_owned(),
+                (1, 1),
+            ),
+            // Documents and recordings are none.
+            (format!(r#"{{"type":"document","source":{{"type":"base64","data":"{pdf}"}}}}"#), (0, 1)),
+            (format!(r#"{{"type":"input_audio","input_audio":{{"data":"{}"}}}}"#, "A".repeat(100)), (0, 1)),
+            // Neither are addresses that are spoken of, and words.
+            (r#"{"type":"text","text":"image","citations":[{"type":"web","url":"https://a.example"}]}"#.to_owned(), (0, 0)),
+            (r#"{"type":"search_result","source":"https://a.example","content":[]}"#.to_owned(), (0, 0)),
+            (
+                r#"{"type":"web_search_tool_result","content":[{"type":"web_search_result","url":"https://a.example"}]}"#
+                    .to_owned(),
+                (0, 0),
+            ),
+            (r#"{"type":"tool_use","name":"draw","input":{"type":"image","url":"https://a.example"}}"#.to_owned(), (0, 0)),
+            (r#"{"type":{"type":"image"}}"#.to_owned(), (0, 0)),
+            // What the provider's tools have made.
+            (r#"{"type":"x","outputs":[{"type":"image","url":"data:image/png;base64,iVBORw0K"}]}"#.to_owned(), (1, 1)),
+            (format!(r#"{{"type":"image_generation_call","result":"iVBORw0K{}"}}"#, "A".repeat(100)), (1, 1)),
+            (r#"{"type":"mcp_call","result":"words"}"#.to_owned(), (0, 0)),
+        ] {
+            assert_eq!(images(&content), expected, "{content}");
+        }
+        let annotated = r#"{"input":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"so",
+            "annotations":[{"type":"url_citation","url":"https://a.example","title":"A"}]}]}],"tools":[{"type":"image"}]}"#;
+        let found = scan(annotated.as_bytes());
+        assert_eq!((found.images, found.media, found.media_tokens), (0, 0, 0));
     }
 
     #[test]

@@ -224,7 +224,7 @@ impl Ask {
             .transpose()?;
         let features = Features::of_request(&body);
         let demands = Demands {
-            images: features.media > 0,
+            images: features.images > 0,
             tools: envelope.is_filled(Field::Tools)
                 || (operation == Operation::Chat && envelope.is_filled(Field::Functions)),
             json_schema: asks_for_schema(&envelope),

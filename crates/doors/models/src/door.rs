@@ -317,7 +317,7 @@ impl Inner {
         let services = &self.needs.services;
         let at = services.clock.wall();
         let (id, policy) = (self.needs.ids.next(at), incoming.snapshot.policy.clone());
-        let mut record = Box::new(Record::new(id, at, "models", incoming.operation.name(), policy));
+        let mut record = Record::boxed(id, at, "models", incoming.operation.name(), policy);
         record.dialect = Some(incoming.dialect);
         record.key = grant.name().cloned();
         record.tenant = grant.tenant().cloned();

@@ -180,10 +180,17 @@ pub(crate) fn falls_short(require: &Require, can: &Abilities, price: Option<&Pri
     }
     let ceiling = require.price_at_most.as_ref()?;
     let Some(price) = price else { return Some("has no price, and `price-at-most` asks for one".to_owned()) };
-    let prices = [("input", ceiling.input, price.input), ("output", ceiling.output, price.output)];
+    // Every kind of token that the call may be charged for.
+    let prices = [
+        ("input", ceiling.input, Some(price.input)),
+        ("cached input", ceiling.input, price.cached),
+        ("writing to its cache", ceiling.input, price.cache_write),
+        ("output", ceiling.output, Some(price.output)),
+        ("reasoning", ceiling.output, price.reasoning),
+    ];
     prices.into_iter().find_map(|(what, most, is)| {
-        let most = most.filter(|most| is > most.0)?;
-        Some(format!("its price for {what} is {is}, and may be {} at most", most.0))
+        let (most, is) = (most?.0, is?);
+        (is > most).then(|| format!("its price for {what} is {is}, and may be {most} at most"))
     })
 }
 

@@ -17,6 +17,9 @@ use crate::door::{Inner, kept_by};
 use crate::fit::{Fits, Wish};
 use crate::rules::Rules;
 
+/// What a comparison rests on for which the call itself would ask a provider.
+const UNASKED: &str = "words, since no embedder is asked for a preview; the call would ask it";
+
 /// A call to be decided upon.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,9 +70,16 @@ pub(crate) fn preview(inner: &Inner, asked: &PreviewRequest, grant: &Grant, sett
     let fits = Fits::new(&wish, &model.known(), now);
     let question = model.extras.choosing.as_ref().and_then(|choosing| choosing.compared.question(&ask));
     let headers = asked.header_map();
+    let is_unasked = question
+        .as_deref()
+        .zip(model.extras.choosing.as_ref())
+        .is_some_and(|(question, choosing)| choosing.compared.to_ask(question, &inner.needs.embedders).is_some());
     let mut understanding = inner.understand(&ask, question.as_deref(), &model, &fits, &headers, &mut choice);
     if let Some(understanding) = &mut understanding {
         understanding.settled = settled;
+    }
+    if let Some(meaning) = choice.meaning.as_mut().filter(|_| is_unasked) {
+        meaning.basis = UNASKED;
     }
     let decision =
         model.decide(&fits, &inner.needs.services.health, now, understanding.as_ref().map(|known| (&ask, known)));

@@ -47,11 +47,11 @@ pub(crate) struct Remote {
 
 /// Why there are no vectors.
 #[derive(Debug)]
-struct NoVectors {
+pub(crate) struct NoVectors {
     /// In words.
-    why: String,
+    pub(crate) why: String,
     /// Whether that is about the texts that were sent, and says nothing about others.
-    of_texts: bool,
+    pub(crate) of_texts: bool,
 }
 
 impl From<String> for NoVectors {
@@ -110,24 +110,24 @@ impl Remote {
     /// text has the zero vector.
     ///
     /// # Errors
-    /// Why there are none, in words.
+    /// Why there are none.
     pub(crate) async fn embed_all(
         &self,
         texts: &[String],
         limit: Duration,
         clock: &dyn Clock,
-    ) -> Result<Vec<Vector>, String> {
+    ) -> Result<Vec<Vector>, NoVectors> {
         let asked: Vec<&str> = texts.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
         let mut vectors = Vec::with_capacity(asked.len());
         for some in asked.chunks(TEXTS_AT_ONCE) {
-            vectors.extend(self.embed(some, limit, clock).await.map_err(|none| none.why)?);
+            vectors.extend(self.embed(some, limit, clock).await?);
         }
         let dimensions = vectors.first().map_or(1, Vector::dimensions);
         let mut vectors = vectors.into_iter();
         let of_text = |text: &String| {
             if text.trim().is_empty() { Vector::new(vec![0.0; dimensions]).ok() } else { vectors.next() }
         };
-        texts.iter().map(of_text).collect::<Option<_>>().ok_or_else(|| "it left out texts".to_owned())
+        texts.iter().map(of_text).collect::<Option<_>>().ok_or_else(|| "it left out texts".to_owned().into())
     }
 
     /// The vectors of `texts`, in their order.

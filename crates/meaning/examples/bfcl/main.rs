@@ -21,7 +21,10 @@ use anyhow::{Context, Result, bail};
 use tradewind_meaning::{Chooser, Described, Embedder, Encoder, Question, Vector};
 
 use self::data::{Data, Pairs};
-use self::measures::{Answers, area_under_curve, calibration_error, row, tuning, with_typos};
+use self::measures::{Answers, area_under_curve, calibration_error, parted, row, tuning, with_typos};
+
+/// Candidates that the time of a decision is bounded for.
+const USUAL_CANDIDATES: usize = 50;
 
 fn main() -> Result<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -201,6 +204,7 @@ impl Rig<'_> {
         let own = [described(&pairs.chinese), described(&pairs.english)];
         let both = self.chooser(&own.concat());
         let (mut all, mut among_both) = (Answers::default(), Answers::default());
+        let mut among_some = Answers::default();
         let mut confidences: Vec<(bool, bool, f32)> = Vec::new();
         let directions = [
             ("zh-en", "Chinese question, English descriptions", &pairs.chinese),
@@ -223,9 +227,18 @@ impl Rig<'_> {
                 confidences.push((tuning(&id), true, self.confidence(set, &id, &both, question)));
             }
             answers.print(&format!("{set}: {what}, top-1 of {}", own.len()));
+            for part in (0..20).flat_map(|draw| parted(own.len(), USUAL_CANDIDATES, &format!("{name}:{draw}"))) {
+                let some: Vec<Described> = part.iter().map(|index| own[*index].clone()).collect();
+                let chooser = self.chooser(&some);
+                for (place, index) in part.into_iter().enumerate() {
+                    let right = self.best(&chooser, &pairs[index].0) == Some(place);
+                    among_some.add(&format!("{name}-{}", index + 1), right);
+                }
+            }
             offset += own.len();
         }
         all.print(&format!("{set}: both directions, descriptions in the other language"));
+        among_some.print(&format!("{set}: the same in parts of {USUAL_CANDIDATES}, drawn twenty times"));
         among_both.print(&format!("{set}: both directions, top-1 of {} in both languages", both.len()));
         for (index, question) in pairs.unrelated.iter().enumerate() {
             let id = format!("unrelated-{}", index + 1);

@@ -62,11 +62,22 @@ pub(crate) fn calibration_error(rows: &[(f32, bool)]) -> f64 {
     bins.iter().map(|bin| (bin.1 - bin.2).abs()).sum::<f64>() / rows.len() as f64
 }
 
+fn drawn_by(seed: &str) -> fastrand::Rng {
+    let digest = digest::digest(&digest::SHA256, seed.as_bytes());
+    fastrand::Rng::with_seed(u64::from_le_bytes(digest.as_ref()[..8].try_into().expect("8 bytes")))
+}
+
+/// The numbers below `count` in parts of `size`, shuffled by `seed`; what is left over is in no part.
+pub(crate) fn parted(count: usize, size: usize, seed: &str) -> Vec<Vec<usize>> {
+    let mut all: Vec<usize> = (0..count).collect();
+    drawn_by(seed).shuffle(&mut all);
+    all.chunks_exact(size).map(<[usize]>::to_vec).collect()
+}
+
 /// Puts one typo (two letters swapped, one dropped, doubled or replaced) into 10 % of the words of two letters and more,
 /// at least one word, drawn by `seed`.
 pub(crate) fn with_typos(text: &str, seed: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, seed.as_bytes());
-    let mut random = fastrand::Rng::with_seed(u64::from_le_bytes(digest.as_ref()[..8].try_into().expect("8 bytes")));
+    let mut random = drawn_by(seed);
     let mut words: Vec<String> = text.split_inclusive(char::is_whitespace).map(str::to_owned).collect();
     let eligible = |word: &String| word.chars().filter(|character| character.is_alphanumeric()).count() >= 2;
     let mut places: Vec<usize> = (0..words.len()).filter(|at| eligible(&words[*at])).collect();

@@ -14,6 +14,7 @@ mod key;
 mod man;
 mod modules;
 mod network;
+mod preview;
 mod proxies;
 mod reach;
 mod run;
@@ -43,6 +44,7 @@ enum Command {
     Check(check::Check),
     Schema(schema::Schema),
     Explain(explain::Explain),
+    Preview(preview::Preview),
     Evaluate(evaluate::Evaluate),
     Cost(cost::Cost),
     Import(import::Import),
@@ -69,6 +71,7 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::Preview(command) => command.run(),
             Command::Evaluate(command) => command.run(),
             Command::Cost(command) => command.run(),
             Command::Import(command) => command.run(),

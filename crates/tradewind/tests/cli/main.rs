@@ -17,6 +17,7 @@ mod life;
 mod modules;
 mod over_tls;
 mod packaging;
+mod preview;
 mod program;
 mod run;
 mod schema;

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tradewind_core::Dialect;
 use tradewind_sim::{Sim, SimOptions};
 
-use crate::support::{Answer, Bench, eventually, find, question};
+use crate::support::{Answer, Bench, eventually, find, post, question};
 
 /// How the embedder behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +200,27 @@ async fn vectors_choose_the_target_and_each_question_is_asked_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preview_asks_no_embedder_and_says_so() {
+    let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
+    let bench = Bench::start(&document(&sim, &embedder, "", "")).await;
+    is_ready(&bench).await;
+    let basis = async || {
+        let request =
+            json!({"model": "assistant", "messages": [{"role": "user", "content": "How is a boat steered?"}]});
+        let body = json!({"dialect": "openai", "request": request}).to_string();
+        let preview = bench.send(&post("/api/v1/decide", "", &body)).await.json();
+        preview["choice"]["meaning"]["basis"].as_str().unwrap_or_else(|| panic!("{preview}")).to_owned()
+    };
+    let before = embedder.requests();
+    assert_eq!(basis().await, "words, since no embedder is asked for a preview; the call would ask it");
+    assert_eq!(embedder.requests(), before);
+    // What a call has asked for is known.
+    ask(&bench, "How is a boat steered?").await;
+    assert_eq!(basis().await, "words and vectors");
+    assert_eq!(embedder.requests(), before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_keeps_the_vectors_of_texts_that_stay() {
     let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
     let bench = Bench::start(&document(&sim, &embedder, "", "")).await;
@@ -288,6 +309,30 @@ async fn an_embedder_that_is_not_there_yet_keeps_nobody_waiting() {
         let answer = ask(&bench, "How is a boat steered?").await;
         assert_eq!(answer.header("x-tradewind-target"), Some("up/sailor"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_embedder_that_hangs_keeps_no_other_ones_models_waiting() {
+    let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
+    let hanging = Embedder::start(Mode::Hang).await;
+    let mut document = document(&sim, &embedder, "", "").replacen(
+        "embedders: [",
+        &format!(
+            "  - {{name: silent, dialect: openai, base-url: \"{}\", api-key: v, discover: false}}\n\
+                 embedders: [{{name: hanging, type: openai, provider: silent, model: m}}, ",
+            hanging.url
+        ),
+        1,
+    );
+    for number in 0..12 {
+        document.push_str(&format!(
+            "  - {{name: other-{number}, strategy: score, score: {{embedder: hanging}}, \
+             targets: [{{use: up/x, good-at: [text {number}]}}]}}\n"
+        ));
+    }
+    let bench = Bench::start(&document).await;
+    is_ready(&bench).await;
+    assert!(hanging.requests() <= 1, "it is not asked for the next model while it does not answer");
 }
 
 /// Otherwise one caller could take it from all others.

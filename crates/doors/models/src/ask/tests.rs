@@ -145,6 +145,22 @@ fn what_a_call_demands_is_read_and_not_guessed() {
 }
 
 #[test]
+fn images_are_demanded_by_images_and_by_nothing_else() {
+    for (operation, part, images) in [
+        (Operation::Chat, r#"{"type":"image_url","image_url":{"url":"https://a.example/a.png"}}"#, true),
+        (Operation::Messages, r#"{"type":"image","source":{"type":"file","file_id":"file_1"}}"#, true),
+        (Operation::Responses, r#"{"type":"input_image","file_id":"file-1"}"#, true),
+        (Operation::Messages, r#"{"type":"document","source":{"type":"url","url":"https://a.example/a.pdf"}}"#, false),
+        (Operation::Messages, r#"{"type":"text","text":"x","citations":[{"url":"https://a.example"}]}"#, false),
+        (Operation::Responses, r#"{"type":"input_text","text":"image_url"}"#, false),
+    ] {
+        let list = format!(r#"[{{"role":"user","content":[{part}]}}]"#);
+        let ask = read(operation, &format!(r#"{{"model":"a","messages":{list},"input":{list}}}"#)).unwrap();
+        assert_eq!(ask.demands.images, images, "{part}");
+    }
+}
+
+#[test]
 fn the_limit_of_one_answer_and_of_all_of_them() {
     let limits = |operation, rest: &str| {
         let ask =

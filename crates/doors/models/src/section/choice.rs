@@ -6,10 +6,10 @@ use std::fmt::Display;
 use tradewind_core::{Code, nearest};
 use tradewind_decide::{Scoring, ScoringError};
 use tradewind_meaning::{MAX_TEXT_BYTES, MAX_TEXTS};
-use tradewind_policy::{MOST_QUERIES, Spanned, TimeSpan, check_routes};
+use tradewind_policy::{MOST_QUERIES, Node, Spanned, TimeSpan, check_routes};
 
 use super::checks::{Check, above};
-use super::scoring::{EmbedderKind, LEXICAL, ScoreMode, UNKNOWN_REGION};
+use super::scoring::{EmbedderKind, LEXICAL, ScoreMode, UNKNOWN_REGION, scored_targets};
 use super::{ModelEntry, Reference, Strategy, Target};
 
 /// The most numbers of a vector that may be asked for.
@@ -199,13 +199,30 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// That not more is asked of Prometheus than may be.
+    /// That not more is asked of Prometheus than may be, and nothing of which nobody takes notice.
     pub(super) fn queries(&mut self) {
-        let queries = self.models.target_settings().values().filter(|known| known.prometheus.is_some()).count();
+        let models = self.models;
+        let scored = scored_targets(models);
+        for target in models.entries.iter().flat_map(|entry| &entry.targets).filter(|one| one.prometheus.is_some()) {
+            let Some(Reference::Target(id)) = models.resolve(&target.reference) else { continue };
+            if !scored.contains(&id) {
+                let path = format!("{}.prometheus", above(&target.reference, "use"));
+                let message = "`prometheus` counts with the strategy `score` only";
+                self.refuse(&path, message, "write `strategy: score`, or remove it");
+            }
+        }
+        let queries = models.target_settings().values().filter(|known| known.prometheus.is_some()).count();
         if queries > MOST_QUERIES {
             let message = format!("{queries} targets have a query for Prometheus, and {MOST_QUERIES} may");
             self.refuse("models", message, "");
         }
+    }
+
+    /// Whether the provider of this name is said to speak `dialect`.
+    fn speaks(&self, provider: &str, dialect: &str) -> bool {
+        let is_said = |node: &Node, key: &str, text: &str| node.get(key).and_then(Node::as_str) == Some(text);
+        let providers = self.root.section("providers").map_or(&[][..], Node::items);
+        providers.iter().any(|one| is_said(one, "name", provider) && is_said(one, "dialect", dialect))
     }
 
     /// The section `embedders`.
@@ -241,6 +258,12 @@ impl<'a> Check<'a> {
                 Some(provider) if !self.providers.contains(provider.value.as_str()) => {
                     let names: Vec<&str> = self.providers.iter().copied().collect();
                     self.unknown(provider, "provider", &names);
+                }
+                Some(provider) if self.speaks(&provider.value, "anthropic") => {
+                    let message =
+                        format!("`{}` speaks the dialect anthropic, which has no embeddings", provider.shown());
+                    let problem = provider.problem(Code::ConfigBadValue, message);
+                    self.problems.push(problem.with_hint("name a provider with `dialect: openai`"));
                 }
                 Some(_) => {}
             }

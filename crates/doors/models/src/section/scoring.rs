@@ -1,9 +1,12 @@
 //! What the strategy `score` is told: `score` and `require` of a model, what each target is good at and can do, and the
 //! section `embedders`.
 
+use std::collections::HashSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use tradewind_core::TargetId;
 use tradewind_policy::{Amount, Spanned, TimeSpan};
 
 use super::{Models, Reference, Strategy, checks::DEEPEST_NESTING};
@@ -106,9 +109,9 @@ impl Require {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct PriceCeiling {
-    /// Prompt tokens.
+    /// Prompt tokens, those that are read from a cache or written to it among them.
     pub input: Option<Amount>,
-    /// Answer tokens.
+    /// Answer tokens, those of reasoning among them.
     pub output: Option<Amount>,
 }
 
@@ -154,6 +157,24 @@ pub enum EmbedderKind {
     UniversalSentenceEncoder,
     /// Any server with OpenAI's `/v1/embeddings`.
     Openai,
+}
+
+/// The targets of all entries that score, and of what stands behind these.
+pub(super) fn scored_targets(models: &Models) -> HashSet<TargetId> {
+    let is_scored = |entry: &usize| models.entries[*entry].strategy == Strategy::Score;
+    let mut left: Vec<usize> = (0..models.entries.len()).filter(is_scored).collect();
+    let mut seen: HashSet<usize> = left.iter().copied().collect();
+    let mut targets = HashSet::new();
+    while let Some(entry) = left.pop() {
+        for target in &models.entries[entry].targets {
+            match models.resolve(&target.reference) {
+                Some(Reference::Target(id)) => drop(targets.insert(id)),
+                Some(Reference::Entry(behind)) if seen.insert(behind) => left.push(behind),
+                _ => {}
+            }
+        }
+    }
+    targets
 }
 
 /// For each entry those that score among itself and what stands behind it, two at most. Entries that stand in a circle or

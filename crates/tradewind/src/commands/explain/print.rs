@@ -1,4 +1,5 @@
-//! A decision record as a page for a person: what came of the call in one sentence, why, then candidates and attempts.
+//! A decision record, or the preview of one, as a page for a person: what came of the call in one sentence, why, then
+//! candidates and attempts.
 //!
 //! Works on the JSON of the record, which is what the gateway's API gives; a field that is missing is left out, so that
 //! records of other versions can be read too. Plain ASCII, no colours.
@@ -19,6 +20,22 @@ pub(in crate::commands) fn explain(record: &Value) -> String {
     candidates(record, &mut out);
     chosen::scores(record, &mut out);
     attempts(record, &mut out);
+    out
+}
+
+/// What would be decided, in words: a record of a call that was not made.
+pub(in crate::commands) fn preview(preview: &Value) -> String {
+    let first = match preview["chosen"].as_str() {
+        Some(target) if list(preview, "candidates").iter().any(|one| one["rank"].is_number()) => {
+            format!("{target} would be asked first")
+        }
+        Some(rules) => format!("no target could be asked; {rules} would answer as the last resort"),
+        None => "no target could be asked".to_owned(),
+    };
+    let mut out = format!("preview  {}\n\n{first}; nobody was called\n\n", text(preview, "at"));
+    facts(preview, &mut out);
+    candidates(preview, &mut out);
+    chosen::scores(preview, &mut out);
     out
 }
 

@@ -46,6 +46,18 @@ fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
             plain(),
             "its price for output is 30, and may be 20 at most",
         ),
+        (
+            "price: {input: 5, output: 20, cached: 1, cache-write: 6}",
+            "price-at-most: {input: 5}",
+            plain(),
+            "its price for writing to its cache is 6, and may be 5 at most",
+        ),
+        (
+            "price: {input: 5, output: 20, reasoning: 60}",
+            "price-at-most: {output: 20}",
+            plain(),
+            "its price for reasoning is 60, and may be 20 at most",
+        ),
         ("max-output: 9", "price-at-most: {output: 20}", plain(), "has no price, and `price-at-most` asks for one"),
     ]
 }
@@ -91,8 +103,19 @@ async fn a_target_that_lacks_nothing_that_is_asked_for_is_asked() {
         // Each answer is that long, and none with another.
         (r#""max_tokens":200,"n":8"#, 200),
         (r#""n":8"#, 200),
+        // A page that was cited is no image.
+        (
+            r#""messages":[{"role":"user","content":[{"type":"text","text":"so?","annotations":[{"url":"https://a.example"}]}]}]"#,
+            200,
+        ),
+        (
+            r#""messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a.example"}}]}]"#,
+            400,
+        ),
     ] {
-        let request = format!(r#"{{"model":"assistant","messages":[{{"role":"user","content":"hello"}}],{more}}}"#);
+        let hello = r#""messages":[{"role":"user","content":"hello"}],"#;
+        let hello = if more.contains("messages") { "" } else { hello };
+        let request = format!(r#"{{"model":"assistant",{hello}{more}}}"#);
         let answer = bench.send(&post("/v1/chat/completions", "", &request)).await;
         assert_eq!(answer.status, status, "{more}: {}", answer.text());
     }

@@ -104,7 +104,8 @@ async fn softmax_draws_the_better_the_likelier() {
 }
 
 /// A provider that says with each answer how many requests are left of a hundred: as `left` says for the model `scarce`, and
-/// all of them for others. Each answer takes a tenth of a second.
+/// all of them for others. Each answer takes a tenth of a second, which is what the load of a target is judged by: beside it
+/// what this machine adds is little, and both targets are alike but for what is left.
 async fn metered(listener: TcpListener, left: Arc<AtomicU32>) {
     let mut connections = JoinSet::new();
     loop {

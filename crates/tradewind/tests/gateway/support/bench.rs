@@ -177,23 +177,26 @@ impl Bench {
 
     /// Waits until everything that calls hold has been given back: permits, connections, tasks, work at providers.
     pub(crate) async fn is_back_at_baseline(&self, sims: &[&Sim]) {
-        let began = now();
-        loop {
-            let held = self.held(sims);
-            if held.is_empty() {
-                return;
-            }
-            assert!(began.elapsed() < Duration::from_secs(3), "still held: {held}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let let_go = async || match self.held(sims) {
+            held if held.is_empty() => Ok(()),
+            held => Err(format!("still held: {held}")),
+        };
+        settled(Duration::from_secs(3), let_go).await;
     }
 }
 
 /// Waits until `holds`; fails when it does not within `limit`.
 pub(crate) async fn eventually(what: &str, limit: Duration, holds: impl AsyncFn() -> bool) {
+    settled(limit, async || if holds().await { Ok(()) } else { Err(what.to_owned()) }).await;
+}
+
+/// Looks again and again until there is nothing to complain of. What is looked at is real sockets and other threads, of which
+/// nobody is told.
+async fn settled(limit: Duration, look: impl AsyncFn() -> Result<(), String>) {
+    let mut looks = tokio::time::interval(Duration::from_millis(5));
     let began = now();
-    while !holds().await {
-        assert!(began.elapsed() < limit, "not within {limit:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    while let Err(complaint) = look().await {
+        assert!(began.elapsed() < limit, "not within {limit:?}: {complaint}");
+        looks.tick().await;
     }
 }

@@ -43,6 +43,19 @@ fn settings_without_an_effect_are_refused() {
             "remove it",
         ),
         (
+            "  - {name: claude, dialect: anthropic, base-url: \"http://claude\"}\n\
+             embedders: [{name: e, type: openai, provider: claude, model: m}]"
+                .to_owned(),
+            "embedders[0].provider: `claude` speaks the dialect anthropic".to_owned(),
+            "`dialect: openai`",
+        ),
+        (
+            "prometheus: {url: \"http://p\"}\nmodels: [{name: a, targets: [{use: openai/x, prometheus: {query: up}}]}]"
+                .to_owned(),
+            "models[0].targets[0].prometheus: `prometheus` counts with the strategy `score` only".to_owned(),
+            "`strategy: score`",
+        ),
+        (
             format!(
                 "{remote}models: [{{name: a, targets: [{{use: openai/x}}], cache: {{meaning: {{embedder: far}}}}}}]"
             ),
@@ -66,6 +79,10 @@ fn settings_without_an_effect_are_refused() {
         "models: [{name: a, strategy: score, score: {embedder: lexical}, cache: {meaning: {}}, targets: [{use: openai/x}]}]"
             .to_owned(),
         format!("{remote}{}", scored("embedder: far")),
+        // A query stands where the target is first named, and another model scores it.
+        "prometheus: {url: \"http://p\"}\nmodels: [{name: a, targets: [{use: openai/x, prometheus: {query: up}}]}, \
+         {name: b, strategy: score, targets: [{use: a}]}]"
+            .to_owned(),
     ] {
         models(&fine);
     }
