@@ -30,7 +30,7 @@ build: ## build everything with optimisation
 test: peers nextest lint test-rust test-clients ## everything a change has to pass
 
 .PHONY: test-full
-test-full: test test-ways test-modules real-model budget soak test-bench test-races ## test, more ways out, all of Go's scripts, the real model, 100,000 paid calls, ten minutes of soak, and the bench run short
+test-full: test test-ways test-modules test-meaning real-model budget soak test-bench test-races ## test, more ways out, all of Go's scripts, choosing by meaning, the real model, 100,000 paid calls, ten minutes of soak, and the bench run short
 
 .PHONY: lint
 lint: ## formatting and lints
@@ -86,9 +86,11 @@ test-bench: release-bins store-benches ## the same, short and without writing re
 
 .PHONY: meaning
 meaning: ## measure choosing by meaning on public questions and our own pairs; fails where it is worse than it was; writes bench/MEANING.md
-	tests/peers/install.sh meaning
-	cargo build --release -p tradewind-meaning --example bfcl --example encode
-	PYTHONPATH=$(TRADEWIND_PEERS)/encoder-python $(python) tests/rigs/meaning.py $(target)/release/examples
+	$(call meaning,)
+
+.PHONY: test-meaning
+test-meaning: ## the same, without writing results
+	$(call meaning,--check)
 
 .PHONY: budget
 budget: ## 100,000 calls, cut off, failed over and hedged: is what is booked what providers charge?
@@ -99,6 +101,13 @@ budget: ## 100,000 calls, cut off, failed over and hedged: is what is booked wha
 soak: peers release-bins ## ten minutes of calls, faults and callers that leave: nothing may grow
 	TRADEWIND_BIN=$(target)/release/tradewind TRADEWIND_SIM_BIN=$(target)/release/tradewind-sim \
 		$(python) bench/soak.py $(ARGS)
+
+# meaning ARGUMENTS: how well and how fast meaning chooses.
+define meaning
+	tests/peers/install.sh meaning
+	cargo build --release -p tradewind-meaning --example bfcl --example encode
+	PYTHONPATH=$(TRADEWIND_PEERS)/encoder-python $(python) tests/rigs/meaning.py $(target)/release/examples $(1)
+endef
 
 # bench BINARY ARGUMENTS: the bench with this gateway.
 define bench

@@ -9,9 +9,10 @@ nginx is {nginx}.
 """
 COMPARED = """\
 Compare-and-sets of 1 KiB by an engine, which keeps 32 revisions of each key and prunes one with every write, and by the bare
-thing that it is made of, which keeps the last value alone. Both sides take turns in one run, on files or servers of their own
-with the same settings; each number is the median of the turns. Those on a disk are shown twice: on this machine's, whose sync
-is nearly free, and with 4 ms added to each sync of either side, as on a disk that has to turn.
+thing that it is made of, which keeps the last value alone; where it says so, either side keeps as much as the other. Both
+sides take turns in one run, on files or servers of their own with the same settings; each number is the median of the turns.
+Those on a disk are shown twice: on this machine's, whose sync is nearly free, and with 4 ms added to each sync of either side,
+as on a disk that has to turn.
 """
 CONVERSATIONS = """\
 A conversation of 2,000 turns that grows by 5 KB a turn to 10 MB: how much is stored at most while it grows and after the
