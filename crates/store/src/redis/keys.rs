@@ -1,8 +1,9 @@
 //! The names of what lies in Redis.
 //!
-//! Everything of a namespace begins with `tw:{NAMESPACE}:` and lies in one slot: `heads`, a hash of what the head
-//! of each name is; `k:NAME`, a hash for each key with its revisions; `names`, a sorted set of names; `due`, the times at which heads expire; `changes`, a stream; `pieces` and `refs`, the pieces and how
-//! many revisions name them. `tw:namespaces` is the set of namespaces that have a key.
+//! Everything of a namespace begins with `tw:{NAMESPACE}:` and lies in one slot: `heads`, a hash of what the head of each name
+//! is; `records`, a hash of all records; `k:NAME`, a hash for each key that says where the records of its revisions are;
+//! `names`, a sorted set of names; `due`, the times at which heads expire; `changes`, a stream; `pieces` and `refs`, the
+//! pieces and how many revisions name them. `tw:namespaces` is the set of namespaces that have a key.
 
 use crate::name::{Key, Namespace};
 
@@ -30,6 +31,10 @@ impl Space {
 
     pub(super) fn heads(&self) -> Vec<u8> {
         [self.prefix(), b"heads"].concat()
+    }
+
+    pub(super) fn records(&self) -> Vec<u8> {
+        [self.prefix(), b"records"].concat()
     }
 
     pub(super) fn names(&self) -> Vec<u8> {

@@ -14,7 +14,7 @@ use futures_util::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo as _, ProtocolVersion, PushInfo, PushKind,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo as _, Pipeline, ProtocolVersion, PushInfo, PushKind,
     RedisError, ServerErrorKind, TlsCertificates, Value,
 };
 use rustc_hash::FxHashMap;
@@ -203,6 +203,23 @@ impl Link {
         }
     }
 
+    /// Runs a script behind a command, both or none; the script's answer.
+    pub(super) async fn run_behind(
+        &self,
+        first: Cmd,
+        script: Script,
+        keys: &[&[u8]],
+        args: &[&[u8]],
+    ) -> Result<Value, Fault> {
+        let mut both = Pipeline::with_capacity(2);
+        both.atomic().add_command(first).add_command(script.by_digest(keys, args));
+        match self.send_both(&both).await {
+            // The command is done already.
+            Err(Fault::Refused(code, _)) if code == "NOSCRIPT" => self.send(&script.by_source(keys, args)).await,
+            other => other,
+        }
+    }
+
     async fn send(&self, command: &Cmd) -> Result<Value, Fault> {
         let mut live = self.live().await.map_err(Fault::NotSent)?;
         match live.connection.send_packed_command(command).await {
@@ -210,6 +227,29 @@ impl Link {
             Ok(Value::ServerError(error)) => Err(self.fault(&live, &error.into())),
             Ok(value) => Ok(value),
             Err(error) => Err(self.fault(&live, &error)),
+        }
+    }
+
+    /// Sends a transaction of two commands; the answer to the second one.
+    async fn send_both(&self, both: &Pipeline) -> Result<Value, Fault> {
+        let mut live = self.live().await.map_err(Fault::NotSent)?;
+        // Behind the answers that say that it has begun and that two commands wait comes the one to all of it.
+        let answers = live.connection.send_packed_commands(both, 3, 1).await;
+        match answers.map(|mut answers| answers.pop()) {
+            Ok(Some(Value::Array(answers))) => match <[Value; 2]>::try_from(answers) {
+                Ok([Value::ServerError(error), _] | [_, Value::ServerError(error)]) => {
+                    Err(self.fault(&live, &error.into()))
+                }
+                Ok([_, answer]) => Ok(answer),
+                Err(_) => Err(Fault::NoAnswer(format!("{}: another list", self.place))),
+            },
+            Ok(Some(Value::ServerError(error))) => Err(self.fault(&live, &error.into())),
+            Ok(_) => Err(Fault::NoAnswer(format!("{}: no list", self.place))),
+            Err(error) => Err(match error.clone().into_server_errors().as_deref() {
+                // It was called off: why, the command says that could not wait.
+                Some([(_, why), ..]) => self.fault(&live, &why.clone().into()),
+                _ => self.fault(&live, &error),
+            }),
         }
     }
 

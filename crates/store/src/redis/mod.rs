@@ -1,7 +1,7 @@
 //! State in Redis or Valkey, from 7.0 on: shared by several gateways.
 //!
-//! A commit is one Lua script and one round trip; see `commit.rs` for those that come together. The script compares, writes,
-//! prunes and adds to the stream of changes, and Redis lets nothing come in between. What is kept where stands in `keys.rs`
+//! A commit is one transaction and one round trip; see `commit.rs` for those that come together. The records are put where
+//! nobody looks, and one Lua script compares, names them in the heads, prunes and adds to the stream of changes. What is kept where stands in `keys.rs`
 //! and at the head of `lua/common.lua`, and how a flipped bit in it is found in `sealed.rs`. Nothing is left to Redis's own expiry: [`State`](crate::State) buries what is due, so that every end of a value is a revision and
 //! an event like any other. Not for Redis Cluster; the server has to keep what it was given (`maxmemory-policy noeviction`),
 //! and only `appendonly yes` with `appendfsync always` makes an acknowledged write outlive a crash.
@@ -12,6 +12,7 @@
 //! `RedisJSON` (a module that most servers do not have), keyspace notifications (lost over a reconnect).
 
 mod commit;
+mod head;
 mod keys;
 mod link;
 mod reply;
@@ -74,19 +75,19 @@ impl Redis {
     pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         let link = Arc::new(Link::new(settings)?);
         let facts = reply::facts(&link).await?;
-        Ok(Self { commits: Commits::new(link.clone()), link, facts })
+        Ok(Self { commits: Commits::new(link.clone())?, link, facts })
     }
 
     async fn read_head(&self, key: &Key) -> Result<Option<Arc<Record>>, StoreError> {
         let space = Space::of(&key.namespace);
-        let keys = [&space.heads()[..], &space.key(key)];
+        let keys = [&space.heads()[..], &space.records()];
         let answer = self.link.read_script(Script::Head, &keys, &[key.name().as_bytes()]).await?;
         Ok(reply::record(key, answer)?.map(Arc::new))
     }
 
     async fn read_revision(&self, key: &Key, rev: Rev) -> Result<Option<Record>, StoreError> {
         let space = Space::of(&key.namespace);
-        let keys = [&space.heads()[..], &space.key(key)];
+        let keys = [&space.heads()[..], &space.key(key), &space.records()];
         let args = [key.name().as_bytes(), &sealed::field(rev)];
         reply::revision(key, rev, self.link.read_script(Script::Revision, &keys, &args).await?)
     }
@@ -224,7 +225,7 @@ impl Store for Redis {
             let (before, many) = (before.map_or(0, Rev::get).to_string(), limit.to_string());
             let room = META_ROOM.to_string();
             let keys = [&space.heads()[..], &space.key(key)];
-            let args = [key.name().as_bytes(), before.as_bytes(), many.as_bytes(), room.as_bytes()];
+            let args = [space.prefix(), key.name().as_bytes(), before.as_bytes(), many.as_bytes(), room.as_bytes()];
             reply::history(key, self.link.read_script(Script::History, &keys, &args).await?)
         }
         .boxed()

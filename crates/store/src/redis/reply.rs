@@ -7,7 +7,8 @@ use redis::Value;
 
 use super::EVENTS_KEPT;
 use super::link::{Link, refusal};
-use super::sealed::{self, Head};
+use super::head::{Beginning, Head};
+use super::sealed;
 use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
@@ -46,8 +47,8 @@ fn number(value: Value) -> Result<u64, StoreError> {
     }
 }
 
-fn head(value: Value) -> Result<Head, StoreError> {
-    Head::read(&bytes(value)?).ok_or_else(|| strange("half a head"))
+fn head(value: Value) -> Result<Beginning, StoreError> {
+    Beginning::read(&bytes(value)?).ok_or_else(|| strange("half a head"))
 }
 
 /// `[head, record]` or nothing.
@@ -82,28 +83,48 @@ fn set_end(key: &Key, meta: &mut Meta, moved: Value) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What came back for one of several commits.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    /// It was done: the place of the change, and the head that the script made of it. `None` where it was given the head, and
+    /// where something hangs on the key.
+    Done(Cursor, Option<Head>),
+    /// The head that is there instead, or an error.
+    Other(Value),
+}
+
 /// The place of a change, or the head that is there instead.
-pub(super) fn committed(key: &Key, answer: Value) -> Result<Committed, StoreError> {
-    match answer {
-        Value::ServerError(error) => Err(refusal(error.code(), format!("{error:?}"))),
-        Value::Array(_) => Ok(Committed::Lost(record(key, answer)?.map(Arc::new))),
-        place => Ok(Committed::Done(Cursor::at(number(place)?))),
+pub(super) fn committed(key: &Key, outcome: Outcome) -> Result<Committed, StoreError> {
+    match outcome {
+        Outcome::Done(place, _) => Ok(Committed::Done(place)),
+        Outcome::Other(Value::ServerError(error)) => Err(refusal(error.code(), format!("{error:?}"))),
+        Outcome::Other(head) => Ok(Committed::Lost(record(key, head)?.map(Arc::new))),
     }
 }
 
-/// The answers to several commits, one for each: the place of the change in place of the 1 that says it was done.
-pub(super) fn several(answer: Value, asked: usize) -> Result<Vec<Value>, StoreError> {
-    let mut answers = items(answer)?;
-    if answers.len() != asked + 1 {
+/// The answers to several commits, one for each.
+pub(super) fn several(answer: Value, asked: usize) -> Result<Vec<Outcome>, StoreError> {
+    let mut answers = items(answer)?.into_iter();
+    let Some(Value::Int(last)) = answers.next() else { return Err(strange("no place")) };
+    if answers.len() != asked {
         return Err(strange("another list"));
     }
-    let mut place = answers.remove(0);
-    for answer in answers.iter_mut().rev().filter(|answer| **answer == Value::Int(1)) {
-        let Value::Int(last) = place else { return Err(strange("no place")) };
-        *answer = Value::Int(last);
-        place = Value::Int(last - 1);
+    let mut outcomes = Vec::with_capacity(asked);
+    for answer in answers {
+        outcomes.push(match answer {
+            Value::Int(1) => Outcome::Done(Cursor::START, None),
+            Value::BulkString(head) => Outcome::Done(Cursor::START, Head::read(&head)),
+            other => Outcome::Other(other),
+        });
     }
-    Ok(answers)
+    // The last one that was done has the last place, and the others those before it.
+    let mut places = (0..=u64::try_from(last).map_err(|_| strange("a negative place"))?).rev();
+    for outcome in outcomes.iter_mut().rev() {
+        if let Outcome::Done(place, _) = outcome {
+            *place = Cursor::at(places.next().ok_or_else(|| strange("no place"))?);
+        }
+    }
+    Ok(outcomes)
 }
 
 /// 1 or 0.

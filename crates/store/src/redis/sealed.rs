@@ -10,7 +10,7 @@ use tradewind_core::UnixMillis;
 
 use crate::error::StoreError;
 use crate::meta::Meta;
-use crate::name::{Hash, Key, Namespace, Rev};
+use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
 
 /// Bytes of a checksum, and of a length.
@@ -23,45 +23,6 @@ const END: usize = 8 + SUM;
 /// A revision's number as scripts take it, and the field that it lies in.
 pub(super) fn field(rev: Rev) -> [u8; 8] {
     rev.get().to_be_bytes()
-}
-
-/// The beginning of a head: what tells it from others. 64 bits of a chain are enough to tell it from another of the same
-/// length.
-pub(super) fn mark(rev: Rev, chain: &Hash) -> [u8; 16] {
-    let mut mark = [0; 16];
-    mark[..8].copy_from_slice(&field(rev));
-    mark[8..].copy_from_slice(&chain.0[..8]);
-    mark
-}
-
-/// What stands in a head about its revision.
-#[derive(Clone, Copy)]
-pub(super) struct Head {
-    mark: [u8; 16],
-    expires_at: Option<UnixMillis>,
-}
-
-impl Head {
-    /// Reads the beginning of a head.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let (mark, expires) = bytes.split_first_chunk::<16>()?;
-        let expires = u64::from_be_bytes(expires.try_into().ok()?);
-        Some(Self { mark: *mark, expires_at: (expires != 0).then_some(UnixMillis(expires)) })
-    }
-
-    /// Whether it is the head of this revision.
-    pub(super) fn names(&self, rev: Rev) -> bool {
-        self.mark[..8] == field(rev)
-    }
-
-    /// The meta that lies there, with the end as the head has it: a sliding time moves it.
-    pub(super) fn complete(&self, key: &Key, meta: &mut Meta) -> Result<(), StoreError> {
-        if self.mark != mark(meta.rev, &meta.chain) {
-            return Err(damaged(key, "its head is another than the one that lies there"));
-        }
-        meta.expires_at = self.expires_at;
-        Ok(())
-    }
 }
 
 /// Writes a record: the length of its meta and a checksum up to the end of that, the record, a checksum of all.

@@ -31,6 +31,19 @@ async fn flip(server: &Server, hash: &str, field: &[u8], mut look: impl AsyncFnM
     put(&stored);
 }
 
+/// Where a revision's record lies among the records: under the stamp that the key notes, or else the head has, and its number.
+fn place_of(server: &Server, key: &Key, revision: u64) -> (String, Vec<u8>) {
+    let field = revision.to_be_bytes();
+    let of = |what: &str| format!("tw:{{{}}}:{what}", key.namespace);
+    let noted = of(&format!("k:{}", key.name()));
+    let noted: Option<Vec<u8>> = server::ask(server.port(), "HGET", &[noted.as_bytes(), &field]);
+    let stamp = noted.unwrap_or_else(|| {
+        let head: Vec<u8> = server::ask(server.port(), "HGET", &[of("heads").as_bytes(), key.name().as_bytes()]);
+        head[41..53].to_vec()
+    });
+    (of("records"), [&stamp[..], &field].concat())
+}
+
 fn is_damage<T>(found: &Result<T, StoreError>) -> bool {
     matches!(found, Err(StoreError::Damaged { .. }))
 }
@@ -77,8 +90,7 @@ fn harmed<F: Future<Output = ()>>(revision: u64, holds: impl FnOnce(Arc<dyn Stor
     run(async {
         let (store, server) = fresh().await;
         let keys = before_damage(&store).await;
-        let place = format!("tw:{{{}}}:k:{}", keys.harmed.namespace, keys.harmed.name());
-        let field = revision.to_be_bytes();
+        let (place, field) = place_of(&server, &keys.harmed, revision);
         let mut stored: Vec<u8> = server::ask(server.port(), "HGET", &[place.as_bytes(), &field]);
         stored[20] ^= 1;
         server::ask::<()>(server.port(), "HSET", &[place.as_bytes(), &field, &stored]);
@@ -101,9 +113,9 @@ fn a_flipped_bit_in_a_record_is_never_returned() {
     run(async {
         let (store, server) = fresh().await;
         let (damaged, _, second, sound) = two_keys(&store).await;
-        let field = second.meta.rev.get().to_be_bytes();
-        let body = body_of(&server, &field, &second);
-        flip(&server, "tw:{n}:k:damaged", &field, async |bit| {
+        let (records, field) = place_of(&server, &damaged, second.meta.rev.get());
+        let body = body_of(&server, &records, &field, &second);
+        flip(&server, &records, &field, async |bit| {
             assert!(is_damage(&store.head(&damaged).await), "bit {bit}");
             assert!(is_damage(&store.revision(&damaged, second.meta.rev).await), "bit {bit}");
             // The bodies are not read.
@@ -119,8 +131,8 @@ fn a_flipped_bit_in_a_record_is_never_returned() {
 }
 
 /// Where the body begins in what lies there.
-fn body_of(server: &Server, field: &[u8], record: &Record) -> usize {
-    let stored: Vec<u8> = server::ask(server.port(), "HGET", &[b"tw:{n}:k:damaged", field]);
+fn body_of(server: &Server, records: &str, field: &[u8], record: &Record) -> usize {
+    let stored: Vec<u8> = server::ask(server.port(), "HGET", &[records.as_bytes(), field]);
     let Body::Whole(body) = &record.body else { panic!("a value") };
     // Its kind, its length, itself, and the checksum.
     stored.len() - 4 - body.len() - 2
@@ -264,7 +276,9 @@ fn a_flipped_bit_in_the_pins_removes_nothing() {
         // What stayed meanwhile goes with the next write.
         done(&*store, Commit { keep: 1, ..commit(&damaged, &following(&last.meta, b"last")) }).await;
         let fields: u64 = server::ask(server.port(), "HLEN", &[b"tw:{n}:k:damaged"]);
-        assert_eq!(fields, 3, "the newest, the pinned one, and which these are");
+        assert_eq!(fields, 2, "the pinned one, and which these are");
+        let records: u64 = server::ask(server.port(), "HLEN", &[b"tw:{n}:records"]);
+        assert_eq!(records, 3, "the newest, the pinned one, and the other key's");
     });
 }
 

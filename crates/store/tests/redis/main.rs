@@ -196,7 +196,7 @@ fn foreign_data_is_found() {
         let refused = store.commit(commit(&key, &record(b"0"))).await;
         assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{refused:?}");
         assert_eq!(store.head(&key).await, Ok(None));
-        for head in [&"1".repeat(49), "1", ""] {
+        for head in [&"1".repeat(62), "1", ""] {
             server::tell(server.port(), &["HSET", "tw:{n}:heads", "k", head]);
             let read = store.head(&key).await;
             assert!(matches!(read, Err(StoreError::Damaged { .. })), "{read:?}");

@@ -1,25 +1,49 @@
 -- Compare-and-set of several revisions in one namespace, each with everything that goes with it, and each for itself: one
--- that fails or loses holds up no other. They are told of as one entry in the stream of changes.
+-- that fails or loses holds up no other. They are told of as one entry in the stream of changes. Their records lie among the
+-- records already: Lua is slow at long texts.
+--
+-- Who knows the whole head of a key says what it is to be and what it becomes: then comparing two texts is all there is to
+-- do, where nothing hangs on the key and nothing is to be removed.
 --
 -- KEYS: the heads and the stream of changes.
 -- ARGV: prefix of the namespace; how many commits; how many changes to keep (empty: do not look now); for each commit in a
--- row, 49 bytes: the beginning of the expected head (16), that of the new one (24), the greatest revision to be removed (8)
--- and flags (1); what is told of them all; then the name of each; then the record of each; then of each that has `MORE` the
--- parent again (empty: stays), names of the pieces, how many pieces come with it, and of each of these its name and its bytes.
+-- row, 61 bytes: the beginning of the expected head (16), that of the new one (24), the greatest revision to be removed (8),
+-- the stamp of the record (12) and flags (1); what is told of them all; then the name of each; then of each the whole head
+-- that is expected (empty: look); then the whole new head of each; then of each that has `MORE` the parent again (empty:
+-- stays), names of the pieces, how many pieces come with it, and of each of these its name and its bytes.
 --
--- Answers with the place of the last change, and for each commit 1, or the head that is there instead as `head` does it.
--- A name comes once. Flags are added up.
+-- Answers with the place of the last change, and for each commit 1 where its whole head was given, the whole new head where
+-- it was not, or the head that is there instead as `head` does it. A name comes once. Flags are added up.
 local NUMBER_ALONE, IS_TOMBSTONE, MORE, PARENT_HAS_PIECES = 1, 2, 4, 8
+local SIZE = 61
 
 local heads, changes = KEYS[1], KEYS[2]
 local space, total, control = ARGV[1], tonumber(ARGV[2]), ARGV[4]
-local keys, records, next_more, attempt = space .. 'k:', 5 + total, 6 + 2 * total, redis.pcall
+local wholes, news, next_more, attempt = 5 + total, 5 + 2 * total, 6 + 3 * total, redis.pcall
+local records = space .. 'records'
+
+-- Where a commit's record was put.
+local function place_of_new(number)
+  local at = number * SIZE - SIZE
+  return sub(control, at + 49, at + 60) .. sub(control, at + 17, at + 24)
+end
+
 -- Fails when something else lies there, as nothing behind the first write may: a script is not undone.
-call('XLEN', changes)
-local known = call('HMGET', heads, '', unpack(ARGV, 6, 5 + total))
+if call('HEXISTS', records, place_of_new(1)) == 0 then error('the records are not there') end
+local dropped = {}
+local function drop_all()
+  for number = 1, total do dropped[number] = place_of_new(number) end
+  call('HDEL', records, unpack(dropped))
+end
+local known = attempt('HMGET', heads, '', unpack(ARGV, 6, 5 + total))
+local lies = attempt('XLEN', changes)
+if known.err or type(lies) == 'table' then
+  drop_all()
+  return known.err and known or lies
+end
 local set, last, winners, refused = { '', '' }, 2, 0, nil
 
-local function unusual(key, name, field, head_field, low, floor, marks, flags, more)
+local function unusual(key, field, parent, low, floor, marks, flags, more, is, stamp, run)
   if has(flags, MORE) then
     local ids, last = ARGV[more + 1], more + 1 + 2 * tonumber(ARGV[more + 2])
     if ids ~= '' then
@@ -27,32 +51,41 @@ local function unusual(key, name, field, head_field, low, floor, marks, flags, m
       keep_all(space, key, field, ids)
       marks = bit.bor(marks, PIECES)
     end
-    local pins = head_field and ARGV[more] ~= '' and pins_of(key, marks)
-    if pins and not place_of(pins, head_field) then
-      call('HSET', key, head_field, ARGV[more])
-      if has(marks, PIECES) and not has(flags, PARENT_HAS_PIECES) then release_all(space, key, head_field) end
+    local parent_field = parent and sub(parent, 13)
+    local pins = parent and ARGV[more] ~= '' and pins_of(key, marks)
+    if pins and not place_of(pins, parent_field) then
+      call('HSET', records, parent, ARGV[more])
+      if has(marks, PIECES) and not has(flags, PARENT_HAS_PIECES) then release_all(space, key, parent_field) end
     end
   end
-  if low > floor and remove(space, key, floor, low - 1, marks) then floor = low end
+  if low > floor and remove(space, key, floor, low - 1, marks, is, stamp, run) then floor = low end
   return floor, marks
 end
 
 local function commit(number)
-  local name, at = ARGV[5 + number], number * 49 - 48
-  local wanted, wanted_high, wanted_low, rev, chain_high, chain_low, ends_high, ends_low, limit, flags =
-    from('>I8I4I4I8I4I4I4I4I8B', control, at)
+  local name, head = ARGV[5 + number], known[number + 1]
+  if head == ARGV[wholes + number] then
+    set[last + 1] = name
+    set[last + 2] = ARGV[news + number]
+    last = last + 2
+    winners = winners + 1
+    return 1
+  end
+  local at = number * SIZE - SIZE + 1
+  local wanted, wanted_high, wanted_low, rev, chain_high, chain_low, ends_high, ends_low, limit, stamp, flags =
+    from('>I8I4I4I8I4I4I4I4I8c12B', control, at)
   local more = next_more
   if flags >= MORE and has(flags, MORE) then next_more = more + 3 + 2 * tonumber(ARGV[more + 2]) end
-  local key, head = keys .. name, known[number + 1]
-  local is, low, floor, marks, ended, is_high, is_low = 0, rev, rev, 0, 0, 0, 0
+  local key = space .. 'k:' .. name
+  local is, low, floor, marks, ended, is_high, is_low, old_stamp, run = 0, rev, rev, 0, 0, 0, 0, '', 0
   if head then
-    is, low, floor, marks, ended, is_high, is_low = parts_of(head)
+    is, low, floor, marks, ended, is_high, is_low, old_stamp, run = parts_of(head)
     if not is then return { err = foreign } end
   end
   if is ~= wanted or (is_low ~= wanted_low or is_high ~= wanted_high) and flags % 2 ~= NUMBER_ALONE then
-    return head and { sub(head, 1, 24), attempt('HGET', key, sub(head, 1, 8)) } or {}
+    return head and { sub(head, 1, 24), attempt('HGET', records, old_stamp .. sub(head, 1, 8)) } or {}
   end
-  local done = attempt('HSET', key, sub(control, at + 16, at + 23), ARGV[records + number])
+  local done = head and note_run(key, is, old_stamp, run) or attempt('HLEN', key)
   if type(done) == 'table' then
     -- What stands in the way of one key, or of every write; it does so before the first.
     if not find(done.err, 'WRONGTYPE', 1, true) then refused = done end
@@ -71,32 +104,39 @@ local function commit(number)
   -- What is not kept any more is removed at once where something hangs on it, and otherwise in eights.
   if flags > NUMBER_ALONE or marks ~= 0 then
     if has(marks, TOMBSTONE) then marks = marks - TOMBSTONE end
-    local field, head_field = sub(control, at + 16, at + 23), head and sub(head, 1, 8)
-    floor, marks = unusual(key, name, field, head_field, low, floor, marks, flags, more)
+    local parent = head and old_stamp .. sub(head, 1, 8)
+    local field = sub(control, at + 16, at + 23)
+    floor, marks = unusual(key, field, parent, low, floor, marks, flags, more, is, old_stamp, run)
     if has(flags, IS_TOMBSTONE) then marks = marks + TOMBSTONE end
   elseif low - floor >= 8 then
-    remove(space, key, floor, low - 1, 0)
+    remove(space, key, floor, low - 1, 0, is, old_stamp, run)
     floor = low
   end
-  local sum = sum_of(rev, ends_high, ends_low, low, floor, marks)
   set[last + 1] = name
-  set[last + 2] = pack('>I8I4I4I4I4I8I8Bd', rev, chain_high, chain_low, ends_high, ends_low, low, floor, marks, sum)
+  set[last + 2] = head_of(sub(control, at + 16, at + 39), low, floor, marks, stamp, 1)
   last = last + 2
   winners = winners + 1
-  return 1
+  return set[last]
 end
 
 local answers = { 0 }
 for number = 1, total do
-  answers[number + 1] = commit(number)
-  if refused then return refused end
+  local answer = commit(number)
+  answers[number + 1] = answer
+  if type(answer) == 'table' then dropped[#dropped + 1] = place_of_new(number) end
+  if refused then break end
 end
+if refused then
+  drop_all()
+  return refused
+end
+if #dropped > 0 then call('HDEL', records, unpack(dropped)) end
 if winners == 0 then return answers end
 
 local won = string.rep('y', total)
 if winners < total then
   local each = {}
-  for number = 1, total do each[number] = answers[number + 1] == 1 and 'y' or 'n' end
+  for number = 1, total do each[number] = type(answers[number + 1]) == 'table' and 'n' or 'y' end
   won = table.concat(each)
 end
 

@@ -1,5 +1,5 @@
 -- The head of a key: `{the beginning of the head, record}` or `{}`.
--- KEYS: the heads and the key. ARGV: name.
-local head = read_head(KEYS[1], ARGV[1])
+-- KEYS: the heads and the records. ARGV: name.
+local head, _, _, _, _, _, stamp = read_head(KEYS[1], ARGV[1])
 if not head then return {} end
-return { head, call('HGET', KEYS[2], sub(head, 1, 8)) }
+return { head, call('HGET', KEYS[2], stamp .. sub(head, 1, 8)) }

@@ -1,13 +1,13 @@
 -- Removes all but the newest revisions by number, and the pinned ones. Answers how many were removed.
 -- KEYS: the heads and the key. ARGV: prefix of the namespace, name, how many to keep.
 local space, name, key = ARGV[1], ARGV[2], KEYS[2]
-local head, rev, low, floor, marks = read_head(KEYS[1], name)
+local head, rev, low, floor, marks, _, stamp, run = read_head(KEYS[1], name)
 if not head then return 0 end
 sound_pins(key, marks)
 local limit = rev - tonumber(ARGV[3])
 if limit < low then return 0 end
 -- What lies below is not kept already, and does not count.
-if low > floor then remove(space, key, floor, low - 1, marks) end
-local removed = remove(space, key, low, limit, marks)
-call('HSET', KEYS[1], name, head_of(head, limit + 1, limit + 1, marks))
+if low > floor then remove(space, key, floor, low - 1, marks, rev, stamp, run) end
+local removed = remove(space, key, low, limit, marks, rev, stamp, run)
+call('HSET', KEYS[1], name, head_of(head, limit + 1, limit + 1, marks, stamp, math.min(run, rev - limit)))
 return removed
