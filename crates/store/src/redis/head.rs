@@ -21,7 +21,7 @@ pub(super) const STAMP: usize = 12;
 /// Bytes of a head.
 const SIZE: usize = 62;
 /// Revisions of a run, and those that lie there before they are removed: both are seen to by the script in one go.
-const RUN: u8 = 8;
+const RUN: u8 = 16;
 /// Heads that are remembered. One takes some 120 bytes and the key.
 const REMEMBERED: usize = 65_536;
 
@@ -131,7 +131,7 @@ impl Head {
         if !is_expected || !is_next || meta.expires_at.is_some() || meta.kind.is_tombstone() {
             return None;
         }
-        (self.run < RUN && low - self.floor < u64::from(RUN)).then(|| Self {
+        (self.run < RUN && low - self.floor < 2 * u64::from(RUN)).then(|| Self {
             mark: mark(meta.rev, &meta.chain),
             rev,
             low,
@@ -228,9 +228,8 @@ mod tests {
         }
         assert_eq!(Head { run: RUN, ..head }.followed_by(&at, &next, 0), None, "the run is full");
         assert_eq!(head.followed_by(&at, &next, 1).unwrap().low, 2);
-        let much = Head { rev: 1, low: 1, floor: 1, ..head };
-        assert_eq!(much.followed_by(&at, &next, 7).unwrap().low, 8);
-        assert_eq!(much.followed_by(&at, &next, 8), None, "there is enough to remove");
+        assert_eq!(head.followed_by(&at, &next, 31).unwrap().low, 32);
+        assert_eq!(head.followed_by(&at, &next, 32), None, "there is enough to remove");
     }
 
     #[test]

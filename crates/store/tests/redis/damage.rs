@@ -31,17 +31,20 @@ async fn flip(server: &Server, hash: &str, field: &[u8], mut look: impl AsyncFnM
     put(&stored);
 }
 
-/// Where a revision's record lies among the records: under the stamp that the key notes, or else the head has, and its number.
+/// Where a revision's record lies among the records: under the stamp of its run, and its number. Runs are noted in the key,
+/// the last one stands in the head.
 fn place_of(server: &Server, key: &Key, revision: u64) -> (String, Vec<u8>) {
-    let field = revision.to_be_bytes();
     let of = |what: &str| format!("tw:{{{}}}:{what}", key.namespace);
     let noted = of(&format!("k:{}", key.name()));
-    let noted: Option<Vec<u8>> = server::ask(server.port(), "HGET", &[noted.as_bytes(), &field]);
-    let stamp = noted.unwrap_or_else(|| {
+    let note = (1..=revision).rev().find_map(|first| {
+        let note: Option<Vec<u8>> = server::ask(server.port(), "HGET", &[noted.as_bytes(), &first.to_be_bytes()]);
+        note.filter(|note| first + u64::from(note[12]) > revision)
+    });
+    let stamp = note.map(|note| note[..12].to_vec()).unwrap_or_else(|| {
         let head: Vec<u8> = server::ask(server.port(), "HGET", &[of("heads").as_bytes(), key.name().as_bytes()]);
         head[41..53].to_vec()
     });
-    (of("records"), [&stamp[..], &field].concat())
+    (of("records"), [&stamp[..], &revision.to_be_bytes()].concat())
 }
 
 fn is_damage<T>(found: &Result<T, StoreError>) -> bool {
@@ -160,6 +163,73 @@ fn a_flipped_bit_in_a_head_is_found() {
         })
         .await;
         done(&*store, on_second).await;
+    });
+}
+
+/// Where older revisions lie is noted for runs of them.
+#[test]
+fn a_flipped_bit_in_a_run_is_found() {
+    run(async {
+        let (store, server) = fresh().await;
+        let (damaged, other) = (key("n", "damaged"), key("n", "other"));
+        let first = record(b"first");
+        done(&*store, commit(&damaged, &first)).await;
+        let mut last = first.clone();
+        for _ in 0..20 {
+            last = following(&last.meta, b"next");
+            done(&*store, commit(&damaged, &last)).await;
+        }
+        let keep = |next: &Record| Commit { keep: 1, ..commit(&damaged, next) };
+        flip(&server, "tw:{n}:k:damaged", &Rev::FIRST.get().to_be_bytes(), async |bit| {
+            for read in [store.revision(&damaged, Rev::FIRST).await, store.revision(&damaged, Rev::FIRST.next()).await] {
+                assert!(is_damage(&read), "bit {bit}: {read:?}");
+            }
+            assert!(is_damage(&store.history(&damaged, None, 99).await), "bit {bit}");
+            assert!(is_damage(&store.prune(&damaged, 1).await), "bit {bit}");
+            assert_eq!(store.head(&damaged).await.unwrap().as_deref(), Some(&last), "bit {bit}");
+        })
+        .await;
+        assert_eq!(store.revision(&damaged, Rev::FIRST).await, Ok(Some(first)));
+        // A key whose run is damaged goes on, also where it is time to remove it, and holds up no other.
+        server::ask::<()>(server.port(), "HSET", &[b"tw:{n}:k:damaged", &Rev::FIRST.get().to_be_bytes(), b"no run"]);
+        for number in 0..60_u8 {
+            let (next, beside) = (following(&last.meta, b"on"), key("n", &format!("{}{number}", other.name())));
+            let (one, two) = tokio::join!(store.commit(keep(&next)), store.commit(commit(&beside, &record(b"beside"))));
+            assert!(matches!((&one, &two), (Ok(Committed::Done(_)), Ok(Committed::Done(_)))), "{one:?} {two:?}");
+            last = next;
+        }
+        assert_eq!(store.head(&damaged).await.unwrap().as_deref(), Some(&last));
+    });
+}
+
+/// A record is put there before it is known whether it wins: what loses, and what is not kept any more, goes again.
+#[test]
+fn only_what_is_kept_lies_there() {
+    run(async {
+        let (store, server) = fresh().await;
+        let key = key("n", "k");
+        let count = |of: &str| server::ask::<usize>(server.port(), "HLEN", &[of.as_bytes()]);
+        let mut last: Option<Record> = None;
+        for round in 0..200_u8 {
+            let next = |body: &[u8]| last.as_ref().map_or_else(|| record(body), |last| following(&last.meta, body));
+            let racers: Vec<Record> = (0..4_u8).map(|racer| next(&[round, racer])).collect();
+            let commits = racers.iter().map(|racer| Commit { keep: 3, ..commit(&key, racer) });
+            let raced = futures_util::future::join_all(commits.map(|commit| store.commit(commit))).await;
+            let won: Vec<usize> =
+                (0..racers.len()).filter(|at| matches!(raced[*at], Ok(Committed::Done(_)))).collect();
+            assert_eq!(won.len(), 1, "{raced:?}");
+            last = Some(racers[won[0]].clone());
+            assert_eq!(store.head(&key).await.unwrap().as_deref(), last.as_ref());
+            // Two runs more than are kept, and the note of each.
+            assert!(count("tw:{n}:records") <= 3 + 2 * 16 && count("tw:{n}:k:k") <= 3 + 2 * 16, "round {round}");
+        }
+        assert_eq!(store.prune(&key, 1).await, Ok(2));
+        assert_eq!(count("tw:{n}:records"), 1);
+        assert_eq!(store.history(&key, None, 9).await.unwrap().len(), 1);
+        let gone = tombstone(&last.unwrap().meta, Kind::Deleted, LATE);
+        done(&*store, Commit { keep: 1, ..commit(&key, &gone) }).await;
+        assert_eq!(store.forget(&key, gone.meta.rev).await, Ok(true));
+        assert_eq!((count("tw:{n}:records"), count("tw:{n}:k:k")), (0, 0));
     });
 }
 

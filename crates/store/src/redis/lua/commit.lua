@@ -43,7 +43,7 @@ if known.err or type(lies) == 'table' then
 end
 local set, last, winners, refused = { '', '' }, 2, 0, nil
 
-local function unusual(key, field, parent, low, floor, marks, flags, more, is, stamp, run)
+local function unusual(key, field, parent, low, floor, marks, flags, more, begins, stamp)
   if has(flags, MORE) then
     local ids, last = ARGV[more + 1], more + 1 + 2 * tonumber(ARGV[more + 2])
     if ids ~= '' then
@@ -58,7 +58,11 @@ local function unusual(key, field, parent, low, floor, marks, flags, more, is, s
       if has(marks, PIECES) and not has(flags, PARENT_HAS_PIECES) then release_all(space, key, parent_field) end
     end
   end
-  if low > floor and remove(space, key, floor, low - 1, marks, is, stamp, run) then floor = low end
+  if low > floor then
+    -- Where it is damaged nothing is removed, and the key goes on.
+    local sound, removed = pcall(remove, space, key, floor, low - 1, marks, begins, stamp)
+    if sound and removed then floor = low end
+  end
   return floor, marks
 end
 
@@ -85,7 +89,9 @@ local function commit(number)
   if is ~= wanted or (is_low ~= wanted_low or is_high ~= wanted_high) and flags % 2 ~= NUMBER_ALONE then
     return head and { sub(head, 1, 24), attempt('HGET', records, old_stamp .. sub(head, 1, 8)) } or {}
   end
-  local done = head and note_run(key, is, old_stamp, run) or attempt('HLEN', key)
+  -- The run that ends here is noted.
+  local begins = is - run + 1
+  local done = head and attempt('HSET', key, pack('>I8', begins), note_of(begins, old_stamp, run)) or attempt('HLEN', key)
   if type(done) == 'table' then
     -- What stands in the way of one key, or of every write; it does so before the first.
     if not find(done.err, 'WRONGTYPE', 1, true) then refused = done end
@@ -101,16 +107,16 @@ local function commit(number)
     call('ZREM', space .. 'due', name)
   end
   if limit >= low then low = limit + 1 end
-  -- What is not kept any more is removed at once where something hangs on it, and otherwise in eights.
+  -- What is not kept any more is removed at once where something hangs on it, and otherwise by runs.
   if flags > NUMBER_ALONE or marks ~= 0 then
     if has(marks, TOMBSTONE) then marks = marks - TOMBSTONE end
     local parent = head and old_stamp .. sub(head, 1, 8)
     local field = sub(control, at + 16, at + 23)
-    floor, marks = unusual(key, field, parent, low, floor, marks, flags, more, is, old_stamp, run)
+    floor, marks = unusual(key, field, parent, low, floor, marks, flags, more, rev, stamp)
     if has(flags, IS_TOMBSTONE) then marks = marks + TOMBSTONE end
   elseif low - floor >= 8 then
-    remove(space, key, floor, low - 1, 0, is, old_stamp, run)
-    floor = low
+    local sound, lowest = pcall(remove_runs, space, key, floor, low, rev, stamp)
+    if sound then floor = lowest end
   end
   set[last + 1] = name
   set[last + 2] = head_of(sub(control, at + 16, at + 39), low, floor, marks, stamp, 1)

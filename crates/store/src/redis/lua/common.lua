@@ -1,7 +1,8 @@
 -- What several scripts need. `heads` is a hash: from each name to what its head is, see `parts_of`, and from the empty name
 -- to how many changes there were. `records` is a hash of all records of the namespace: revision N lies under the stamp that
 -- it was written with and N in 8 bytes. A key is a hash with these fields, N again in 8 bytes:
---   N      the stamp of revision N; of the last run only what is pinned need be noted, see `parts_of`
+--   N      the run that begins with revision N: its stamp, in one byte how many revisions it has, 16 at most, and a sum.
+--          The last run stands in the head alone. Of its revisions some may have been removed
 --   cN     the names of the pieces of revision N, 32 bytes each, where it has some
 --   eN     when revision N expires, where that was moved: 8 bytes, and a checksum of who wrote them
 --   p      the pinned revisions, one behind the other, and a sum
@@ -56,21 +57,48 @@ local function read_head(heads, name)
   end
 end
 
--- Where a revision's record lies among the records, by the head of its key; nothing when nobody knows.
-local function place_of_record(key, field, rev, stamp, run)
-  if from('>I8', field) > rev - run then return stamp .. field end
-  local older = call('HGET', key, field)
-  return older and older .. field
+-- How a run is noted.
+local NOTE = '>I4I4I4Bd'
+
+local function sum_of_run(first, one, two, three, many)
+  return first * 3 + one * 19 + two * 23 + three * 29 + many * 31
 end
 
--- Notes the stamp of each revision of the last run in the key.
-local function note_run(key, rev, stamp, run)
-  local notes = {}
-  for number = rev - run + 1, rev do
-    notes[#notes + 1] = pack('>I8', number)
-    notes[#notes + 1] = stamp
+local function note_of(first, stamp, many)
+  local one, two, three = from('>I4I4I4', stamp)
+  return pack(NOTE, one, two, three, many, sum_of_run(first, one, two, three, many))
+end
+
+-- The last revision of a noted run, and its stamp.
+local function read_note(first, note)
+  if #note ~= 21 then error(foreign) end
+  local one, two, three, many, sum = from(NOTE, note)
+  if sum ~= sum_of_run(first, one, two, three, many) then error(foreign) end
+  return first + many - 1, sub(note, 1, 12)
+end
+
+-- The run that a revision is of: its first revision, its last one and its stamp. The last run begins with revision `begins`.
+-- Nothing when it is of none.
+local function run_of(key, number, begins, stamp)
+  if number >= begins then return begins, 9007199254740992, stamp end
+  local note = call('HGET', key, pack('>I8', number))
+  if note then return number, read_note(number, note) end
+  if number == 1 then return nil end
+  local fields = {}
+  for first = number - 1, math.max(1, number - 15), -1 do fields[#fields + 1] = pack('>I8', first) end
+  for at, note in ipairs(call('HMGET', key, unpack(fields))) do
+    if note then
+      local last, stamp = read_note(number - at, note)
+      if last >= number then return number - at, last, stamp end
+      return nil
+    end
   end
-  return redis.pcall('HSET', key, unpack(notes))
+end
+
+-- Where a revision's record lies among the records; nothing when there is none.
+local function place_of_record(key, field, begins, stamp)
+  local first, _, stamp = run_of(key, from('>I8', field), begins, stamp)
+  return first and stamp .. field
 end
 
 local function for_each_piece(ids, action)
@@ -126,47 +154,74 @@ local function place_of(pins, field)
   end
 end
 
--- Removes the unpinned revisions from `low` to `limit`. What is not noted is of the last run. How many were there; nothing
--- when nobody can say which are pinned, and all stay. Writes nothing that takes room.
-local function remove(space, key, low, limit, marks, rev, stamp, run)
-  local pins = pins_of(key, marks)
-  if not pins then return nil end
-  local candidates = {}
-  if limit - low > 256 then
-    -- A copied history may have gaps of any width.
-    for _, field in ipairs(call('HKEYS', key)) do
-      local number = #field == 8 and from('>I8', field)
-      if number and number >= low and number <= limit then candidates[#candidates + 1] = field end
-    end
-    for number = math.max(low, rev - run + 1), limit do candidates[#candidates + 1] = pack('>I8', number) end
-  else
-    for number = low, limit do candidates[#candidates + 1] = pack('>I8', number) end
+-- Where the first run begins that begins behind a revision; nothing when there is none.
+local function next_run(key, number)
+  local next
+  for _, field in ipairs(call('HKEYS', key)) do
+    local first = #field == 8 and from('>I8', field)
+    if first and first > number and (not next or first < next) then next = first end
   end
-  if marks ~= 0 then
-    local unpinned = {}
-    for _, field in ipairs(candidates) do
-      if not place_of(pins, field) then
-        unpinned[#unpinned + 1] = field
-        if has(marks, MOVED) then call('HDEL', key, 'e' .. field) end
-        if has(marks, PIECES) then release_all(space, key, field) end
-      end
-    end
-    candidates = unpinned
-  end
+  return next
+end
+
+local function delete(hash, fields)
   local removed = 0
-  for at = 1, #candidates, 1000 do
-    local last, records = math.min(at + 999, #candidates), {}
-    for number, noted in ipairs(call('HMGET', key, unpack(candidates, at, last))) do
-      local field = candidates[at + number - 1]
-      if from('>I8', field) > rev - run then noted = stamp end
-      if noted then records[#records + 1] = noted .. field end
-    end
-    if #records > 0 then
-      removed = removed + call('HDEL', space .. 'records', unpack(records))
-      call('HDEL', key, unpack(candidates, at, last))
-    end
+  for at = 1, #fields, 1000 do
+    removed = removed + call('HDEL', hash, unpack(fields, at, math.min(at + 999, #fields)))
   end
   return removed
+end
+
+-- Removes the unpinned revisions from `low` to `limit`. How many were there; nothing when nobody can say which are pinned,
+-- and all stay. Writes nothing that takes room.
+local function remove(space, key, low, limit, marks, begins, stamp)
+  local pins = pins_of(key, marks)
+  if not pins then return nil end
+  local number, records, runs = low, {}, {}
+  while number and number <= limit do
+    local first, last, stamp = run_of(key, number, begins, stamp)
+    if first then
+      local whole = last <= limit
+      for number = first, math.min(last, limit) do
+        local field = pack('>I8', number)
+        if place_of(pins, field) then
+          whole = false
+        elseif number >= low then
+          records[#records + 1] = stamp .. field
+          if has(marks, MOVED) then call('HDEL', key, 'e' .. field) end
+          if has(marks, PIECES) then release_all(space, key, field) end
+        end
+      end
+      if whole then runs[#runs + 1] = pack('>I8', first) end
+      number = last + 1
+    else
+      -- A copied history may have gaps of any width.
+      number = math.min(next_run(key, number) or begins, begins)
+    end
+  end
+  local removed = delete(space .. 'records', records)
+  delete(key, runs)
+  return removed
+end
+
+-- Removes the runs that end before `low`, of a key on which nothing hangs. The lowest revision that may lie there then.
+local function remove_runs(space, key, floor, low, begins, stamp)
+  local records, runs, number = {}, {}, floor
+  while number < low and number < begins do
+    local first, last, stamp = run_of(key, number, begins, stamp)
+    if not first then
+      number = math.min(next_run(key, number) or begins, begins, low)
+    elseif last >= low then
+      break
+    else
+      for number = number, last do records[#records + 1] = stamp .. pack('>I8', number) end
+      runs[#runs + 1] = pack('>I8', first)
+      number = last + 1
+    end
+  end
+  delete(space .. 'records', records)
+  delete(key, runs)
+  return number
 end
 
 -- The beginning of a record; nothing of it where it is not there or damaged, which whoever reads it finds out.

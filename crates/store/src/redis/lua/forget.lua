@@ -3,14 +3,20 @@
 local space, name, key = ARGV[1], ARGV[2], KEYS[2]
 local head, rev, _, _, marks, _, stamp, run = read_head(KEYS[1], name)
 if not head or sub(head, 1, 8) ~= ARGV[3] or not has(marks, TOMBSTONE) then return 0 end
-local noted, records = call('HGETALL', key), {}
-for number = rev - run + 1, rev do records[#records + 1] = stamp .. pack('>I8', number) end
-for at = 1, #noted, 2 do
-  local field = noted[at]
-  if #field == 8 then records[#records + 1] = noted[at + 1] .. field end
-  if #field == 9 and sub(field, 1, 1) == 'c' then release_all(space, key, sub(field, 2)) end
+local records = {}
+local function take(first, last, stamp)
+  for number = first, last do records[#records + 1] = stamp .. pack('>I8', number) end
 end
-for at = 1, #records, 1000 do call('HDEL', space .. 'records', unpack(records, at, math.min(at + 999, #records))) end
+take(rev - run + 1, rev, stamp)
+for _, field in ipairs(call('HKEYS', key)) do
+  if #field == 8 then
+    local first = from('>I8', field)
+    take(first, read_note(first, call('HGET', key, field)))
+  elseif #field == 9 and sub(field, 1, 1) == 'c' then
+    release_all(space, key, sub(field, 2))
+  end
+end
+delete(space .. 'records', records)
 call('DEL', key)
 call('HDEL', KEYS[1], name)
 call('ZREM', space .. 'names', name)

@@ -5,16 +5,14 @@
 local space, name, field, key = ARGV[1], ARGV[2], ARGV[3], KEYS[2]
 local head, is, low, floor, marks, _, stamp, run = read_head(KEYS[1], name)
 if not head then return 0 end
-local place = place_of_record(key, field, is, stamp, run)
+local begins = is - run + 1
+local place = place_of_record(key, field, begins, stamp)
 if not place or call('HEXISTS', space .. 'records', place) == 0 then return 0 end
 local rev, pins = from('>I8', field), sound_pins(key, marks)
 local pinned = place_of(pins, field)
 if not pinned and rev < low then return 0 end
 -- The chain stands in the meta, and nothing else is like it.
 if ARGV[4] ~= '' and not find(beginning_of(space, place, ARGV[7]), ARGV[6], 1, true) then return 0 end
--- A pinned revision is noted from now on, and those that lie with it.
-local done = note_run(key, is, stamp, run)
-if type(done) == 'table' then return done end
 if ARGV[4] ~= '' then
   if not pinned then pins = pins .. field end
   call('HSET', key, 'p', pins .. pins_sum(pins))
@@ -31,7 +29,7 @@ if ARGV[4] ~= '' then
 elseif pinned then
   if rev < low then
     -- What lies between is not kept any more, and must not come back. This one is named among the pinned still, and stays.
-    if low > floor then remove(space, key, floor, low - 1, marks, is, stamp, 1) end
+    if low > floor then remove(space, key, floor, low - 1, marks, begins, stamp) end
     low, floor = rev, rev
   end
   pins = sub(pins, 1, pinned - 1) .. sub(pins, pinned + 8)
@@ -39,5 +37,5 @@ elseif pinned then
 end
 if has(marks, PINNED) then marks = marks - PINNED end
 if pins ~= '' then marks = marks + PINNED end
-call('HSET', KEYS[1], name, head_of(head, low, floor, marks, stamp, 1))
+call('HSET', KEYS[1], name, head_of(head, low, floor, marks, stamp, run))
 return 1

@@ -7,7 +7,7 @@ sound_pins(key, marks)
 local limit = rev - tonumber(ARGV[3])
 if limit < low then return 0 end
 -- What lies below is not kept already, and does not count.
-if low > floor then remove(space, key, floor, low - 1, marks, rev, stamp, run) end
-local removed = remove(space, key, low, limit, marks, rev, stamp, run)
-call('HSET', KEYS[1], name, head_of(head, limit + 1, limit + 1, marks, stamp, math.min(run, rev - limit)))
+if low > floor then remove(space, key, floor, low - 1, marks, rev - run + 1, stamp) end
+local removed = remove(space, key, low, limit, marks, rev - run + 1, stamp)
+call('HSET', KEYS[1], name, head_of(head, limit + 1, limit + 1, marks, stamp, run))
 return removed
