@@ -63,16 +63,15 @@ impl<K: Eq + Hash, V, S: BuildHasher + Default> Recent<K, V, S> {
         }
     }
 
-    /// Drops what is there under the key.
-    pub fn remove<Q: ?Sized + Eq + Hash>(&mut self, key: &Q)
+    /// Takes out what is there under the key.
+    pub fn remove<Q: ?Sized + Eq + Hash>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
     {
-        match self.young.remove(key) {
-            // Never in both.
-            Some(held) => self.weight -= held.weight,
-            None => drop(self.old.remove(key)),
-        }
+        // Never in both.
+        let Some(held) = self.young.remove(key) else { return Some(self.old.remove(key)?.value) };
+        self.weight -= held.weight;
+        Some(held.value)
     }
 
     fn hold(&mut self, key: K, held: Held<V>) {

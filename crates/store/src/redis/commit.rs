@@ -11,6 +11,7 @@
 //! was written here before is given as a whole, and what it becomes: comparing it is all there is to do then, save for one
 //! revision in eight.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -21,7 +22,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Semaphore;
 
 use super::EVENTS_KEPT;
-use super::head::{Head, Heads, STAMP, mark};
+use super::head::{Heads, Known, PLACE, SIZE, Whole, mark, place};
 use super::keys::Space;
 use super::link::{Fault, Link};
 use super::reply::{self, Outcome};
@@ -56,16 +57,18 @@ const PARENT_HAS_PIECES: u8 = 8;
 struct Prepared {
     name: Box<str>,
     control: [u8; CONTROL],
-    /// The whole head that is expected, and what it becomes; nothing of either where the script has to look.
-    heads: [Vec<u8>; 2],
+    /// The whole head that is expected, and what it becomes, where the script need not look.
+    whole: Option<Whole>,
+    /// Where the record is put, and the record.
+    place: [u8; PLACE],
     record: Vec<u8>,
     /// The parent again and the pieces, where there are any.
     more: Vec<Vec<u8>>,
 }
 
 impl Prepared {
-    /// Asks `heads` whether the head is known, and for a stamp. The head that there is when it is done, if it is.
-    fn new(commit: &Commit, heads: &Heads) -> (Self, Option<Head>) {
+    /// Asks `heads` whether the head is known, and for a stamp. What is known when it is done as a whole.
+    fn new(commit: &Commit, heads: &Heads) -> (Self, Option<Known>) {
         let Commit { key, expected, record, parent_again, pieces, keep } = commit;
         let meta = &record.meta;
         let ids = record.body.pieces();
@@ -103,18 +106,18 @@ impl Prepared {
         control[40..48].copy_from_slice(&removed.to_be_bytes());
         control[60] = flags;
         let known = if more.is_empty() { heads.follow(key, expected, meta, removed) } else { None };
-        control[48..60].copy_from_slice(&known.map_or_else(|| heads.stamp(), |[head, _]| head.stamp()));
-        let heads = known.map_or_else(Default::default, |both| both.map(|head| head.bytes().to_vec()));
-        let prepared = Self { name: Box::from(key.name()), control, heads, record: sealed::record(key, record), more };
-        (prepared, known.map(|[_, next]| next))
-    }
-
-    /// Where the record is put: under its stamp and its revision.
-    fn place(&self) -> [u8; STAMP + 8] {
-        let mut place = [0; STAMP + 8];
-        place[..STAMP].copy_from_slice(&self.control[48..60]);
-        place[STAMP..].copy_from_slice(&self.control[16..24]);
-        place
+        let (whole, next) = known.unzip();
+        let stamp = whole.as_ref().map_or_else(|| heads.stamp(), |whole: &Whole| whole.head.stamp());
+        control[48..60].copy_from_slice(&stamp);
+        let prepared = Self {
+            name: Box::from(key.name()),
+            control,
+            whole,
+            place: place(&stamp, meta.rev.get()),
+            record: sealed::record(key, record),
+            more,
+        };
+        (prepared, next)
     }
 
     fn size(&self) -> usize {
@@ -143,8 +146,10 @@ struct Gathering {
     sending: Sending,
 }
 
-/// What gathers, for each namespace: all that goes together is told of as one entry in one stream.
-type Gatherings = Arc<Mutex<FxHashMap<Namespace, Gathering>>>;
+/// What gathers for a namespace, which tells of all that goes together as one entry in one stream; and whether it has whole
+/// heads, which the script sees to at once.
+type Which = (Namespace, bool);
+type Gatherings = Arc<Mutex<FxHashMap<Which, Gathering>>>;
 
 /// Sends commits.
 pub(super) struct Commits {
@@ -168,10 +173,10 @@ impl Commits {
         let answers = sending.await;
         let answer = answers.lock()[at].take().expect("each takes its own answer, once");
         let outcome = answer.map_err(Fault::of_write)?;
-        if let Outcome::Done(_, written) = &outcome
-            && let Some(head) = written.or(next)
-        {
-            self.heads.set(&commit.key, head);
+        match (&outcome, next) {
+            (Outcome::Done(_), Some(next)) => self.heads.set(&commit.key, next),
+            (Outcome::Made(_, Some(made)), _) => self.heads.set_after(&commit.key, made.head, made.before),
+            _ => {}
         }
         reply::committed(&commit.key, outcome)
     }
@@ -179,8 +184,9 @@ impl Commits {
     /// Joins those that wait, or begins to gather others. Which place it has among them.
     fn join(&self, namespace: &Namespace, prepared: Prepared) -> (Sending, usize) {
         let size = prepared.size();
+        let which = (namespace.clone(), prepared.whole.is_some());
         let mut gatherings = self.gatherings.lock();
-        if let Some(open) = gatherings.get_mut(namespace)
+        if let Some(open) = gatherings.get_mut(&which)
             && open.bytes + size <= BYTES_TOGETHER
             && let Some(waiting) = &mut *open.waiting.lock()
             && waiting.len() < TOGETHER
@@ -196,11 +202,11 @@ impl Commits {
             link: self.link.clone(),
             on_the_way: self.on_the_way.clone(),
             gatherings: self.gatherings.clone(),
-            namespace: namespace.clone(),
+            which: which.clone(),
             waiting: waiting.clone(),
         };
         let sending = turn.send().boxed().shared();
-        gatherings.insert(namespace.clone(), Gathering { waiting, bytes: size, sending: sending.clone() });
+        gatherings.insert(which, Gathering { waiting, bytes: size, sending: sending.clone() });
         (sending, 0)
     }
 }
@@ -210,7 +216,7 @@ struct Turn {
     link: Arc<Link>,
     on_the_way: Arc<Semaphore>,
     gatherings: Gatherings,
-    namespace: Namespace,
+    which: Which,
     waiting: Waiting,
 }
 
@@ -220,23 +226,23 @@ impl Turn {
         let commits = self.waiting.lock().take().expect("they are sent once");
         {
             let mut gatherings = self.gatherings.lock();
-            if gatherings.get(&self.namespace).is_some_and(|now| Arc::ptr_eq(&now.waiting, &self.waiting)) {
-                gatherings.remove(&self.namespace);
+            if gatherings.get(&self.which).is_some_and(|now| Arc::ptr_eq(&now.waiting, &self.waiting)) {
+                gatherings.remove(&self.which);
             }
         }
-        let answers = match self.call(&commits).await {
-            Ok(answer) => match reply::several(answer, commits.len()) {
-                Ok(outcomes) => outcomes.into_iter().map(|outcome| Some(Ok(outcome))).collect(),
-                // They were done or not; what came back does not say.
-                Err(error) => vec![Some(Err(Fault::NoAnswer(error.to_string()))); commits.len()],
-            },
+        let outcomes = self.call(&commits).await.and_then(|answer| {
+            // They were done or not; what came back does not say.
+            reply::several(answer, commits.len()).map_err(|error| Fault::NoAnswer(error.to_string()))
+        });
+        let answers = match outcomes {
+            Ok(outcomes) => outcomes.into_iter().map(|outcome| Some(Ok(outcome))).collect(),
             Err(fault) => vec![Some(Err(fault)); commits.len()],
         };
         Arc::new(Mutex::new(answers))
     }
 
     async fn call(&self, commits: &[Prepared]) -> Result<Value, Fault> {
-        let space = Space::of(&self.namespace);
+        let space = Space::of(&self.which.0);
         let (many, kept) = (commits.len().to_string(), EVENTS_KEPT.to_string());
         let mut control = Vec::with_capacity(commits.len() * CONTROL);
         let mut changes = sealed::Changes::new();
@@ -244,21 +250,60 @@ impl Turn {
             control.extend_from_slice(&commit.control);
             changes.add(&commit.name, sealed::meta_in(&commit.record));
         }
-        let changes = changes.finish(&self.namespace);
+        let changes = changes.finish(&self.which.0);
         let kept = if fastrand::u32(..TRIM_EVERY) == 0 { kept.as_bytes() } else { &[] };
-        let mut args: Vec<&[u8]> = Vec::with_capacity(5 + commits.len() * 3);
+        let wholes = Wholes::new(&space, commits);
+        let mut args: Vec<&[u8]> = Vec::with_capacity(10 + commits.len() * 3);
         args.extend([space.prefix(), many.as_bytes(), kept, &control, &changes]);
+        args.extend([wholes.many.as_bytes(), &wholes.expected]);
         args.extend(commits.iter().map(|commit| commit.name.as_bytes()));
-        for which in 0..2 {
-            args.extend(commits.iter().map(|commit| &commit.heads[which][..]));
-        }
+        args.extend(wholes.rest.iter().map(|part| &part[..]));
         args.extend(commits.iter().flat_map(|commit| &commit.more).map(|more| &more[..]));
-        let bytes: usize = commits.iter().map(|commit| commit.record.len() + STAMP + 8).sum();
+        let bytes: usize = commits.iter().map(|commit| commit.record.len() + PLACE).sum();
         let mut records = Cmd::with_capacity(2 + commits.len() * 2, bytes + 64);
         records.arg("HSET").arg(space.records());
         for commit in commits {
-            records.arg(&commit.place()[..]).arg(&commit.record);
+            records.arg(&commit.place[..]).arg(&commit.record);
         }
         self.link.run_behind(records, Script::Commit, &[&space.heads(), &space.changes()], &args).await
+    }
+}
+
+/// What the script is given about whole heads; they go by themselves.
+struct Wholes<'a> {
+    many: String,
+    expected: Vec<u8>,
+    rest: Vec<Cow<'a, [u8]>>,
+}
+
+impl<'a> Wholes<'a> {
+    fn new(space: &Space, commits: &'a [Prepared]) -> Self {
+        let mut expected = Vec::with_capacity(commits.len() * SIZE);
+        let mut rest: Vec<Cow<'a, [u8]>> = Vec::with_capacity(2 + 2 * commits.len());
+        let mut turns = Vec::new();
+        for commit in commits {
+            let Some(whole) = &commit.whole else { return Self::default() };
+            expected.extend_from_slice(&whole.expected);
+            rest.push(Cow::Borrowed(commit.name.as_bytes()));
+            rest.push(Cow::Owned(whole.head.bytes().to_vec()));
+            turns.extend(whole.turn.as_ref().map(|turn| (&commit.name, turn)));
+        }
+        let number = |number: usize| Cow::Owned(number.to_string().into_bytes());
+        rest.push(number(turns.len()));
+        for (name, turn) in &turns {
+            rest.push(Cow::Owned(space.key_named(name)));
+            rest.extend([&turn.first[..], &turn.note].map(Cow::Borrowed));
+            rest.push(number(turn.runs.len()));
+            rest.extend(turn.runs.iter().map(|run| Cow::Borrowed(&run[..])));
+        }
+        rest.push(number(turns.iter().map(|(_, turn)| turn.records.len()).sum()));
+        rest.extend(turns.iter().flat_map(|(_, turn)| &turn.records).map(|record| Cow::Borrowed(&record[..])));
+        Self { many: commits.len().to_string(), expected, rest }
+    }
+}
+
+impl Default for Wholes<'_> {
+    fn default() -> Self {
+        Self { many: "0".to_owned(), expected: Vec::new(), rest: Vec::new() }
     }
 }

@@ -26,7 +26,11 @@ impl Space {
     }
 
     pub(super) fn key(&self, key: &Key) -> Vec<u8> {
-        [self.prefix(), b"k:", key.name().as_bytes()].concat()
+        self.key_named(key.name())
+    }
+
+    pub(super) fn key_named(&self, name: &str) -> Vec<u8> {
+        [self.prefix(), b"k:", name.as_bytes()].concat()
     }
 
     pub(super) fn heads(&self) -> Vec<u8> {

@@ -7,7 +7,7 @@ use redis::Value;
 
 use super::EVENTS_KEPT;
 use super::link::{Link, refusal};
-use super::head::{Beginning, Head};
+use super::head::{self, Beginning, Head};
 use super::sealed;
 use crate::error::StoreError;
 use crate::meta::Meta;
@@ -47,18 +47,18 @@ fn number(value: Value) -> Result<u64, StoreError> {
     }
 }
 
-fn head(value: Value) -> Result<Beginning, StoreError> {
+fn beginning(value: Value) -> Result<Beginning, StoreError> {
     Beginning::read(&bytes(value)?).ok_or_else(|| strange("half a head"))
 }
 
 /// `[head, record]` or nothing.
 pub(super) fn record(key: &Key, answer: Value) -> Result<Option<Record>, StoreError> {
     let mut items = items(answer)?.into_iter();
-    let Some(beginning) = items.next() else { return Ok(None) };
+    let Some(head) = items.next() else { return Ok(None) };
     // The head names a revision that is not there.
     let Some(stored) = items.next().filter(|stored| *stored != Value::Nil) else { return Err(strange("half a head")) };
     let mut record = sealed::read_record(key, &bytes(stored)?)?;
-    head(beginning)?.complete(key, &mut record.meta)?;
+    beginning(head)?.complete(key, &mut record.meta)?;
     Ok(Some(record))
 }
 
@@ -86,17 +86,25 @@ fn set_end(key: &Key, meta: &mut Meta, moved: Value) -> Result<(), StoreError> {
 /// What came back for one of several commits.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
-    /// It was done: the place of the change, and the head that the script made of it. `None` where it was given the head, and
-    /// where something hangs on the key.
-    Done(Cursor, Option<Head>),
+    /// It was done as it was given: the place of the change.
+    Done(Cursor),
+    /// It was done: the place, and the head that the script made. `None` where something hangs on the key.
+    Made(Cursor, Option<Made>),
     /// The head that is there instead, or an error.
     Other(Value),
+}
+
+/// A head that the script made, and the one that it took the place of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    pub(super) head: Head,
+    pub(super) before: Option<Head>,
 }
 
 /// The place of a change, or the head that is there instead.
 pub(super) fn committed(key: &Key, outcome: Outcome) -> Result<Committed, StoreError> {
     match outcome {
-        Outcome::Done(place, _) => Ok(Committed::Done(place)),
+        Outcome::Done(place) | Outcome::Made(place, _) => Ok(Committed::Done(place)),
         Outcome::Other(Value::ServerError(error)) => Err(refusal(error.code(), format!("{error:?}"))),
         Outcome::Other(head) => Ok(Committed::Lost(record(key, head)?.map(Arc::new))),
     }
@@ -105,22 +113,27 @@ pub(super) fn committed(key: &Key, outcome: Outcome) -> Result<Committed, StoreE
 /// The answers to several commits, one for each.
 pub(super) fn several(answer: Value, asked: usize) -> Result<Vec<Outcome>, StoreError> {
     let mut answers = items(answer)?.into_iter();
-    let Some(Value::Int(last)) = answers.next() else { return Err(strange("no place")) };
-    if answers.len() != asked {
+    let (Some(Value::Int(last)), Some(Value::Int(done))) = (answers.next(), answers.next()) else {
+        return Err(strange("no place"));
+    };
+    // All were done as they were given, or each is told of.
+    let done = if done == 1 { asked } else { 0 };
+    if answers.len() + done != asked {
         return Err(strange("another list"));
     }
     let mut outcomes = Vec::with_capacity(asked);
-    for answer in answers {
-        outcomes.push(match answer {
-            Value::Int(1) => Outcome::Done(Cursor::START, None),
-            Value::BulkString(head) => Outcome::Done(Cursor::START, Head::read(&head)),
-            other => Outcome::Other(other),
-        });
-    }
+    outcomes.resize(done, Outcome::Done(Cursor::START));
+    outcomes.extend(answers.map(|answer| match answer {
+        Value::BulkString(heads) => {
+            let (head, before) = heads.split_at(heads.len().min(head::SIZE));
+            Outcome::Made(Cursor::START, Head::read(head).map(|head| Made { head, before: Head::read(before) }))
+        }
+        other => Outcome::Other(other),
+    }));
     // The last one that was done has the last place, and the others those before it.
-    let mut places = (0..=u64::try_from(last).map_err(|_| strange("a negative place"))?).rev();
+    let mut places = (1..=u64::try_from(last).map_err(|_| strange("a negative place"))?).rev();
     for outcome in outcomes.iter_mut().rev() {
-        if let Outcome::Done(place, _) = outcome {
+        if let Outcome::Done(place) | Outcome::Made(place, _) = outcome {
             *place = Cursor::at(places.next().ok_or_else(|| strange("no place"))?);
         }
     }
@@ -139,8 +152,8 @@ pub(super) fn count(answer: Value) -> Result<u64, StoreError> {
 /// The beginning of the head, and `[moved end, pinned, beginning of the record]` again and again.
 pub(super) fn history(key: &Key, answer: Value) -> Result<Vec<Revision>, StoreError> {
     let mut items = items(answer)?.into_iter();
-    let Some(beginning) = items.next() else { return Ok(Vec::new()) };
-    let head = head(beginning)?;
+    let Some(head) = items.next() else { return Ok(Vec::new()) };
+    let head = beginning(head)?;
     threes(items, |moved, pinned, stored| {
         let mut meta = sealed::read_meta(key, &bytes(stored)?)?;
         if head.names(meta.rev) {
@@ -174,9 +187,9 @@ pub(super) fn readable_heads(answer: Value, namespace: &Namespace) -> Result<(Ve
     Ok((heads, damaged))
 }
 
-fn described(key: &Key, beginning: Value, stored: Value) -> Result<Meta, StoreError> {
+fn described(key: &Key, head: Value, stored: Value) -> Result<Meta, StoreError> {
     let mut meta = sealed::read_meta(key, &bytes(stored)?)?;
-    head(beginning)?.complete(key, &mut meta)?;
+    beginning(head)?.complete(key, &mut meta)?;
     Ok(meta)
 }
 

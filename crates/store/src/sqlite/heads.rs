@@ -97,7 +97,7 @@ impl Heads {
         shard.withheld.remove(&key);
         match entry {
             Some(entry) => shard.put(key, entry),
-            None => shard.recent.remove(&key),
+            None => drop(shard.recent.remove(&key)),
         }
     }
 }

@@ -2,25 +2,29 @@
 -- that fails or loses holds up no other. They are told of as one entry in the stream of changes. Their records lie among the
 -- records already: Lua is slow at long texts.
 --
--- Who knows the whole head of a key says what it is to be and what it becomes: then comparing two texts is all there is to
--- do, where nothing hangs on the key and nothing is to be removed.
+-- Who knows the whole head of a key says what it is to be, what it becomes, and what is noted and removed with it. Such
+-- commits go by themselves, see `whole.lua`; when one of them is not as it was expected, each is looked at here.
 --
 -- KEYS: the heads and the stream of changes.
 -- ARGV: prefix of the namespace; how many commits; how many changes to keep (empty: do not look now); for each commit in a
 -- row, 61 bytes: the beginning of the expected head (16), that of the new one (24), the greatest revision to be removed (8),
--- the stamp of the record (12) and flags (1); what is told of them all; then the name of each; then of each the whole head
--- that is expected (empty: look); then the whole new head of each; then of each that has `MORE` the parent again (empty:
--- stays), names of the pieces, how many pieces come with it, and of each of these its name and its bytes.
+-- the stamp of the record (12) and flags (1); what is told of them all; how many have whole heads, all or none; the expected
+-- ones in a row; then the name of each commit.
+-- Then of whole heads name and new head of each; how many runs end, and of each the key, the run's first revision, its note,
+-- how many runs are removed, and the first revision of each; then how many records are removed, and where each lies.
+-- Or else of each commit that has `MORE` the parent again (empty: stays), names of the pieces, how many pieces come with it,
+-- and of each of these its name and its bytes.
 --
--- Answers with the place of the last change, and for each commit 1 where its whole head was given, the whole new head where
--- it was not, or the head that is there instead as `head` does it. A name comes once. Flags are added up.
+-- Answers with the place of the last change; 1 if all that have whole heads were done as they were given, else 0, and for
+-- each commit the new head and the one it took the place of, in one text, or the head that is there instead as `head` does
+-- it. A name comes once. Flags are added up.
 local NUMBER_ALONE, IS_TOMBSTONE, MORE, PARENT_HAS_PIECES = 1, 2, 4, 8
 local SIZE = 61
 
 local heads, changes = KEYS[1], KEYS[2]
-local space, total, control = ARGV[1], tonumber(ARGV[2]), ARGV[4]
-local wholes, news, next_more, attempt = 5 + total, 5 + 2 * total, 6 + 3 * total, redis.pcall
+local space, total, control, attempt = ARGV[1], tonumber(ARGV[2]), ARGV[4], redis.pcall
 local records = space .. 'records'
+local names, next_more = 8, 8 + total
 
 -- Where a commit's record was put.
 local function place_of_new(number)
@@ -33,9 +37,9 @@ if call('HEXISTS', records, place_of_new(1)) == 0 then error('the records are no
 local dropped = {}
 local function drop_all()
   for number = 1, total do dropped[number] = place_of_new(number) end
-  call('HDEL', records, unpack(dropped))
+  delete(records, dropped)
 end
-local known = attempt('HMGET', heads, '', unpack(ARGV, 6, 5 + total))
+local known = attempt('HMGET', heads, '', unpack(ARGV, names, names + total - 1))
 local lies = attempt('XLEN', changes)
 if known.err or type(lies) == 'table' then
   drop_all()
@@ -67,14 +71,7 @@ local function unusual(key, field, parent, low, floor, marks, flags, more, begin
 end
 
 local function commit(number)
-  local name, head = ARGV[5 + number], known[number + 1]
-  if head == ARGV[wholes + number] then
-    set[last + 1] = name
-    set[last + 2] = ARGV[news + number]
-    last = last + 2
-    winners = winners + 1
-    return 1
-  end
+  local name, head = ARGV[names + number - 1], known[number + 1]
   local at = number * SIZE - SIZE + 1
   local wanted, wanted_high, wanted_low, rev, chain_high, chain_low, ends_high, ends_low, limit, stamp, flags =
     from('>I8I4I4I8I4I4I4I4I8c12B', control, at)
@@ -122,13 +119,13 @@ local function commit(number)
   set[last + 2] = head_of(sub(control, at + 16, at + 39), low, floor, marks, stamp, 1)
   last = last + 2
   winners = winners + 1
-  return set[last]
+  return set[last] .. (head or '')
 end
 
-local answers = { 0 }
+local answers = { 0, 0 }
 for number = 1, total do
   local answer = commit(number)
-  answers[number + 1] = answer
+  answers[number + 2] = answer
   if type(answer) == 'table' then dropped[#dropped + 1] = place_of_new(number) end
   if refused then break end
 end
@@ -136,13 +133,13 @@ if refused then
   drop_all()
   return refused
 end
-if #dropped > 0 then call('HDEL', records, unpack(dropped)) end
+delete(records, dropped)
 if winners == 0 then return answers end
 
 local won = string.rep('y', total)
 if winners < total then
   local each = {}
-  for number = 1, total do each[number] = type(answers[number + 1]) == 'table' and 'n' or 'y' end
+  for number = 1, total do each[number] = type(answers[number + 2]) == 'table' and 'n' or 'y' end
   won = table.concat(each)
 end
 
