@@ -127,7 +127,8 @@ impl Head {
 
 /// A stamp's part of a sum.
 fn sum_of_stamp(stamp: &[u8; STAMP]) -> f64 {
-    let part = |at: usize| f64::from(u32::from_be_bytes(*stamp[at..].first_chunk().expect("a stamp has three of them")));
+    let part =
+        |at: usize| f64::from(u32::from_be_bytes(*stamp[at..].first_chunk().expect("a stamp has three of them")));
     part(0) * 19.0 + part(4) * 23.0 + part(8) * 29.0
 }
 
@@ -217,7 +218,7 @@ impl Known {
         if u64::from(head.run) < longest {
             return Some((Head { run: head.run + 1, ..next }, None));
         }
-        if self.older.first().map_or(head.begins(), |run| run.first) > head.floor {
+        if self.older.first().map_or_else(|| head.begins(), |run| run.first) > head.floor {
             return None;
         }
         let ended = Run { first: head.begins(), many: head.run, stamp: head.stamp };
@@ -340,7 +341,7 @@ mod tests {
         }
         let mortal = Meta { expires_at: Some(UnixMillis(1)), ..next.clone() };
         let deleted = Meta { kind: crate::Kind::Deleted, ..next.clone() };
-        let later = Meta { rev: next.rev.next(), ..next.clone() };
+        let later = Meta { rev: next.rev.next(), ..next };
         for other in [mortal, deleted, later, first] {
             assert_eq!(follow(head, &at, &other), None);
         }
@@ -393,7 +394,7 @@ mod tests {
         let full = Head { mark: mark(first.rev, &first.chain), low: 1, floor: 1, run: 1, ..of(1) };
         let at = Expected::At(first.rev);
         assert!(known(full).followed_by(&at, &next, 0, other).is_some());
-        let later = Meta { rev: Rev::new(100).unwrap(), ..first.clone() };
+        let later = Meta { rev: Rev::new(100).unwrap(), ..first };
         let after = following(&later, b"after").meta;
         let head = Head { mark: mark(later.rev, &later.chain), low: 60, floor: 60, run: 16, ..of(100) };
         let at = Expected::At(later.rev);

@@ -14,8 +14,8 @@ use futures_util::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo as _, Pipeline, ProtocolVersion, PushInfo, PushKind,
-    RedisError, ServerErrorKind, TlsCertificates, Value,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo as _, Pipeline, ProtocolVersion, PushInfo,
+    PushKind, RedisError, ServerErrorKind, TlsCertificates, Value,
 };
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
@@ -247,7 +247,9 @@ impl Link {
             Ok(_) => Err(Fault::NoAnswer(format!("{}: no list", self.place))),
             Err(error) => Err(match error.clone().into_server_errors().as_deref() {
                 // It was called off: why, the command says that could not wait.
-                Some([(_, why), ..]) => self.fault(&live, &why.clone().into()),
+                Some([(0 | 1, why), ..]) => self.fault(&live, &why.clone().into()),
+                // It never began, so that each was done for itself, or not.
+                Some([(_, why), ..]) => Fault::NoAnswer(format!("{}: {why}", self.place)),
                 _ => self.fault(&live, &error),
             }),
         }

@@ -75,6 +75,10 @@ impl Redis {
     pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         let link = Arc::new(Link::new(settings)?);
         let facts = reply::facts(&link).await?;
+        // Commits are transactions: whoever may not begin one is told now.
+        for command in ["MULTI", "DISCARD"] {
+            link.read(&redis::cmd(command)).await?;
+        }
         Ok(Self { commits: Commits::new(link.clone())?, link, facts })
     }
 

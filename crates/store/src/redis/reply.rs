@@ -6,8 +6,8 @@ use bytes::Bytes;
 use redis::Value;
 
 use super::EVENTS_KEPT;
-use super::link::{Link, refusal};
 use super::head::{self, Beginning, Head};
+use super::link::{Link, refusal};
 use super::sealed;
 use crate::error::StoreError;
 use crate::meta::Meta;

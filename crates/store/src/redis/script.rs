@@ -30,11 +30,9 @@ macro_rules! source {
 impl Script {
     fn source(self) -> &'static str {
         match self {
-            Self::Commit => concat!(
-                include_str!("lua/whole.lua"),
-                include_str!("lua/common.lua"),
-                include_str!("lua/commit.lua")
-            ),
+            Self::Commit => {
+                concat!(include_str!("lua/whole.lua"), include_str!("lua/common.lua"), include_str!("lua/commit.lua"))
+            }
             Self::Head => source!("lua/head.lua"),
             Self::Revision => source!("lua/revision.lua"),
             Self::Extend => source!("lua/extend.lua"),

@@ -181,7 +181,8 @@ fn a_flipped_bit_in_a_run_is_found() {
         }
         let keep = |next: &Record| Commit { keep: 1, ..commit(&damaged, next) };
         flip(&server, "tw:{n}:k:damaged", &Rev::FIRST.get().to_be_bytes(), async |bit| {
-            for read in [store.revision(&damaged, Rev::FIRST).await, store.revision(&damaged, Rev::FIRST.next()).await] {
+            for read in [store.revision(&damaged, Rev::FIRST).await, store.revision(&damaged, Rev::FIRST.next()).await]
+            {
                 assert!(is_damage(&read), "bit {bit}: {read:?}");
             }
             assert!(is_damage(&store.history(&damaged, None, 99).await), "bit {bit}");
@@ -215,8 +216,7 @@ fn only_what_is_kept_lies_there() {
             let racers: Vec<Record> = (0..4_u8).map(|racer| next(&[round, racer])).collect();
             let commits = racers.iter().map(|racer| Commit { keep: 3, ..commit(&key, racer) });
             let raced = futures_util::future::join_all(commits.map(|commit| store.commit(commit))).await;
-            let won: Vec<usize> =
-                (0..racers.len()).filter(|at| matches!(raced[*at], Ok(Committed::Done(_)))).collect();
+            let won: Vec<usize> = (0..racers.len()).filter(|at| matches!(raced[*at], Ok(Committed::Done(_)))).collect();
             assert_eq!(won.len(), 1, "{raced:?}");
             last = Some(racers[won[0]].clone());
             assert_eq!(store.head(&key).await.unwrap().as_deref(), last.as_ref());

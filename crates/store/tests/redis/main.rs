@@ -231,6 +231,24 @@ fn facts_tell_what_can_be_lost_and_no_password() {
     });
 }
 
+/// Commits are transactions: whoever may not begin one learns that at the start.
+#[test]
+fn a_user_without_transactions_is_told() {
+    run(async {
+        let server = server::start(&[]);
+        for (user, rule) in [("none", "-multi"), ("some", "+multi")] {
+            server::tell(server.port(), &["ACL", "SETUSER", user, "on", ">secret", "~*", "&*", "+@all", rule]);
+        }
+        let open = async |user: &str| {
+            let address = Secret::new(format!("redis://{user}:secret@127.0.0.1:{}", server.port()));
+            Redis::open(&RedisSettings { address, roots: None }).await
+        };
+        let refused = open("none").await.err();
+        assert!(matches!(&refused, Some(StoreError::Unavailable(why)) if why.contains("multi")), "{refused:?}");
+        assert!(open("some").await.is_ok());
+    });
+}
+
 /// With TLS: the server's certificate has to go back to one that is trusted.
 #[test]
 fn tls_is_checked() {
