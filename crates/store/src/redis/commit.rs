@@ -8,8 +8,8 @@
 //!
 //! What goes together is a transaction of two commands: one puts the records where nobody looks yet (`head.rs`), for Lua takes
 //! about a nanosecond for each byte that it is given; the other is the script, which removes those again that lost. A head that
-//! was written here before is given as a whole, and what it becomes: comparing it is all there is to do then, save for one
-//! revision in eight.
+//! was written here before is given as a whole, and what it becomes: comparing it is all there is to do then. Such commits go
+//! by themselves.
 
 use std::borrow::Cow;
 use std::sync::Arc;

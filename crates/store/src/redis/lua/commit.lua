@@ -144,8 +144,8 @@ if winners < total then
 end
 
 local function tell(place)
-  set[2] = string.format('%.0f', place)
-  local told = { '1-' .. set[2], 'e', ARGV[5], 'w', won }
+  set[2] = string.format('%065.0f', place)
+  local told = { '1-' .. string.format('%.0f', place), 'e', ARGV[5], 'w', won }
   local oldest = ARGV[3] ~= '' and place - tonumber(ARGV[3]) or 0
   if oldest > 0 then
     return attempt('XADD', changes, 'MINID', '~', '1-' .. string.format('%.0f', oldest), unpack(told))

@@ -1,5 +1,6 @@
 -- What several scripts need. `heads` is a hash: from each name to what its head is, see `parts_of`, and from the empty name
--- to how many changes there were. `records` is a hash of all records of the namespace: revision N lies under the stamp that
+-- to how many changes there were, in so many digits (65) that Redis does not take it for a small hash, in which it would look
+-- at one name after the other. `records` is a hash of all records of the namespace: revision N lies under the stamp that
 -- it was written with and N in 8 bytes. A key is a hash with these fields, N again in 8 bytes:
 --   N      the run that begins with revision N: its stamp, in one byte how many revisions it has, 16 at most, and a sum.
 --          The last run stands in the head alone. Of its revisions some may have been removed

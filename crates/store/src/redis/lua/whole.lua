@@ -30,7 +30,7 @@ do
         told = attempt('XADD', changes, '1-' .. count, 'e', ARGV[5], 'w', won)
       end
       if type(told) ~= 'table' then
-        call('HSET', heads, '', count, unpack(ARGV, news, ends - 1))
+        call('HSET', heads, '', string.format('%065.0f', number), unpack(ARGV, news, ends - 1))
         local gone = tonumber(ARGV[at])
         for first = at + 1, at + gone, 1000 do
           call('HDEL', records, unpack(ARGV, first, math.min(first + 999, at + gone)))
