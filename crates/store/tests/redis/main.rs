@@ -13,6 +13,7 @@ mod killed;
 mod server;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod together;
 #[path = "../writers/mod.rs"]
 mod writers;
 
