@@ -84,6 +84,7 @@ class World:
     def lock_the_machine(self):
         """Makes everything read-only but the world's folder and what Go has compiled: cells run as root, and run what a
         report says."""
+        COMPILED.mkdir(exist_ok=True)
         for own in (self.folder, COMPILED):
             run("mount", "--bind", own, own)
         kept = {str(self.folder), str(COMPILED.resolve())}
