@@ -108,11 +108,8 @@ impl Head {
     /// The same sum as the script's: every flipped bit makes another.
     #[expect(clippy::cast_precision_loss, reason = "scripts count like this, and revisions end before it matters")]
     fn sum(&self) -> f64 {
-        self.rev as f64 * 3.0
-            + self.low as f64 * 11.0
-            + self.floor as f64 * 13.0
-            + sum_of_stamp(&self.stamp)
-            + f64::from(self.run) * 31.0
+        let sum = self.rev as f64 * 3.0 + self.low as f64 * 11.0 + self.floor as f64 * 13.0;
+        with_stamp(sum, &self.stamp) + f64::from(self.run) * 31.0
     }
 
     pub(super) fn stamp(&self) -> [u8; STAMP] {
@@ -125,11 +122,11 @@ impl Head {
     }
 }
 
-/// A stamp's part of a sum.
-fn sum_of_stamp(stamp: &[u8; STAMP]) -> f64 {
+/// A sum with a stamp's part of it. The order is the scripts': above 2^48 or so, they round.
+fn with_stamp(sum: f64, stamp: &[u8; STAMP]) -> f64 {
     let part =
         |at: usize| f64::from(u32::from_be_bytes(*stamp[at..].first_chunk().expect("a stamp has three of them")));
-    part(0) * 19.0 + part(4) * 23.0 + part(8) * 29.0
+    sum + part(0) * 19.0 + part(4) * 23.0 + part(8) * 29.0
 }
 
 /// Successive revisions with the same stamp.
@@ -151,7 +148,7 @@ impl Run {
         let mut note = [0; NOTE];
         note[..STAMP].copy_from_slice(&self.stamp);
         note[STAMP] = self.many;
-        let sum = self.first as f64 * 3.0 + sum_of_stamp(&self.stamp) + f64::from(self.many) * 31.0;
+        let sum = with_stamp(self.first as f64 * 3.0, &self.stamp) + f64::from(self.many) * 31.0;
         note[STAMP + 1..].copy_from_slice(&sum.to_be_bytes());
         note
     }
