@@ -1,15 +1,13 @@
 //! A disk that is full, a real one: writes are refused and have not happened, reads go on, and when there is room again
 //! writes go on, without a restart.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 
 use tradewind_store::{Durability, StoreError};
 
+use crate::disk::{Ballast, on_a_small_disk};
 use crate::support::{Engine, block_on, commit, content, done, key, rev, whole};
 
-const CHILD: &str = "TRADEWIND_TEST_FULL";
 const LENGTH: usize = 24_000;
 
 fn name(number: usize) -> String {
@@ -17,8 +15,7 @@ fn name(number: usize) -> String {
 }
 
 async fn fill(engine: Engine, folder: &Path) {
-    let ballast = folder.join("ballast");
-    std::fs::File::create(&ballast).unwrap().write_all(&vec![1; 8 << 20]).unwrap();
+    let ballast = Ballast::new(folder, 8);
     let place = folder.join("state");
     let store = engine.open(&place, Durability::Fsync);
     let value = |number: usize| commit(&key(&name(number)), whole(1, &content(&name(number), 1, LENGTH)), 32);
@@ -46,7 +43,7 @@ async fn fill(engine: Engine, folder: &Path) {
     };
     read_all(&written, &refused).await;
 
-    std::fs::remove_file(&ballast).unwrap();
+    drop(ballast);
     // Those that were refused, and new ones.
     for number in refused.drain(..).chain(1_000_000..1_000_050) {
         done(&*store, value(number)).await;
@@ -64,37 +61,14 @@ async fn fill(engine: Engine, folder: &Path) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the child is told by its environment what it is")]
-fn on_a_small_disk(engine: Engine, test: &str) {
-    if let Some(folder) = std::env::var_os(CHILD) {
-        return block_on(fill(engine, Path::new(&folder)));
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let script = r#"mount -t tmpfs -o size=14m none "$1" && exec "$2" --exact "$3" --nocapture"#;
-    let ended = Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh"])
-        .arg(folder.path())
-        .arg(std::env::current_exe().unwrap())
-        .arg(test)
-        .env(CHILD, folder.path())
-        .output()
-        .expect("unshare is there");
-    assert!(
-        ended.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&ended.stdout),
-        String::from_utf8_lossy(&ended.stderr)
-    );
-}
-
 #[test]
 fn sqlite_on_a_full_disk() {
-    on_a_small_disk(Engine::Sqlite, "full::sqlite_on_a_full_disk");
+    on_a_small_disk(14, "full::sqlite_on_a_full_disk", |folder| block_on(fill(Engine::Sqlite, folder)));
 }
 
 #[test]
 fn wal_on_a_full_disk() {
-    on_a_small_disk(Engine::Wal, "full::wal_on_a_full_disk");
+    on_a_small_disk(14, "full::wal_on_a_full_disk", |folder| block_on(fill(Engine::Wal, folder)));
 }
 
 /// Writes values until the store is full; the number of the one that is refused.

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
 mod damage;
+#[path = "../disk/mod.rs"]
+mod disk;
 mod full;
 mod kill;
 mod kill_state;

@@ -6,6 +6,9 @@
     reason = "a test says what failed by failing, makes its own tasks and files, and has real time"
 )]
 
+#[path = "../disk/mod.rs"]
+mod disk;
+mod full;
 mod harm;
 #[path = "../writers/killed.rs"]
 mod killed;

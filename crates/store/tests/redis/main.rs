@@ -8,6 +8,9 @@
 
 mod calls;
 mod damage;
+#[path = "../disk/mod.rs"]
+mod disk;
+mod full;
 #[path = "../writers/killed.rs"]
 mod killed;
 mod server;

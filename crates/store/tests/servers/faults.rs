@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tradewind_store::suite::{commit, following, key, race, record};
-use tradewind_store::{After, Committed, Event, Key, Meta, Rev, Store, StoreError};
+use tradewind_store::{After, Committed, Event, Key, Meta, Record, Rev, Store, StoreError};
 
 use super::{PATIENCE, Pass, Proxy, Server};
 
@@ -20,15 +20,21 @@ pub(crate) type Open = fn(u16) -> BoxFuture<'static, Arc<dyn Store>>;
 /// Refused at once, not after a long wait.
 const SOON: Duration = Duration::from_secs(8);
 
-/// Commits until it is done; what it takes is not known to have happened before, so the head decides.
+/// Commits what follows, as [`until_done`].
 async fn insist(store: &dyn Store, key: &Key, parent: Option<&Meta>, body: &[u8]) -> Meta {
     let next = parent.map_or_else(|| record(body), |parent| following(parent, body));
+    until_done(store, key, &next).await;
+    next.meta
+}
+
+/// Commits until it is done; what it takes is not known to have happened before, so the head decides.
+pub(super) async fn until_done(store: &dyn Store, key: &Key, next: &Record) {
     let begun = Instant::now();
     loop {
-        match store.commit(commit(key, &next)).await {
-            Ok(Committed::Done(_)) => return next.meta,
+        match store.commit(commit(key, next)).await {
+            Ok(Committed::Done(_)) => return,
             // By an attempt whose answer was lost.
-            Ok(Committed::Lost(Some(head))) if head.meta == next.meta => return next.meta,
+            Ok(Committed::Lost(Some(head))) if head.meta == next.meta => return,
             Ok(other) => panic!("{key}: {other:?}"),
             Err(error) => assert!(begun.elapsed() < PATIENCE, "{key}: {error}"),
         }

@@ -2,6 +2,7 @@
 //! `make peers` installs them.
 
 pub(crate) mod faults;
+pub(crate) mod full;
 mod proxy;
 
 use std::hash::{BuildHasher as _, RandomState};
