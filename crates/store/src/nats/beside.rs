@@ -45,7 +45,7 @@ impl Nats {
         subjects.sort_unstable();
         subjects.dedup();
         let mut found = FxHashMap::default();
-        for message in stored::last_of_each(&self.link, &space.beside(), &subjects).await? {
+        for message in stored::last_of_each(&self.link, &space.beside(), &subjects, self.streams.replicas()).await? {
             if let Some(id) = space.piece_id(&message.subject) {
                 found.insert(id, message.payload);
             }
@@ -136,7 +136,7 @@ impl Nats {
             .collect();
         let subjects: Vec<String> = ends.keys().cloned().collect();
         let mut damaged = Vec::new();
-        for message in stored::last_of_each(&self.link, &space.beside(), &subjects).await? {
+        for message in stored::last_of_each(&self.link, &space.beside(), &subjects, self.streams.replicas()).await? {
             let Some((key, meta)) = ends.get_mut(&message.subject) else { continue };
             match read_end(&message) {
                 Ok(at) => meta.expires_at = meta.expires_at.max(Some(at)),

@@ -1,6 +1,7 @@
 //! A commit: one message, taken by the server only if the last one of its subject is the head that is expected.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::header::{HeaderMap, HeaderValue, NATS_EXPECTED_LAST_SUBJECT_SEQUENCE};
 use bytes::Bytes;
@@ -21,7 +22,18 @@ use crate::store::{Commit, Committed, Cursor, Expected};
 const PIECES_AT_ONCE: usize = 16;
 /// How often a commit is sent when what is known of streams and places turns out to be old. Each time it is certain that it
 /// did not happen before.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: u32 = 9;
+/// The pause before the third attempt; each later one is twice as long. Several servers need a moment until a stream that was
+/// made has a leader; and a leader refuses what does not follow a write that it has only just passed on, of which it tells
+/// nobody before the others have it.
+const PAUSE: Duration = Duration::from_millis(4);
+
+/// Waits before the next attempt: once, what was known was old, and that is mended at once.
+async fn pause_after(attempt: u32) {
+    if let Some(doublings) = attempt.checked_sub(1) {
+        tokio::time::sleep(PAUSE * 2_u32.pow(doublings)).await;
+    }
+}
 
 /// Reads what the server says to a message: the place where it lies, or why it does not take it.
 pub(super) fn taken(answer: &[u8]) -> Result<Result<u64, ApiError>, String> {
@@ -70,7 +82,7 @@ impl Nats {
             Expected::Absent => None,
             _ => self.places.get(&key, connection).filter(|place| place.fits(expected)).map(Place::parent),
         };
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             let (at, low) = match parent {
                 Some(parent) => parent,
                 None => match self.place_of(&key, expected).await? {
@@ -91,10 +103,12 @@ impl Nats {
                     self.places.remove(&key);
                     parent = None;
                     connection = self.link.connection();
+                    pause_after(attempt).await;
                 }
                 Sent::NoStream => {
                     self.streams.forget(&key.namespace);
                     self.streams.ready(&self.link, &key.namespace, keep).await?;
+                    pause_after(attempt).await;
                 }
             }
         }
@@ -143,12 +157,13 @@ impl Nats {
         let sending = pieces.into_iter().map(|(id, bytes)| {
             let subject = space.piece(&id);
             async move {
-                for _ in 0..ATTEMPTS {
+                for attempt in 0..ATTEMPTS {
                     match self.send(subject.clone(), HeaderMap::new(), bytes.clone()).await {
                         Ok(Sent::At(_)) => return Ok(()),
                         Ok(Sent::Other | Sent::NoStream) => {
                             self.streams.forget(namespace);
                             self.streams.ready(&self.link, namespace, keep).await?;
+                            pause_after(attempt).await;
                         }
                         // The record was not sent: nothing has happened that anybody can see.
                         Err(StoreError::Unknown(why)) => return Err(StoreError::Unavailable(why)),

@@ -81,11 +81,11 @@ impl Nats {
     pub(super) async fn read_due(&self, now: UnixMillis, limit: usize) -> Result<Vec<(Key, Meta)>, StoreError> {
         // By what the streams say of themselves, in one request: this is asked every second.
         let mut connection = self.link.connection();
-        let mut streams = streams::everything(&self.link).await?;
+        let mut streams = streams::everything(&self.link).await?.streams;
         // Which connection it was asked over is certain only where it was the same all the while.
         while connection != self.link.connection() {
             connection = self.link.connection();
-            streams = streams::everything(&self.link).await?;
+            streams = streams::everything(&self.link).await?.streams;
         }
         let ends = streams.iter().filter(|stream| stream.state.messages > 0).filter_map(|stream| {
             Some((names::namespace_of(&stream.config.name)?, End { connection, place: stream.state.last_seq }))

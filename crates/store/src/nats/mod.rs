@@ -140,7 +140,7 @@ impl Nats {
         let space = Space::of(&key.namespace);
         let mut kept = Kept::default();
         let mut commits = Vec::new();
-        let all = stored::all(&self.link, &space.stream(), &space.record(key)).await?;
+        let all = stored::all(&self.link, &space.stream(), &space.record(key), self.streams.replicas()).await?;
         kept.damaged = all.damaged;
         for message in all.messages {
             let about = match message.about() {
@@ -159,7 +159,7 @@ impl Nats {
             return Ok(kept);
         }
         kept.revisions.retain(|(rev, _)| rev.get() >= kept.low);
-        let pins = stored::all(&self.link, &space.beside(), &space.pins(key)).await?;
+        let pins = stored::all(&self.link, &space.beside(), &space.pins(key), self.streams.replicas()).await?;
         kept.damaged = kept.damaged.or(pins.damaged);
         for pin in pins.messages {
             let Some(rev) = Space::rev(&pin.subject) else { continue };
@@ -264,7 +264,7 @@ impl Nats {
                 break;
             }
             let subjects: Vec<String> = page.iter().map(|key| space.record(key)).collect();
-            let heads = stored::last_of_each(&self.link, &space.stream(), &subjects).await?;
+            let heads = stored::last_of_each(&self.link, &space.stream(), &subjects, self.streams.replicas()).await?;
             let mut heads: FxHashMap<String, Stored> =
                 heads.into_iter().map(|message| (message.subject.clone(), message)).collect();
             for (key, subject) in page.into_iter().zip(subjects) {
@@ -304,17 +304,25 @@ impl Nats {
         if message.has_about() {
             return Ok(true);
         }
-        let all = stored::all(&self.link, &space.stream(), &message.subject).await?;
+        let all = stored::all(&self.link, &space.stream(), &message.subject, self.streams.replicas()).await?;
         Ok(all.damaged.is_some() || all.messages.iter().any(Stored::has_about))
     }
 
     async fn read_namespaces(&self) -> Result<Vec<Namespace>, StoreError> {
+        let everything = streams::everything(&self.link).await?;
+        if let Some(missing) = everything.missing.first() {
+            let (place, more) = (self.link.place(), everything.missing.len() - 1);
+            let why = format!("{place}: no server answers for the stream {missing} and {more} more");
+            return Err(StoreError::Unavailable(why));
+        }
         let mut found = Vec::new();
-        for stream in streams::everything(&self.link).await? {
+        for stream in everything.streams {
             let Some(namespace) = names::namespace_of(&stream.config.name) else { continue };
             let space = Space::of(&namespace);
             // Marks of watches are no keys.
-            if stream.state.messages > 0 && stored::is_any(&self.link, &space.stream(), &space.all_records()).await? {
+            if stream.state.messages > 0
+                && stored::is_any(&self.link, &space.stream(), &space.all_records(), self.streams.replicas()).await?
+            {
                 found.push(namespace);
             }
         }

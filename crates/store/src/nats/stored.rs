@@ -6,6 +6,7 @@ use async_nats::header::HeaderMap;
 use async_nats::{Message, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::about::{ABOUT, About};
@@ -183,13 +184,21 @@ impl All {
     }
 }
 
-/// Reads all messages with a subject.
-pub(super) async fn all(link: &Link, stream: &str, subject: &str) -> Result<All, StoreError> {
+/// Reads all messages with a subject. Any of several replicas may answer: it must have what its leader had before.
+pub(super) async fn all(link: &Link, stream: &str, subject: &str, replicas: usize) -> Result<All, StoreError> {
     let mut before: Option<Vec<u64>> = None;
+    let mut pauses = PAUSES.into_iter();
     for _ in 0..LOOKS {
+        let newest = if replicas > 1 { last_of_leader(link, stream, subject).await? } else { None };
         let (messages, counted) = read_all(link, stream, subject).await?;
         if messages.len() as u64 >= counted {
-            return Ok(All { messages, damaged: None });
+            let place = |message: Option<&Stored>| message.map_or(0, |message| message.place);
+            if place(messages.last()) >= place(newest.as_ref()) {
+                return Ok(All { messages, damaged: None });
+            }
+            let lags = || StoreError::Unavailable(format!("{}: a replica lags behind its leader", link.place()));
+            tokio::time::sleep(pauses.next().ok_or_else(lags)?).await;
+            continue;
         }
         // Some may have gone while they were read. Where the same ones are there again, none has.
         let places: Vec<u64> = messages.iter().map(|message| message.place).collect();
@@ -219,15 +228,33 @@ async fn read_all(link: &Link, stream: &str, subject: &str) -> Result<(Vec<Store
 }
 
 /// Whether there is a message with a subject.
-pub(super) async fn is_any(link: &Link, stream: &str, subject: &str) -> Result<bool, StoreError> {
+pub(super) async fn is_any(link: &Link, stream: &str, subject: &str, replicas: usize) -> Result<bool, StoreError> {
+    if replicas > 1 {
+        return Ok(next(link, stream, subject, 1).await?.is_some());
+    }
     let first = several(link, stream, &json!({"seq": 1, "batch": 1, "next_by_subj": subject})).await?;
     Ok(!first.messages.is_empty() || first.left > 0)
 }
 
-/// The last message of each subject, as far as there is one, in no order.
-pub(super) async fn last_of_each(link: &Link, stream: &str, subjects: &[String]) -> Result<Vec<Stored>, StoreError> {
+/// The last message of each subject, as far as there is one, in no order. Of several replicas the leader is asked, for each
+/// message: who is asked for several at once does not say how far it has come.
+pub(super) async fn last_of_each(
+    link: &Link,
+    stream: &str,
+    subjects: &[String],
+    replicas: usize,
+) -> Result<Vec<Stored>, StoreError> {
     let mut found = Vec::with_capacity(subjects.len());
     for subjects in subjects.chunks(STEP) {
+        if replicas > 1 {
+            let asked = subjects.iter().map(async |subject| match last_of_leader(link, stream, subject).await {
+                // It is left out, as by a server that is asked for several.
+                Err(StoreError::Damaged { .. }) => Ok(None),
+                other => other,
+            });
+            found.extend(try_join_all(asked).await?.into_iter().flatten());
+            continue;
+        }
         found.extend(several(link, stream, &json!({"multi_last": subjects, "batch": subjects.len()})).await?.messages);
     }
     Ok(found)

@@ -133,23 +133,34 @@ pub(super) async fn info(link: &Link, stream: &str) -> Result<Option<Info>, Stor
     }
 }
 
-/// All streams of the account.
-pub(super) async fn everything(link: &Link) -> Result<Vec<Info>, StoreError> {
+/// All streams of ours.
+#[derive(Default)]
+pub(super) struct Everything {
+    pub(super) streams: Vec<Info>,
+    /// Those of which nobody says anything now: a cluster is just making them, or they have lost too many servers.
+    pub(super) missing: Vec<String>,
+}
+
+pub(super) async fn everything(link: &Link) -> Result<Everything, StoreError> {
     #[derive(serde::Deserialize)]
     struct Page {
         total: usize,
         #[serde(default)]
         streams: Option<Vec<Info>>,
+        #[serde(default)]
+        missing: Option<Vec<String>>,
     }
-    let mut found = Vec::new();
+    let mut found = Everything::default();
     loop {
-        let request = json!({"offset": found.len(), "subject": "tradewind.>"});
+        let offset = found.streams.len() + found.missing.len();
+        let request = json!({"offset": offset, "subject": "tradewind.>"});
         match link.api::<Page>("STREAM.LIST", &request).await.map_err(Fault::of_read)? {
             Ok(page) => {
-                let streams = page.streams.unwrap_or_default();
-                let is_last = streams.is_empty() || found.len() + streams.len() >= page.total;
-                found.extend(streams);
-                if is_last {
+                let (streams, missing) = (page.streams.unwrap_or_default(), page.missing.unwrap_or_default());
+                let many = streams.len() + missing.len();
+                found.streams.extend(streams);
+                found.missing.extend(missing);
+                if many == 0 || offset + many >= page.total {
                     return Ok(found);
                 }
             }

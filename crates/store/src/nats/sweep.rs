@@ -91,7 +91,9 @@ impl Nats {
             }
         }
         // Keys whose records have no pieces any more may have pinned ones that do.
-        for pin in stored::all(&self.link, &space.beside(), &space.all_pins()).await?.whole()? {
+        for pin in
+            stored::all(&self.link, &space.beside(), &space.all_pins(), self.streams.replicas()).await?.whole()?
+        {
             named.extend(pin.record()?.body.pieces().iter().copied());
         }
         Ok(named)

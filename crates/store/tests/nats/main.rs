@@ -6,6 +6,7 @@
     reason = "a test says what failed by failing, makes its own tasks and files, and has real time"
 )]
 
+mod cluster;
 #[path = "../disk/mod.rs"]
 mod disk;
 mod full;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::servers::{Certificate, Server};
+use crate::servers::{Certificate, Server, free_port};
 
 /// When a NATS server writes through to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,18 @@ pub(crate) fn start_with(jetstream: &str, lines: impl Fn(&Path) -> String + Send
         let mut command = Command::new(installed("nats-server"));
         command.arg("-c").arg(file);
         command
+    })
+}
+
+/// Three NATS servers that know each other.
+pub(crate) fn cluster() -> [Server; 3] {
+    let own = [(); 3].map(|()| free_port());
+    let all = own.map(|port| format!("\"nats://127.0.0.1:{port}\"")).join(", ");
+    own.map(|port| {
+        let all = all.clone();
+        start_with("", move |_| {
+            format!("server_name: at-{port}\ncluster {{name: three, listen: \"127.0.0.1:{port}\", routes: [{all}]}}\n")
+        })
     })
 }
 

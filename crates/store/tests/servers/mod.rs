@@ -128,7 +128,7 @@ fn listen(reader: PipeReader, said: &Said) {
 }
 
 /// Below those that systems give to connections, so that none takes it before the server listens, or between two of its lives.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let random = || RandomState::new().hash_one(());
     let port = || u16::try_from(12_000 + random() % 20_000).unwrap();
     iter::repeat_with(port).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).unwrap()

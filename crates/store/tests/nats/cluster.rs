@@ -1,0 +1,89 @@
+//! Three NATS servers that keep everything three times.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
+use tradewind_store::nats::{Nats, NatsSettings};
+use tradewind_store::suite::{following, key, record, run};
+use tradewind_store::{Body, Record, Store, StoreError};
+
+use crate::server;
+use crate::servers::{PATIENCE, faults};
+
+/// A store over the server at this port; a cluster takes a while until it has found itself.
+async fn open(port: u16) -> Arc<dyn Store> {
+    let settings = NatsSettings { replicas: 3, ..crate::settings(port) };
+    let begun = Instant::now();
+    loop {
+        match Nats::open(&settings).await {
+            Ok(store) => return Arc::new(store),
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn opened(port: u16) -> BoxFuture<'static, Arc<dyn Store>> {
+    open(port).boxed()
+}
+
+/// Each server of three is killed under 64 writers, who go on with the others.
+#[test]
+fn a_cluster_loses_one_server_after_the_other() {
+    run(async {
+        let [one, _two, _three] = server::cluster();
+        faults::nothing_acknowledged_is_lost(one, opened, 4).await;
+    });
+}
+
+#[test]
+fn two_gateways_race() {
+    run(async {
+        let [one, _two, _three] = server::cluster();
+        faults::two_gateways_race(one, opened).await;
+    });
+}
+
+/// A server that was away for a while does not tell what it knew before.
+#[test]
+fn a_server_that_lags_tells_nothing_old() {
+    run(async {
+        let servers = server::cluster();
+        let stores = join_all(servers.iter().map(|server| open(server.port()))).await;
+        let key = key("n", "k");
+        let mut last: Record = record(b"first");
+        faults::until_done(&*stores[0], &key, &last).await;
+        for lagging in 0..3 {
+            servers[lagging].signal("STOP");
+            // More than fits into what lies between two servers: when it goes on, it has to catch up.
+            for number in 0..60_u8 {
+                let mut next = following(&last.meta, b"");
+                next.body = Body::Whole(Bytes::from(vec![number; 500_000]));
+                faults::until_done(&*stores[(lagging + 1) % 3], &key, &next).await;
+                last = next;
+            }
+            servers[lagging].signal("CONT");
+            let store = &stores[lagging];
+            let history = patient(async || store.history(&key, None, 10).await).await;
+            assert_eq!(history[0].meta, last.meta);
+            let listed = patient(async || store.list(&key.namespace, "", None, 10).await).await;
+            assert_eq!(listed[0].1.as_ref(), Ok(&last.meta));
+        }
+    });
+}
+
+/// Reads until somebody answers.
+async fn patient<T>(read: impl AsyncFn() -> Result<T, StoreError>) -> T {
+    let begun = Instant::now();
+    loop {
+        match read().await {
+            Ok(found) => return found,
+            Err(StoreError::Unavailable(why)) => assert!(begun.elapsed() < PATIENCE, "{why}"),
+            Err(other) => panic!("{other}"),
+        }
+        tokio::task::yield_now().await;
+    }
+}
