@@ -21,7 +21,7 @@ use tradewind_core::FaultKind;
 use tradewind_egress::{Destination, HttpHop};
 use tradewind_policy::ways::ProxyKind;
 
-use processes::{Peer, debian, exchange, folder, free_port, installed, local};
+use processes::{Peer, debian, exchange, folder, installed, local};
 use support::{
     PATIENCE, dialing, direct, echo, http_proxy, mirror, shadowsocks, socks, talk, through, udp_echo, way, with_basic,
 };
@@ -46,7 +46,7 @@ impl Proxy {
         configuration: impl FnOnce(&Path, u16) -> String,
         ready: &str,
     ) -> Self {
-        let (folder, port) = (folder(), free_port());
+        let (folder, port) = (folder(), tradewind_sim::free_port());
         let settings = folder.path().join("settings");
         std::fs::write(&settings, configuration(folder.path(), port)).unwrap();
         let peer = Peer::start(program.args(arguments).arg(settings).current_dir(folder.path()));

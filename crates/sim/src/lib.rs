@@ -50,7 +50,7 @@ mod tunnels;
 pub use bench::BenchServer;
 pub use fault::{Injection, Needs, ParseFaultError, SeenIn, SimFault, Takes};
 pub use load::{Arrivals, Comparison, LoadOptions, LoadReport, Spread, compare_load, put_load};
-pub use network::{BlackHole, RefusedPort, UNRESOLVABLE_HOST};
+pub use network::{BlackHole, RefusedPort, UNRESOLVABLE_HOST, free_port};
 pub use options::{Delay, SimOptions, TlsOptions};
 pub use scripted::{Finish, ScriptedAnswer, ScriptedCall, ScriptedUsage, Thinking};
 pub use server::{Sim, SimError};

@@ -1,5 +1,6 @@
 //! Addresses that cannot be reached, each in its own way: no such host, nobody listens, nobody answers.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
@@ -32,6 +33,20 @@ impl RefusedPort {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+/// A port of 127.0.0.1 where nobody listens now, for a program that is told its port: from 12,000 to 31,999, below those that
+/// systems give to connections, so that none of them takes it before the program listens.
+#[must_use]
+pub fn free_port() -> u16 {
+    let random = || RandomState::new().hash_one(());
+    let port = || 12_000 + (random() % 20_000) as u16;
+    loop {
+        let port = port();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
     }
 }
 

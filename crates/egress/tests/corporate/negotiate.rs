@@ -11,7 +11,7 @@ use tradewind_core::{FaultKind, Secret};
 use tradewind_egress::{Destination, HttpHop, Outbound};
 use tradewind_policy::ways::{HttpProxy, ProxyAuth, ProxyKind};
 
-use crate::processes::{Peer, debian, exchange, folder, free_port, local, run, squid};
+use crate::processes::{Peer, debian, exchange, folder, local, run, squid};
 use crate::support::{PATIENCE, dialing, echo, http_proxy, mirror, talk, way};
 
 /// Set in the process that has the environment: the port of squid.
@@ -20,7 +20,7 @@ const REALM: &str = "CORP.TEST";
 
 /// A realm with `alice` and the service HTTP/localhost.
 fn realm(folder: &Path) -> Peer {
-    let (at, port) = (folder.display(), free_port());
+    let (at, port) = (folder.display(), tradewind_sim::free_port());
     let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
     write(
         "krb5.conf",

@@ -10,7 +10,7 @@ use tradewind_core::{Fault, FaultKind};
 use tradewind_egress::{Chooser, Chosen, Destination, Dialing, HttpHop, Outbound, Roots};
 use tradewind_policy::ways::{PacProxy, Proxy, ProxyKind, Unreachable};
 
-use crate::processes::{folder, free_port};
+use crate::processes::folder;
 use crate::support::{PATIENCE, Server, dialing, direct, echo, head, http_proxy, serve, splice, talk, way, with_basic};
 
 /// A proxy that keeps what it was asked, and connects to `origin` whatever it was asked for.
@@ -96,7 +96,7 @@ async fn the_next_step_is_taken_when_a_proxy_cannot_be_reached_and_not_when_it_s
     })
     .await;
     let to = Destination::new("example.test", 443);
-    let nobody = free_port();
+    let nobody = tradewind_sim::free_port();
     let (auto, _folder) =
         script(&format!("PROXY 127.0.0.1:{nobody}; PROXY {}; PROXY {}", silent.address, good.address));
     let dialing = dialing(&[], Duration::from_secs(3));

@@ -6,10 +6,8 @@
 
 mod squid;
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{Read as _, Write as _};
-use std::iter;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -127,13 +125,6 @@ pub(crate) fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     folder
-}
-
-pub(crate) fn free_port() -> u16 {
-    // Below those that systems give to connections, so that none takes it before the program listens.
-    let random = || RandomState::new().hash_one(());
-    let port = || u16::try_from(12_000 + random() % 20_000).unwrap();
-    iter::repeat_with(port).find(|port| TcpListener::bind(local(*port)).is_ok()).unwrap()
 }
 
 pub(crate) fn local(port: u16) -> SocketAddr {

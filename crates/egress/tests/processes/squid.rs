@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Peer, debian, free_port, local, run};
+use super::{Peer, debian, local, run};
 
 /// Starts it with settings and files in `folder`; `logins` are the settings of logins that it is to offer before Basic, and
 /// `environment` what a helper for those needs. Gives the port that it listens on.
 pub(crate) fn squid(folder: &Path, logins: &str, environment: impl Fn(&mut Command)) -> (Peer, u16) {
-    let (at, port) = (folder.display(), free_port());
+    let (at, port) = (folder.display(), tradewind_sim::free_port());
     let user = run(Command::new("openssl").args(["passwd", "-apr1", "-salt", "saltsalt", "s3cret"]));
     std::fs::write(folder.join("users"), format!("alice:{user}")).unwrap();
     std::fs::write(folder.join("hosts"), "127.0.0.1 only.the.proxy.knows\n127.0.0.1 localhost\n").unwrap();

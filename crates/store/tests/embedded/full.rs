@@ -15,7 +15,8 @@ fn name(number: usize) -> String {
 }
 
 async fn fill(engine: Engine, folder: &Path) {
-    let ballast = Ballast::new(folder, 8);
+    // Without it there is room for the log and a snapshot of all that is in it, at the same time.
+    let ballast = Ballast::new(folder, 14);
     let place = folder.join("state");
     let store = engine.open(&place, Durability::Fsync);
     let value = |number: usize| commit(&key(&name(number)), whole(1, &content(&name(number), 1, LENGTH)), 32);
@@ -63,12 +64,12 @@ async fn fill(engine: Engine, folder: &Path) {
 
 #[test]
 fn sqlite_on_a_full_disk() {
-    on_a_small_disk(14, "full::sqlite_on_a_full_disk", |folder| block_on(fill(Engine::Sqlite, folder)));
+    on_a_small_disk(20, "full::sqlite_on_a_full_disk", |folder| block_on(fill(Engine::Sqlite, folder)));
 }
 
 #[test]
 fn wal_on_a_full_disk() {
-    on_a_small_disk(14, "full::wal_on_a_full_disk", |folder| block_on(fill(Engine::Wal, folder)));
+    on_a_small_disk(20, "full::wal_on_a_full_disk", |folder| block_on(fill(Engine::Wal, folder)));
 }
 
 /// Writes values until the store is full; the number of the one that is refused.

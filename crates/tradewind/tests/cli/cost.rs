@@ -7,7 +7,7 @@ use crate::program::{Ended, Place, Program, chat};
 
 /// Where nobody listens.
 fn free_address() -> std::net::SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    (std::net::Ipv4Addr::LOCALHOST, tradewind_sim::free_port()).into()
 }
 
 fn json(ended: &Ended) -> Value {

@@ -118,8 +118,8 @@ fn providers_are_asked_along_their_way() {
             .unwrap();
         String::from_utf8_lossy(&head[..length]).into_owned()
     });
-    // Closed again: nobody listens there.
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = tradewind_sim::RefusedPort::bind().unwrap();
+    let closed = refused.address();
     let place = Place::new();
     let document = |providers: &str| format!("data-dir: data\nproviders:\n{providers}");
     let provider = |name: &str, address| {

@@ -46,7 +46,8 @@ fn a_decision_is_explained_and_given_as_json() {
 #[test]
 fn without_a_gateway_there_is_a_hint() {
     let place = Place::new();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = tradewind_sim::RefusedPort::bind().unwrap();
+    let free = refused.address();
     let ended = place.tradewind(&["explain", NOBODYS, "--url", &format!("http://{free}")]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
     assert!(ended.stderr.starts_with(&format!("error: no gateway answers at http://{free}")), "{}", ended.stderr);

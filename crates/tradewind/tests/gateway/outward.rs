@@ -11,16 +11,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tradewind_core::Dialect;
-use tradewind_sim::{Sim, SimOptions};
+use tradewind_sim::{Sim, SimOptions, free_port};
 
 use crate::support::{Answer, Bench, error_code, eventually, get, post};
 
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 async fn sim(name: &str) -> Sim {
     Sim::start(SimOptions::named(name)).await.unwrap()

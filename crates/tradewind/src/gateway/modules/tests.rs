@@ -37,10 +37,6 @@ async fn get(address: SocketAddr, path: &str) -> Option<(String, String)> {
     Some((head.split(' ').nth(1)?.to_owned(), body.to_owned()))
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_door_and_its_address_follow_the_document() {
     let folder = tree();
@@ -51,7 +47,7 @@ async fn the_door_and_its_address_follow_the_document() {
     assert!(status == "404" && body.contains("TW1004"), "{status} {body}");
     assert_eq!(gateway.modules_address(), None);
 
-    let port = free_port();
+    let port = tradewind_sim::free_port();
     let with = format!("modules: {{upstream: \"file://TREE\", sumdb: off, listen: \"127.0.0.1:{port}\"}}");
     gateway.reload(document(&folder, &with)).unwrap();
     let address = gateway.modules_address().unwrap();
