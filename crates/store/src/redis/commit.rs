@@ -12,10 +12,10 @@
 //! by themselves.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{BoxFuture, Shared, WeakShared};
 use parking_lot::Mutex;
 use redis::{Cmd, Value};
 use rustc_hash::FxHashMap;
@@ -140,10 +140,12 @@ type Sending = Shared<BoxFuture<'static, Answers>>;
 /// Commits that wait to be sent; `None` once they are on their way.
 type Waiting = Arc<Mutex<Option<Vec<Prepared>>>>;
 
+/// Held by those who wait alone: with the last of them it is gone, and gives up its place among those that want to be sent.
+/// Nobody would drive it any more, and what it was given it would keep.
 struct Gathering {
-    waiting: Waiting,
+    waiting: Weak<Mutex<Option<Vec<Prepared>>>>,
     bytes: usize,
-    sending: Sending,
+    sending: WeakShared<BoxFuture<'static, Answers>>,
 }
 
 /// What gathers for a namespace, which tells of all that goes together as one entry in one stream; and whether it has whole
@@ -188,14 +190,15 @@ impl Commits {
         let mut gatherings = self.gatherings.lock();
         if let Some(open) = gatherings.get_mut(&which)
             && open.bytes + size <= BYTES_TOGETHER
-            && let Some(waiting) = &mut *open.waiting.lock()
+            && let (Some(sending), Some(waiting)) = (open.sending.upgrade(), open.waiting.upgrade())
+            && let Some(waiting) = &mut *waiting.lock()
             && waiting.len() < TOGETHER
             // Those of one key go one behind the other: the heads are read once for all of a call.
             && waiting.iter().all(|other| other.name != prepared.name)
         {
             open.bytes += size;
             waiting.push(prepared);
-            return (open.sending.clone(), waiting.len() - 1);
+            return (sending, waiting.len() - 1);
         }
         let waiting: Waiting = Arc::new(Mutex::new(Some(vec![prepared])));
         let turn = Turn {
@@ -206,7 +209,9 @@ impl Commits {
             waiting: waiting.clone(),
         };
         let sending = turn.send().boxed().shared();
-        gatherings.insert(which, Gathering { waiting, bytes: size, sending: sending.clone() });
+        if let Some(weak) = sending.downgrade() {
+            gatherings.insert(which, Gathering { waiting: Arc::downgrade(&waiting), bytes: size, sending: weak });
+        }
         (sending, 0)
     }
 }
@@ -226,7 +231,7 @@ impl Turn {
         let commits = self.waiting.lock().take().expect("they are sent once");
         {
             let mut gatherings = self.gatherings.lock();
-            if gatherings.get(&self.which).is_some_and(|now| Arc::ptr_eq(&now.waiting, &self.waiting)) {
+            if gatherings.get(&self.which).is_some_and(|now| now.waiting.as_ptr() == Arc::as_ptr(&self.waiting)) {
                 gatherings.remove(&self.which);
             }
         }

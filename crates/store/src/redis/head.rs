@@ -223,7 +223,8 @@ impl Known {
         let mut floor = rev;
         for run in self.older.iter().chain([&ended]).filter(|run| run.last() >= head.floor) {
             if run.last() >= next.low {
-                floor = run.first.max(head.floor);
+                // Never above what is kept, where numbers were left out before the run.
+                floor = run.first.max(head.floor).min(next.low);
                 break;
             }
             turn.runs.push(run.first.to_be_bytes());

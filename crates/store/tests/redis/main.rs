@@ -297,3 +297,27 @@ fn a_caller_that_leaves_takes_nobody_with_it() {
         }
     });
 }
+
+/// Those who waited for their turn and have gone, with nobody else who waits for the same call, keep no turn from others.
+#[test]
+fn callers_that_left_keep_no_turn() {
+    run(async {
+        let (store, _server) = fresh().await;
+        let asked = |namespace: &str| {
+            let mut commit = store.commit(commit(&key(namespace, "k"), &record(b"0")));
+            assert!(commit.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+            commit
+        };
+        // As many as may be on their way, and as many behind them.
+        let ahead = ["a", "b", "c"].map(asked);
+        drop(["d", "e", "f"].map(asked));
+        for commit in ahead {
+            assert!(matches!(commit.await, Ok(Committed::Done(_))));
+        }
+        for namespace in ["g", "d"] {
+            let next = store.commit(commit(&key(namespace, "k"), &record(b"1")));
+            let done = tokio::time::timeout(servers::PATIENCE / 6, next).await.expect("it gets its turn");
+            assert!(matches!(done, Ok(Committed::Done(_))), "{namespace}: {done:?}");
+        }
+    });
+}

@@ -177,3 +177,23 @@ fn what_one_store_remembers_another_changes() {
         assert_eq!((records, keys), (0, Vec::new()));
     });
 }
+
+/// Numbers are the caller's: where some are left out, the head that follows is one that can be read.
+#[test]
+fn numbers_that_are_left_out_harm_no_head() {
+    run(async {
+        let (store, _server) = crate::fresh().await;
+        let key = key("n", "k");
+        let mut next = record(b"first");
+        for round in 0..40 {
+            let commit = Commit { keep: 8, ..commit(&key, &next) };
+            assert!(matches!(store.commit(commit).await, Ok(Committed::Done(_))), "{round}");
+            assert_eq!(store.head(&key).await.unwrap().as_deref(), Some(&next), "{round}");
+            let before = next.meta;
+            next = following(&before, b"next");
+            if round == 0 {
+                next.meta.rev = Rev::new(10).unwrap();
+            }
+        }
+    });
+}
