@@ -133,7 +133,7 @@ pub(super) async fn info(link: &Link, stream: &str) -> Result<Option<Info>, Stor
     }
 }
 
-/// All streams of ours.
+/// The streams with our subjects.
 #[derive(Default)]
 pub(super) struct Everything {
     pub(super) streams: Vec<Info>,
@@ -141,6 +141,7 @@ pub(super) struct Everything {
     pub(super) missing: Vec<String>,
 }
 
+/// All streams of ours. A cluster takes some seconds to find out that nobody answers for one.
 pub(super) async fn everything(link: &Link) -> Result<Everything, StoreError> {
     #[derive(serde::Deserialize)]
     struct Page {
