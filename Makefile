@@ -30,6 +30,9 @@ build: ## build everything with optimisation
 test: peers nextest lint test-rust test-clients ## everything a change has to pass
 
 .PHONY: test-full
+# A test that fails is run once more and named as flaky, but not here.
+test-full: export NEXTEST_RETRIES := 0
+test-full: reruns := 0
 test-full: test test-ways test-modules test-meaning real-model budget soak test-bench test-races ## test, more ways out, all of Go's scripts, choosing by meaning, the real model, 100,000 paid calls, ten minutes of soak, and the bench run short
 
 .PHONY: lint
@@ -65,9 +68,10 @@ real-model: debug-bins ## the same against a real language model; builds llama-s
 	$(call clients,real_model)
 
 # clients MARK: the black-box tests with this mark, against the binaries just built.
+reruns := 1
 define clients
 	TRADEWIND_BIN=$(target)/debug/tradewind TRADEWIND_SIM_BIN=$(target)/debug/tradewind-sim \
-		$(python) -m pytest -c tests/clients/pytest.ini tests/clients -m "$(1)" $(ARGS)
+		$(python) -m pytest -c tests/clients/pytest.ini tests/clients -m "$(1)" --reruns $(reruns) $(ARGS)
 endef
 
 .PHONY: debug-bins
