@@ -9,4 +9,4 @@ mod writer;
 pub(crate) use feed::{Feed, Older, Past};
 pub(crate) use folder::{claim, sync_folder};
 pub(crate) use task::{Outcome, Task, brings_all_pieces};
-pub(crate) use writer::{Backend, Writing};
+pub(crate) use writer::{Backend, Waiting, Writing};

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
-use tradewind_core::Clock;
+use tradewind_core::{Clock, Moment};
 
 use crate::embedded::task::{Job, Outcome, Task};
 use crate::error::StoreError;
@@ -39,8 +39,12 @@ const MOST_PATIENCE: Duration = Duration::from_millis(2);
 
 /// What an engine does with the tasks of one group.
 pub(crate) trait Backend: Send + 'static {
-    /// Does all of them, makes them as durable as was promised, and lets readers see them. One answer for each, in order.
-    fn write(&mut self, tasks: Vec<Task>) -> Vec<Result<Outcome, StoreError>>;
+    /// Does all of them, makes them as durable as was promised, lets readers see them, and answers: before it returns, or
+    /// from another thread while it is at the next group already. Groups are answered in order.
+    fn write(&mut self, tasks: Vec<Task>, waiting: Waiting);
+
+    /// Waits until every group is answered.
+    fn settle(&mut self) {}
 
     /// Looks after files, between groups: after each one, and every few seconds when there is nothing to write.
     fn tidy(&mut self, idle: bool);
@@ -50,6 +54,42 @@ pub(crate) trait Backend: Send + 'static {
     /// # Errors
     /// When something could not be finished; what was acknowledged is safe nevertheless.
     fn close(&mut self) -> Result<(), StoreError>;
+}
+
+/// Who waits for a group.
+pub(crate) struct Waiting {
+    replies: Vec<oneshot::Sender<Result<Outcome, StoreError>>>,
+    begun: Moment,
+    paused: Duration,
+    queue: Arc<Queue>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Waiting {
+    /// Whether others wait as well, for the next group.
+    pub(crate) fn others_wait(&self) -> bool {
+        !self.queue.coming.lock().jobs.is_empty()
+    }
+
+    /// Does something that is not the work of this group; how long it takes is not counted as its.
+    pub(crate) fn pause<T>(&mut self, wait: impl FnOnce() -> T) -> T {
+        let begun = self.clock.now();
+        let waited = wait();
+        self.paused += self.clock.now().since(begun);
+        waited
+    }
+
+    /// Tells each how it went: one answer for each task, in order.
+    pub(crate) fn answer(self, answers: Vec<Result<Outcome, StoreError>>) {
+        let took = self.clock.now().since(self.begun).saturating_sub(self.paused);
+        self.queue.tasks.fetch_add(answers.len() as u64, Ordering::Relaxed);
+        self.queue.groups.fetch_add(1, Ordering::Relaxed);
+        *self.queue.pace.lock() = Pace { took, answered: answers.len() };
+        for (reply, answer) in self.replies.into_iter().zip(answers) {
+            // Whoever has gone away does not want to know.
+            reply.send(answer).ok();
+        }
+    }
 }
 
 /// The way to the writing thread. Ends it when it is dropped, and waits for that.
@@ -68,7 +108,7 @@ impl Writing {
         let of_thread = queue.clone();
         let thread = thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || run(&of_thread, backend, &*clock))
+            .spawn(move || run(&of_thread, backend, &clock))
             .map_err(|error| StoreError::Unavailable(format!("no thread could be started: {error}")))?;
         Ok(Self { queue, thread: Mutex::new(Some(thread)) })
     }
@@ -120,7 +160,8 @@ impl Drop for Writing {
     }
 }
 
-/// How long the last groups took: what a sync costs here, and how many ask at once.
+/// How long the last group took: what a sync costs here, and how many ask at once.
+#[derive(Clone, Copy, Default)]
 struct Pace {
     took: Duration,
     answered: usize,
@@ -143,24 +184,31 @@ struct Gone<'a>(&'a Queue);
 
 impl Drop for Gone<'_> {
     fn drop(&mut self) {
-        let mut waiting = self.0.waiting.lock();
-        waiting.closed = true;
-        waiting.jobs.clear();
-        waiting.last = None;
+        let mut coming = self.0.coming.lock();
+        coming.closed = true;
+        coming.jobs.clear();
+        coming.last = None;
     }
 }
 
-fn run(queue: &Queue, mut backend: impl Backend, clock: &dyn Clock) {
+fn run(queue: &Arc<Queue>, mut backend: impl Backend, clock: &Arc<dyn Clock>) {
     let gone = Gone(queue);
-    let mut pace = Pace { took: Duration::ZERO, answered: 0 };
     loop {
-        let (tasks, replies) = match queue.take(pace.hope()) {
-            Taken::Jobs(jobs) => jobs.into_iter().map(|job| (job.task, job.reply)).unzip::<_, _, Vec<_>, Vec<_>>(),
-            Taken::Nothing => {
-                backend.tidy(true);
-                continue;
+        if queue.hope().0 > 1 {
+            // They cannot come before they are answered.
+            backend.settle();
+        }
+        match queue.take(queue.hope()) {
+            Taken::Jobs(jobs) => {
+                let (tasks, replies) = jobs.into_iter().map(|job| (job.task, job.reply)).unzip();
+                let (queue, clock) = (queue.clone(), clock.clone());
+                let waiting = Waiting { replies, begun: clock.now(), paused: Duration::ZERO, queue, clock };
+                backend.write(tasks, waiting);
+                backend.tidy(false);
             }
+            Taken::Nothing => backend.tidy(true),
             Taken::Closed(reply) => {
+                backend.settle();
                 let result = backend.close();
                 // The files are let go of before anybody is told.
                 drop(backend);
@@ -170,17 +218,7 @@ fn run(queue: &Queue, mut backend: impl Backend, clock: &dyn Clock) {
                 }
                 return;
             }
-        };
-        let begun = clock.now();
-        let answers = backend.write(tasks);
-        queue.tasks.fetch_add(answers.len() as u64, Ordering::Relaxed);
-        queue.groups.fetch_add(1, Ordering::Relaxed);
-        pace = Pace { took: clock.now().since(begun), answered: answers.len() };
-        for (reply, answer) in replies.into_iter().zip(answers) {
-            // Whoever has gone away does not want to know.
-            reply.send(answer).ok();
         }
-        backend.tidy(false);
     }
 }
 
@@ -195,15 +233,16 @@ enum Taken {
 /// Bounded in tasks and in bytes.
 #[derive(Default)]
 struct Queue {
-    waiting: Mutex<Waiting>,
+    coming: Mutex<Coming>,
     filled: Condvar,
+    pace: Mutex<Pace>,
     /// Groups that were written, and the tasks in them.
     groups: AtomicU64,
     tasks: AtomicU64,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct Coming {
     jobs: VecDeque<(Job, usize)>,
     bytes: usize,
     /// With how many the thread wants to be woken; 0 while it does not sleep.
@@ -215,19 +254,19 @@ struct Waiting {
 impl Queue {
     fn push(&self, job: Job) -> Result<(), StoreError> {
         let bytes = job.task.bytes();
-        let mut waiting = self.waiting.lock();
-        if waiting.closed {
+        let mut coming = self.coming.lock();
+        if coming.closed {
             return Err(StoreError::Unavailable("the store is closed".to_owned()));
         }
-        let full = waiting.jobs.len() >= MOST_WAITING || waiting.bytes + bytes > MOST_BYTES;
-        if full && !waiting.jobs.is_empty() {
+        let full = coming.jobs.len() >= MOST_WAITING || coming.bytes + bytes > MOST_BYTES;
+        if full && !coming.jobs.is_empty() {
             return Err(StoreError::Busy);
         }
-        waiting.jobs.push_back((job, bytes));
-        waiting.bytes += bytes;
-        if waiting.wanted > 0 && waiting.jobs.len() >= waiting.wanted {
-            waiting.wanted = 0;
-            drop(waiting);
+        coming.jobs.push_back((job, bytes));
+        coming.bytes += bytes;
+        if coming.wanted > 0 && coming.jobs.len() >= coming.wanted {
+            coming.wanted = 0;
+            drop(coming);
             self.filled.notify_one();
         }
         Ok(())
@@ -235,41 +274,45 @@ impl Queue {
 
     /// False when it was closed before.
     fn close(&self, last: Option<oneshot::Sender<Result<(), StoreError>>>) -> bool {
-        let mut waiting = self.waiting.lock();
-        let first = !waiting.closed;
+        let mut coming = self.coming.lock();
+        let first = !coming.closed;
         if first {
-            waiting.closed = true;
-            waiting.last = last;
+            coming.closed = true;
+            coming.last = last;
         }
-        drop(waiting);
+        drop(coming);
         self.filled.notify_one();
         first
     }
 
+    fn hope(&self) -> (usize, Duration) {
+        self.pace.lock().hope()
+    }
+
     fn take(&self, (hope, patience): (usize, Duration)) -> Taken {
-        let mut waiting = self.waiting.lock();
-        if waiting.jobs.is_empty() && !waiting.closed {
-            waiting.wanted = 1;
-            self.filled.wait_for(&mut waiting, REST);
+        let mut coming = self.coming.lock();
+        if coming.jobs.is_empty() && !coming.closed {
+            coming.wanted = 1;
+            self.filled.wait_for(&mut coming, REST);
         }
-        if !waiting.jobs.is_empty() && waiting.jobs.len() < hope && waiting.bytes < BYTES_TOGETHER && !waiting.closed {
-            waiting.wanted = hope;
-            self.filled.wait_for(&mut waiting, patience);
+        if !coming.jobs.is_empty() && coming.jobs.len() < hope && coming.bytes < BYTES_TOGETHER && !coming.closed {
+            coming.wanted = hope;
+            self.filled.wait_for(&mut coming, patience);
         }
-        waiting.wanted = 0;
+        coming.wanted = 0;
         let mut group = Vec::new();
         let mut bytes = 0;
         while group.len() < MOST_TOGETHER
             && let Some((job, size)) =
-                waiting.jobs.pop_front_if(|(_, size)| group.is_empty() || bytes + *size <= BYTES_TOGETHER)
+                coming.jobs.pop_front_if(|(_, size)| group.is_empty() || bytes + *size <= BYTES_TOGETHER)
         {
             bytes += size;
             group.push(job);
         }
-        waiting.bytes -= bytes;
-        match (group.is_empty(), waiting.closed) {
+        coming.bytes -= bytes;
+        match (group.is_empty(), coming.closed) {
             (false, _) => Taken::Jobs(group),
-            (true, true) => Taken::Closed(waiting.last.take()),
+            (true, true) => Taken::Closed(coming.last.take()),
             (true, false) => Taken::Nothing,
         }
     }
@@ -280,7 +323,7 @@ mod tests {
     use std::sync::mpsc;
 
     use futures_util::FutureExt;
-    use tradewind_core::{Moment, UnixMillis};
+    use tradewind_core::UnixMillis;
 
     use super::*;
     use crate::name::Key;
@@ -308,10 +351,10 @@ mod tests {
     }
 
     impl Backend for Counting {
-        fn write(&mut self, tasks: Vec<Task>) -> Vec<Result<Outcome, StoreError>> {
+        fn write(&mut self, tasks: Vec<Task>, waiting: super::Waiting) {
             self.groups.send(tasks.len()).unwrap();
             self.go_on.recv().unwrap();
-            tasks.iter().map(|_| Ok(Outcome::Was(true))).collect()
+            waiting.answer(tasks.iter().map(|_| Ok(Outcome::Was(true))).collect());
         }
 
         fn tidy(&mut self, _idle: bool) {}

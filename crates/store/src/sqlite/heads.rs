@@ -2,7 +2,6 @@
 //!
 //! Bounded in bytes. Shards keep readers on different cores apart.
 
-use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -37,8 +36,6 @@ impl Entry {
 
 struct Shard {
     recent: Recent<Key, Entry>,
-    /// Keys whose new heads are being committed.
-    withheld: HashSet<Key>,
     /// Counts what was published, so that a reader that was slower than the writer does not put an old head in its place.
     published: u64,
 }
@@ -71,30 +68,15 @@ impl Heads {
     /// Keeps a head that was read after [`Heads::published`] was asked, unless something was written since.
     pub(super) fn fill(&self, key: &Key, entry: Entry, published: u64) {
         let mut shard = self.shard(key).lock();
-        if shard.published == published && !shard.withheld.contains(key) {
+        if shard.published == published {
             shard.put(key.clone(), entry);
         }
-    }
-
-    /// A new head is about to be committed. Until it is published readers look into the file, which alone knows the moment:
-    /// nobody may find the new head there and then the old one here.
-    pub(super) fn withhold(&self, key: &Key) {
-        let mut shard = self.shard(key).lock();
-        shard.published += 1;
-        shard.recent.remove(key);
-        shard.withheld.insert(key.clone());
-    }
-
-    /// It was not committed.
-    pub(super) fn give_back(&self, key: &Key) {
-        self.shard(key).lock().withheld.remove(key);
     }
 
     /// The writer's word on what the head is now.
     pub(super) fn publish(&self, key: Key, entry: Option<Entry>) {
         let mut shard = self.shard(&key).lock();
         shard.published += 1;
-        shard.withheld.remove(&key);
         match entry {
             Some(entry) => shard.put(key, entry),
             None => drop(shard.recent.remove(&key)),
@@ -104,7 +86,7 @@ impl Heads {
 
 impl Shard {
     fn new(bytes: usize) -> Self {
-        Self { recent: Recent::new(bytes), withheld: HashSet::new(), published: 0 }
+        Self { recent: Recent::new(bytes), published: 0 }
     }
 
     fn put(&mut self, key: Key, entry: Entry) {
@@ -159,22 +141,6 @@ mod tests {
         assert_eq!(rev(&heads, &key), None);
         heads.fill(&key, entry(3, 10), heads.published(&key));
         assert_eq!(rev(&heads, &key), Some(3));
-    }
-
-    #[test]
-    fn what_is_being_committed_is_not_known() {
-        let heads = Heads::new(1 << 20);
-        let key = Key::parse("n", "k").unwrap();
-        heads.publish(key.clone(), Some(entry(1, 10)));
-        heads.withhold(&key);
-        heads.fill(&key, entry(1, 10), heads.published(&key));
-        assert_eq!(rev(&heads, &key), None);
-        heads.give_back(&key);
-        heads.fill(&key, entry(1, 10), heads.published(&key));
-        assert_eq!(rev(&heads, &key), Some(1));
-        heads.withhold(&key);
-        heads.publish(key.clone(), Some(entry(2, 10)));
-        assert_eq!(rev(&heads, &key), Some(2));
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Writer {
         record.meta.expires_at = Some(expires_at);
         self.rewrite(key, at, state, &record)?;
         self.set_due(entry.id, Some(millis(expires_at)))?;
-        group.heads.insert(key.clone(), Some(Entry { head: Arc::new(record), ..entry }));
+        group.work.heads.insert(key.clone(), Some(Entry { head: Arc::new(record), ..entry }));
         Ok(true)
     }
 
@@ -86,7 +86,7 @@ impl Writer {
                 self.rewrite(key, at, state | PINNED, &record)?;
                 let entry = Entry { layout: Layout::Mixed, ..entry };
                 set_head(group, key, &entry)?;
-                group.heads.insert(key.clone(), Some(entry));
+                group.work.heads.insert(key.clone(), Some(entry));
             }
             Pin::Off if state & PINNED != 0 => {
                 pieces::release_all(&self.connection, namespace, stored.body.pieces())?;
@@ -105,7 +105,7 @@ impl Writer {
         if removed > 0 && entry.layout == Layout::Even {
             let entry = Entry { layout: Layout::Loose, ..entry };
             set_head(group, key, &entry)?;
-            group.heads.insert(key.clone(), Some(entry));
+            group.work.heads.insert(key.clone(), Some(entry));
         }
         Ok(removed)
     }
@@ -123,7 +123,7 @@ impl Writer {
             .prepare_cached("DELETE FROM revisions WHERE place BETWEEN ?1 AND ?2")?
             .execute([row::first_place(entry.id), row::last_place(entry.id)])?;
         self.connection.prepare_cached("DELETE FROM keys WHERE id = ?1")?.execute([entry.id])?;
-        group.heads.insert(key.clone(), None);
+        group.work.heads.insert(key.clone(), None);
         Ok(true)
     }
 

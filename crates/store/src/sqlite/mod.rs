@@ -1,10 +1,12 @@
 //! SQLite, the default engine: one file that any tool can read, written by one thread in groups.
 //!
-//! A group of commits is one transaction and one sync of the disk; each is answered when that is done. Reads of heads are
-//! answered from memory where the head was used lately, all others by threads that only read: in WAL mode neither waits for
-//! the writer. Files: `state.db` with its log, and `lock`, which keeps a second process out.
+//! A group of commits is one transaction and one sync of the disk; each is answered when that is done, and meanwhile the next
+//! group is worked out. Reads of heads are answered from memory where the head was used lately, all others by threads that
+//! only read: in WAL mode they do not wait for the writer, save that nothing is told before it is durable. Files: `state.db`
+//! with its log, and `lock`, which keeps a second process out.
 
 mod checkpoint;
+mod durable;
 mod error;
 mod heads;
 mod keep;
@@ -83,6 +85,16 @@ impl Sqlite {
     /// [`StoreError::Unavailable`] when the folder or file cannot be used, another process has it, or a newer release wrote
     /// it; [`StoreError::Damaged`] when the file is not what was written. It blocks for as long as the disk takes.
     pub fn open(folder: &Path, options: Options, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        Self::open_with(folder, options, clock, |sync| sync)
+    }
+
+    /// The same, with something in the place of what brings the log to disk.
+    fn open_with(
+        folder: &Path,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        instead: impl FnOnce(durable::Sync) -> durable::Sync,
+    ) -> Result<Self, StoreError> {
         let durability = match options.durability {
             Durability::Fsync => Durability::Fsync,
             _ => Durability::Os,
@@ -109,18 +121,28 @@ impl Sqlite {
         let (oldest, newest) = read::range_of_events(&connection).map_err(|e| error::of(&e))?;
         let held = checkpoint::Held::open(folder)?;
         let namespaces = read::namespace_ids(&connection)?.into_iter().collect();
-        let readers = readers::Readers::start(folder)?;
+        let seen = Arc::new(durable::Seen::default());
+        let readers = readers::Readers::start(folder, &seen)?;
         let older = Box::new(read::OldEvents(readers.clone()));
         let heads = Arc::new(heads::Heads::new(options.heads_bytes));
         let feed = Arc::new(Feed::new(EVENTS_IN_MEMORY, newest, VecDeque::new(), Some(older)));
+        let told = Arc::new(durable::Told { heads: heads.clone(), feed: feed.clone(), seen });
+        let sync = match durability {
+            Durability::Fsync => Some(instead(durable::sync_of_log(folder)?)),
+            _ => None,
+        };
+        let syncer = sync.clone().map(|sync| durable::Syncer::start(sync, told.clone())).transpose()?;
         let writer = write::Writer {
             most_logged: write::most_logged(&connection),
             connection,
             folder: folder.to_owned(),
             durability,
             max_bytes: options.max_bytes,
-            heads: heads.clone(),
-            feed: feed.clone(),
+            told,
+            sync,
+            syncer,
+            in_flight: Arc::default(),
+            in_doubt: false,
             namespaces,
             cursor: newest,
             oldest,

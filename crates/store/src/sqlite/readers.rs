@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
+use crate::sqlite::durable::Seen;
 use crate::sqlite::schema;
 
 /// Threads that read.
@@ -24,6 +25,7 @@ type Read = Box<dyn FnOnce(&Connection) + Send>;
 pub(super) struct Readers {
     queue: Mutex<Option<SyncSender<Read>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    seen: Arc<Seen>,
 }
 
 impl Readers {
@@ -31,7 +33,7 @@ impl Readers {
     ///
     /// # Errors
     /// See [`schema::open_reader`].
-    pub(super) fn start(folder: &Path) -> Result<Arc<Self>, StoreError> {
+    pub(super) fn start(folder: &Path, seen: &Arc<Seen>) -> Result<Arc<Self>, StoreError> {
         let (queue, reads) = mpsc::sync_channel(MOST_WAITING);
         let reads = Arc::new(Mutex::new(reads));
         let mut threads = Vec::new();
@@ -42,10 +44,10 @@ impl Readers {
             threads
                 .push(thread.map_err(|error| StoreError::Unavailable(format!("no thread could be started: {error}")))?);
         }
-        Ok(Arc::new(Self { queue: Mutex::new(Some(queue)), threads: Mutex::new(threads) }))
+        Ok(Arc::new(Self { queue: Mutex::new(Some(queue)), threads: Mutex::new(threads), seen: seen.clone() }))
     }
 
-    /// Has something read, and waits for it.
+    /// Has something read, and waits for it, and until what was read is as durable as was promised.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Unavailable`] after the end, and those of `read`.
@@ -55,9 +57,12 @@ impl Readers {
     ) -> Result<T, StoreError> {
         let closed = || StoreError::Unavailable("the store is closed".to_owned());
         let (reply, answer) = oneshot::channel();
+        let seen = self.seen.clone();
         let read: Read = Box::new(move |connection| {
+            let found = read(connection);
+            seen.wait();
             // Whoever has gone away does not want to know.
-            reply.send(read(connection)).ok();
+            reply.send(found).ok();
         });
         match self.queue.lock().as_ref().ok_or_else(closed)?.try_send(read) {
             Ok(()) => {}

@@ -4,8 +4,9 @@
 //! own: a step that fails leaves the version before it. Before the first step on a file that holds something a copy is put
 //! beside it (`state.before-N.db`), so that an older release can still be gone back to. A file of a newer release is refused.
 //!
-//! WAL with `synchronous = FULL`: a commit is on disk when it is answered. With `NORMAL` it is in the operating system's
-//! buffers, and a loss of power takes the latest commits, but leaves a whole file.
+//! WAL with `synchronous = NORMAL`: a commit is in the operating system's buffers, and a loss of power takes the latest commits,
+//! but leaves a whole file. Where more is promised the log is synced before a commit is answered; see
+//! [`durable`](crate::sqlite::durable).
 
 use std::path::Path;
 use std::time::Duration;
@@ -147,8 +148,7 @@ pub(super) fn open_reader(folder: &Path) -> Result<Connection, StoreError> {
 
 fn writing(connection: &Connection, durability: Durability, cache: i64) -> rusqlite::Result<()> {
     common(connection, cache)?;
-    let synchronous = if durability == Durability::Fsync { "FULL" } else { "NORMAL" };
-    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
     // macOS alone: a plain fsync leaves it in the disk's own cache.
     connection.pragma_update(None, "fullfsync", durability == Durability::Fsync)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;

@@ -12,12 +12,13 @@ use std::sync::Arc;
 use rusqlite::{CachedStatement, Connection, params};
 use tradewind_core::UnixMillis;
 
-use crate::embedded::{Backend, Feed, Outcome, Task, brings_all_pieces};
+use crate::embedded::{Backend, Outcome, Task, Waiting, brings_all_pieces};
 use crate::error::StoreError;
 use crate::name::{Key, Namespace};
 use crate::record::{MAX_RECORD, Record};
 use crate::sqlite::checkpoint::{self, Checkpointer};
-use crate::sqlite::heads::{Entry, Heads};
+use crate::sqlite::durable::{self, NewHeads, News, Syncer, Told};
+use crate::sqlite::heads::Entry;
 use crate::sqlite::ring::{self, Layout};
 use crate::sqlite::row::{self, MAX_KEY, PIECES, place};
 use crate::sqlite::{EVENTS_KEPT, MAX_PIECE, error, pieces, schema};
@@ -54,8 +55,15 @@ pub(super) struct Writer {
     pub(super) folder: PathBuf,
     pub(super) durability: Durability,
     pub(super) max_bytes: Option<u64>,
-    pub(super) heads: Arc<Heads>,
-    pub(super) feed: Arc<Feed>,
+    pub(super) told: Arc<Told>,
+    /// Brings SQLite's log to disk; none where that was not promised.
+    pub(super) sync: Option<durable::Sync>,
+    /// Does that while the next group is worked out.
+    pub(super) syncer: Option<Syncer>,
+    /// Heads of the last group, which may not have been told yet.
+    pub(super) in_flight: Arc<NewHeads>,
+    /// Whether a sync has failed. What lies in the log is in doubt then, until all of it is in the file.
+    pub(super) in_doubt: bool,
     pub(super) namespaces: HashMap<Namespace, i64>,
     /// The number of the newest change.
     pub(super) cursor: u64,
@@ -71,16 +79,21 @@ pub(super) struct Writer {
 }
 
 /// What a group has done so far, for nobody else to see before it is committed.
-pub(super) struct Group<'c> {
-    usual: Usual<'c>,
+pub(super) struct Work {
+    outcomes: Vec<Result<Outcome, StoreError>>,
     /// How many heads were said, each in a page of its own.
     said: usize,
-    /// Heads as they are now; `None` for keys that were forgotten.
-    pub(super) heads: HashMap<Key, Option<Entry>>,
+    pub(super) heads: NewHeads,
     events: Vec<Event>,
     namespaces: HashMap<Namespace, i64>,
     cursor: u64,
     oldest: u64,
+}
+
+/// A group at work.
+pub(super) struct Group<'c> {
+    usual: Usual<'c>,
+    pub(super) work: Work,
 }
 
 /// The statements of every commit, looked up once for a group.
@@ -105,21 +118,24 @@ impl<'c> Usual<'c> {
 }
 
 impl Backend for Writer {
-    fn write(&mut self, tasks: Vec<Task>) -> Vec<Result<Outcome, StoreError>> {
+    fn write(&mut self, tasks: Vec<Task>, mut waiting: Waiting) {
         for task in &tasks {
             let pieces = if let Task::Commit(commit) = task { commit.pieces.len() } else { 0 };
             self.logged += task.bytes() + PAGE_TOUCHED + pieces * PAGES_OF_PIECE;
         }
-        let several = tasks.len() > 1;
-        match self.transaction(&tasks) {
-            Ok(outcomes) => outcomes,
+        match self.transaction(&tasks, Some(&mut waiting)) {
+            Ok((outcomes, news)) => self.finish(outcomes, news, waiting),
             // One of them may be too large for what room there is, or touch what is damaged, and the others not.
-            Err(StoreError::Full(_) | StoreError::Damaged { .. }) if several => {
-                let alone =
-                    |task| self.transaction(std::slice::from_ref(task)).map_or_else(Err, |mut one| one.remove(0));
-                tasks.iter().map(alone).collect()
+            Err(StoreError::Full(_) | StoreError::Damaged { .. }) if tasks.len() > 1 => {
+                waiting.answer(tasks.iter().map(|task| self.alone(task)).collect());
             }
-            Err(error) => tasks.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) => waiting.answer(tasks.iter().map(|_| Err(error.clone())).collect()),
+        }
+    }
+
+    fn settle(&mut self) {
+        if self.syncer.as_ref().is_some_and(|syncer| !syncer.wait()) {
+            self.in_doubt = true;
         }
     }
 
@@ -150,61 +166,122 @@ impl Backend for Writer {
 }
 
 impl Writer {
-    /// All tasks or none, save those that are refused each for itself.
-    fn transaction(&mut self, tasks: &[Task]) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
+    /// Brings a group that is committed to disk, and answers it.
+    fn finish(&mut self, outcomes: Vec<Result<Outcome, StoreError>>, news: News, waiting: Waiting) {
+        match &self.syncer {
+            Some(syncer) if waiting.others_wait() && syncer.works() => syncer.hand(outcomes, news, waiting),
+            _ => waiting.answer(self.sync_now(outcomes, news)),
+        }
+    }
+
+    /// One task by itself.
+    fn alone(&mut self, task: &Task) -> Result<Outcome, StoreError> {
+        let (outcomes, news) = self.transaction(std::slice::from_ref(task), None)?;
+        self.sync_now(outcomes, news).remove(0)
+    }
+
+    fn sync_now(&mut self, outcomes: Vec<Result<Outcome, StoreError>>, news: News) -> Vec<Result<Outcome, StoreError>> {
+        let synced = self.sync.as_ref().map_or(Ok(()), |sync| sync());
+        // It is in the file, whatever the disk says.
+        self.told.of(news);
+        match synced {
+            Ok(()) => outcomes,
+            Err(error) => {
+                self.in_doubt = true;
+                durable::unknown(outcomes, &error)
+            }
+        }
+    }
+
+    /// All tasks or none, save those that are refused each for itself: worked out while the last group goes to disk, and
+    /// committed when it is there. `waiting` is told how long that took.
+    fn transaction(
+        &mut self,
+        tasks: &[Task],
+        mut waiting: Option<&mut Waiting>,
+    ) -> Result<(Vec<Result<Outcome, StoreError>>, News), StoreError> {
         self.begin()?;
-        let mut group = match Usual::prepare(&self.connection) {
-            Ok(usual) => Group {
-                usual,
-                said: 0,
-                heads: HashMap::with_capacity(tasks.len()),
-                events: Vec::with_capacity(tasks.len()),
-                namespaces: HashMap::new(),
-                cursor: self.cursor,
-                oldest: self.oldest,
-            },
-            Err(sqlite) => {
+        let work = match self.work(tasks) {
+            Ok(work) => work,
+            Err(error) => {
                 self.rollback();
-                return Err(error::of(&sqlite));
+                return Err(error);
             }
         };
-        let mut outcomes = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            match self.task(&mut group, task) {
-                Ok(outcome) => outcomes.push(Ok(outcome)),
-                Err(Stop::Task(error)) => outcomes.push(Err(error)),
-                Err(Stop::Group(error)) => {
-                    self.rollback();
-                    return Err(error);
-                }
-            }
+        match &mut waiting {
+            Some(waiting) => waiting.pause(|| self.settle()),
+            None => self.settle(),
         }
-        if let Err(sqlite) = self.drop_old_events(&mut group) {
+        if self.in_doubt {
+            // It builds on a group that may be lost.
             self.rollback();
-            return Err(error::of(&sqlite));
+            return self.transaction(tasks, waiting);
         }
-        group.heads.keys().for_each(|key| self.heads.withhold(key));
+        self.told.seen.begin();
         if let Err(sqlite) = self.connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])) {
             self.rollback();
-            group.heads.keys().for_each(|key| self.heads.give_back(key));
+            self.told.seen.settle();
             return Err(error::of_commit(&sqlite));
         }
-        let Group { usual, said, heads, events, namespaces, cursor, oldest } = group;
-        drop(usual);
-        self.logged += said * PAGE_TOUCHED;
-        (self.cursor, self.oldest) = (cursor, oldest);
-        self.namespaces.extend(namespaces);
-        for (key, entry) in heads {
-            self.heads.publish(key, entry);
+        self.logged += work.said * PAGE_TOUCHED;
+        (self.cursor, self.oldest) = (work.cursor, work.oldest);
+        self.namespaces.extend(work.namespaces);
+        self.in_flight = Arc::new(work.heads);
+        Ok((work.outcomes, News { heads: self.in_flight.clone(), events: work.events }))
+    }
+
+    /// Works out all tasks within the transaction that is open.
+    fn work(&self, tasks: &[Task]) -> Result<Work, StoreError> {
+        let sqlite = |e| error::of(&e);
+        let work = Work {
+            outcomes: Vec::with_capacity(tasks.len()),
+            said: 0,
+            heads: HashMap::with_capacity(tasks.len()),
+            events: Vec::with_capacity(tasks.len()),
+            namespaces: HashMap::new(),
+            cursor: self.cursor,
+            oldest: self.oldest,
+        };
+        let mut group = Group { usual: Usual::prepare(&self.connection).map_err(sqlite)?, work };
+        for task in tasks {
+            let outcome = match self.task(&mut group, task) {
+                Ok(outcome) => Ok(outcome),
+                Err(Stop::Task(error)) => Err(error),
+                Err(Stop::Group(error)) => return Err(error),
+            };
+            group.work.outcomes.push(outcome);
         }
-        self.feed.publish(events);
-        Ok(outcomes)
+        self.drop_old_events(&mut group.work).map_err(sqlite)?;
+        Ok(group.work)
+    }
+
+    /// Moves all of the log into the file, after a sync of the log has failed: what was written may not be where the system
+    /// says it is, and a sync that succeeds afterwards says nothing about it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], or [`StoreError::Full`], when that does not succeed either.
+    fn clear_doubt(&mut self) -> Result<(), StoreError> {
+        // SQLite waits for readers, but not for somebody else who is moving it.
+        self.checkpointer.moved(true);
+        let held_back = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))
+            .map_err(|e| error::of(&e))?;
+        if held_back {
+            let why = "its log could not be brought to disk, and somebody reads the file, so that it cannot be moved";
+            return Err(StoreError::Unavailable(format!("{}: {why}", schema::FILE_NAME)));
+        }
+        (self.in_doubt, self.logged, self.asked) = (false, 0, 0);
+        Ok(())
     }
 
     fn begin(&mut self) -> Result<(), StoreError> {
         if !self.connection.is_autocommit() {
             // Left over from a failure that not even taking it back survived.
             self.connection = schema::open_writer(&self.folder, self.durability, self.max_bytes)?;
+        }
+        if self.in_doubt {
+            self.clear_doubt()?;
         }
         self.connection
             .prepare_cached("BEGIN IMMEDIATE")
@@ -282,16 +359,16 @@ impl Writer {
         if layout.says(rev) {
             set_head(group, key, &entry)?;
         }
-        group.cursor += 1;
+        group.work.cursor += 1;
         group.usual.tell.execute(params![
-            group.cursor.cast_signed(),
+            group.work.cursor.cast_signed(),
             namespace,
             key.name(),
             event.unwrap_or(columns.meta)
         ])?;
-        let cursor = Cursor::at(group.cursor);
-        group.events.push(Event { cursor, key: key.clone(), meta: record.meta.clone() });
-        group.heads.insert(key.clone(), Some(entry));
+        let cursor = Cursor::at(group.work.cursor);
+        group.work.events.push(Event { cursor, key: key.clone(), meta: record.meta.clone() });
+        group.work.heads.insert(key.clone(), Some(entry));
         Ok(Committed::Done(cursor))
     }
 
@@ -312,10 +389,13 @@ impl Writer {
 
     /// What the head of a key is for the tasks of this group.
     pub(super) fn known(&self, group: &Group<'_>, key: &Key) -> Result<Option<Entry>, Stop> {
-        if let Some(entry) = group.heads.get(key) {
+        if let Some(entry) = group.work.heads.get(key) {
             return Ok(entry.clone());
         }
-        if let Some(entry) = self.heads.get(key) {
+        if let Some(entry) = self.in_flight.get(key) {
+            return Ok(entry.clone());
+        }
+        if let Some(entry) = self.told.heads.get(key) {
             return Ok(Some(entry));
         }
         let Some(namespace) = self.namespaces.get(&key.namespace) else { return Ok(None) };
@@ -324,12 +404,12 @@ impl Writer {
 
     /// The number of a namespace, which is added where it is new.
     pub(super) fn namespace(&self, group: &mut Group<'_>, namespace: &Namespace) -> rusqlite::Result<i64> {
-        if let Some(id) = self.namespaces.get(namespace).or_else(|| group.namespaces.get(namespace)) {
+        if let Some(id) = self.namespaces.get(namespace).or_else(|| group.work.namespaces.get(namespace)) {
             return Ok(*id);
         }
         self.connection.execute("INSERT INTO namespaces (name) VALUES (?1)", [namespace.as_str()])?;
         let id = self.connection.last_insert_rowid();
-        group.namespaces.insert(namespace.clone(), id);
+        group.work.namespaces.insert(namespace.clone(), id);
         Ok(id)
     }
 
@@ -353,12 +433,12 @@ impl Writer {
         Ok(())
     }
 
-    fn drop_old_events(&self, group: &mut Group<'_>) -> rusqlite::Result<()> {
-        while group.cursor + 1 - group.oldest >= EVENTS_KEPT + EVENTS_STEP {
-            group.oldest += EVENTS_STEP;
+    fn drop_old_events(&self, work: &mut Work) -> rusqlite::Result<()> {
+        while work.cursor + 1 - work.oldest >= EVENTS_KEPT + EVENTS_STEP {
+            work.oldest += EVENTS_STEP;
             self.connection
                 .prepare_cached("DELETE FROM events WHERE cursor < ?1")?
-                .execute([group.oldest.cast_signed()])?;
+                .execute([work.oldest.cast_signed()])?;
         }
         Ok(())
     }
@@ -370,7 +450,7 @@ pub(super) fn set_head(group: &mut Group<'_>, key: &Key, entry: &Entry) -> rusql
     let rev = entry.head.meta.rev.get();
     let sum = row::key_sum(key.namespace.as_str(), key.name(), id, rev, ring, layout);
     group.usual.set_head.execute(params![id, rev.cast_signed(), ring, layout as u8, sum])?;
-    group.said += 1;
+    group.work.said += 1;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::embedded::{Backend, Feed, Outcome, Task, brings_all_pieces};
+use crate::embedded::{Backend, Feed, Outcome, Task, Waiting, brings_all_pieces};
 use crate::error::StoreError;
 use crate::name::{Key, Rev};
 use crate::record::{MAX_RECORD, Record};
@@ -58,7 +58,7 @@ struct Plan {
 }
 
 impl Backend for Writer {
-    fn write(&mut self, tasks: Vec<Task>) -> Vec<Result<Outcome, StoreError>> {
+    fn write(&mut self, tasks: Vec<Task>, waiting: Waiting) {
         let mut outcomes = Vec::with_capacity(tasks.len());
         let mut rest = &tasks[..];
         while !rest.is_empty() {
@@ -78,7 +78,7 @@ impl Backend for Writer {
             }
             rest = &rest[count..];
         }
-        outcomes
+        waiting.answer(outcomes);
     }
 
     fn tidy(&mut self, _idle: bool) {
