@@ -12,9 +12,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 from dataclasses import dataclass
 
+import origin as origins
 import rig
+from relay import Curl
 
 NAME = "only.corp.test"
 USER, PASSWORD = "alice", "s3cret word"
@@ -199,6 +202,15 @@ def start_ntlm(folder, scheme="NTLM", source="127.0.0.13"):
     return Proxy(program, port, entry, source)
 
 
+def takes_callers(program, port):
+    """Waits until mihomo lets callers through: it listens before, and ends connections until then."""
+    origin = origins.Origin()
+    curl = Curl(port)
+    login = f"{USER}:{urllib.parse.quote(PASSWORD)}"
+    program.wait_until(lambda: curl(origin.url, login=login).status == 200, "letting callers through")
+    origin.close()
+
+
 CIPHERS = {
     "aes-128-gcm": "a word",
     "aes-256-gcm": "a word",
@@ -232,6 +244,7 @@ def start_mihomo(folder):
     program = rig.mihomo(folder, folder / "mihomo.log")
     for port in ports.values():
         listening(program, port)
+    takes_callers(program, ports["http"])
     login = {"username": USER, "password": PASSWORD}
     proxies = {
         "http": Proxy(program, ports["http"], http_entry(ports["http"], **login)),

@@ -35,15 +35,34 @@ def binary(name):
     return str(path)
 
 
+def own_ports():
+    """Ports that are given once, and by this process alone: it has a hundred for itself as long as it holds the first of them."""
+    held = []
+    while True:
+        first = socket.socket()
+        try:
+            first.bind(("127.0.0.1", random.randrange(12_000, 32_000, 100)))
+        except OSError:
+            first.close()
+            continue
+        held.append(first)
+        start = first.getsockname()[1]
+        yield from range(start + 1, start + 100)
+
+
+PORTS = own_ports()
+
+
 def free_port():
-    """A port that nobody listens on now, for programs that cannot choose one themselves and say so.
+    """A port that nobody listens on now, for programs that cannot choose one themselves and say so. No call gives it again.
 
     It lies below those that systems give to connections: none takes it before the program listens.
     """
     while True:
+        port = next(PORTS)
         with socket.socket() as taken, contextlib.suppress(OSError):
-            taken.bind(("127.0.0.1", random.randrange(12_000, 32_000)))
-            return taken.getsockname()[1]
+            taken.bind(("127.0.0.1", port))
+            return port
 
 
 def mihomo(folder, log):
@@ -168,6 +187,17 @@ def http(url, body=None, headers=None, method=None, timeout=30):
         return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, response.read())
 
 
+def until_kept(url, headers=None):
+    """The reply at `url` once there is one: what is written beside an answer may come after it."""
+
+    def found():
+        reply = http(url, headers=headers)
+        assert reply.status in (200, 404), reply
+        return reply if reply.status == 200 else None
+
+    return until(found, f"nothing is at {url}")
+
+
 class Gateway(Program):
     """A running gateway with a configuration of its own; `through` are words in front of its command line."""
 
@@ -192,10 +222,8 @@ class Gateway(Program):
         fresh.replace(self.file)
 
     def decision(self, decision):
-        """The record of a decision."""
-        reply = http(f"{self.url}/api/v1/decisions/{decision}")
-        assert reply.status == 200, reply
-        return reply.json()
+        """The record of a decision. It is written beside the answer, so that it may come after it."""
+        return until_kept(f"{self.url}/api/v1/decisions/{decision}").json()
 
 
 def provider(name, dialect, address, **more):

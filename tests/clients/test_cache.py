@@ -132,9 +132,7 @@ def ask(gateway, client, model, text=FIRST, key="ann", stream=False):
 
 
 def record(gateway, decision, key):
-    reply = rig.http(f"{gateway.url}/api/v1/decisions/{decision}", headers=by(key))
-    assert reply.status == 200, reply
-    return reply.json()
+    return rig.until_kept(f"{gateway.url}/api/v1/decisions/{decision}", by(key)).json()
 
 
 @pytest.mark.parametrize("client", ["openai", "anthropic"])

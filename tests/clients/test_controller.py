@@ -13,6 +13,7 @@ import os
 import re
 import socket
 import struct
+import threading
 import time
 import urllib.parse
 from dataclasses import dataclass, field
@@ -139,6 +140,8 @@ class Known:
     call: str
     path: str
     reason: str
+    # False where the two may be the same by chance.
+    certain: bool = True
     seen: list = field(default_factory=list)
 
     def fits(self, call, path):
@@ -151,6 +154,7 @@ KNOWN = [
         "GET /group/?",
         "/body/proxies/.*",
         "ours are in the order of the document; mihomo's order is another one after each start (compared by name below)",
+        certain=False,
     ),
     Known("GET /configs", "/body/(?!mode|mixed-port|allow-lan|log-level|port|socks-port).*",
           "what is not built is left out, but for keys that say so"),  # fmt: skip
@@ -274,18 +278,18 @@ CALLS = [
     Call("GET", "/proxies/auto"),
     # Testing.
     *(Call("GET", f"{path}") for path in (
-        "/proxies/DIRECT/delay?url=ORIGIN&timeout=2000", "/proxies/out/delay", "/proxies/dead/delay?url=ORIGIN&timeout=x",
+        "/proxies/DIRECT/delay?url=ORIGIN&timeout=15000", "/proxies/out/delay", "/proxies/dead/delay?url=ORIGIN&timeout=x",
         "/proxies/dead/delay?url=ORIGIN", "/proxies/dead/delay?url=ORIGIN&timeout=99999",
-        "/proxies/dead/delay?url=ORIGIN&timeout=500", "/proxies/REJECT/delay?url=ORIGIN&timeout=500",
+        "/proxies/dead/delay?url=ORIGIN&timeout=15000", "/proxies/REJECT/delay?url=ORIGIN&timeout=15000",
         "/proxies/nope/delay",
-        "/proxies/DIRECT/delay?url=ORIGIN&timeout=2000&expected=x", "/proxies/DIRECT/delay?url=ORIGIN&timeout=2000&expected=200",
+        "/proxies/DIRECT/delay?url=ORIGIN&timeout=15000&expected=x", "/proxies/DIRECT/delay?url=ORIGIN&timeout=15000&expected=200",
         "/proxies/DIRECT/delay?url=SLOW&timeout=300",
-        "/group/auto/delay", "/group/auto/delay?url=ORIGIN", "/group/auto/delay?url=zz&timeout=2000",
-        "/group/auto/delay?timeout=2000", "/group/spread/delay?url=ORIGIN&timeout=2000",
-        "/group/back/delay?url=ORIGIN&timeout=500", "/group/dead/delay",
+        "/group/auto/delay", "/group/auto/delay?url=ORIGIN", "/group/auto/delay?url=zz&timeout=15000",
+        "/group/auto/delay?timeout=15000", "/group/spread/delay?url=ORIGIN&timeout=15000",
+        "/group/back/delay?url=ORIGIN&timeout=15000", "/group/dead/delay",
         "/providers/proxies/file/healthcheck", "/providers/proxies/default/healthcheck", "/providers/proxies/nope/healthcheck",
-        "/providers/proxies/inline/p1/healthcheck?url=ORIGIN&timeout=500", "/providers/proxies/inline/p1/healthcheck",
-        "/providers/proxies/default/DIRECT/healthcheck?url=ORIGIN&timeout=2000", "/proxies", "/providers/proxies",
+        "/providers/proxies/inline/p1/healthcheck?url=ORIGIN&timeout=15000", "/providers/proxies/inline/p1/healthcheck",
+        "/providers/proxies/default/DIRECT/healthcheck?url=ORIGIN&timeout=15000", "/proxies", "/providers/proxies",
     )),
     # Lists.
     *(Call("PUT", f"/providers/proxies/{name}") for name in ("file", "default", "auto", "nope", "broken")),
@@ -325,8 +329,8 @@ CALLS = [
         "/proxies/DIRECT/delay?url=ORIGIN&timeout=0", "/proxies/DIRECT/delay?url=ORIGIN&timeout=-5",
         "/proxies/DIRECT/delay?url=zz&timeout=500", "/proxies/DIRECT/delay?timeout=500",
         "/group/spread/delay?url=zz&timeout=500", "/group/out/delay?url=ORIGIN&timeout=0",
-        "/proxies/DIRECT/delay?url=ORIGIN&timeout=2000&expected=404",
-        "/group/auto/delay?url=ORIGIN&timeout=2000&expected=404",
+        "/proxies/DIRECT/delay?url=ORIGIN&timeout=15000&expected=404",
+        "/group/auto/delay?url=ORIGIN&timeout=15000&expected=404",
     )),
     # A restart of the configuration, and everything is as the document says.
     Call("PUT", "/configs", "{}"), Call("GET", "/proxies/out"), Call("GET", "/rules"),
@@ -407,7 +411,7 @@ def test_answers_are_those_of_mihomo(sides):
         # What it is by now, not what it was at the start.
         (side.folder / "broken.yaml").write_text("proxies: [")
     for call in CALLS:
-        place = {"ORIGIN": probed(ours.origin), "SLOW": f"{ours.origin.url}/?wait=2"}
+        place = {"ORIGIN": probed(ours.origin), "SLOW": f"{ours.origin.url}/?wait=10"}
         path = re.sub("ORIGIN|SLOW", lambda found: urllib.parse.quote(place[found.group()], safe=""), call.path)
         bodies = [call.body and call.body.replace("RELAY", str(side.relay)).encode() for side in sides]
         answers = [side.ask(call.method, path, body, call.headers) for side, body in zip(sides, bodies, strict=True)]
@@ -415,7 +419,7 @@ def test_answers_are_those_of_mihomo(sides):
     wrong += compared("GET /connections with one open", *(with_one_open(side) for side in sides))
     wrong += taken_port(sides)
     assert not wrong, "\n".join(wrong)
-    gone = [known for known in KNOWN if not known.seen]
+    gone = [known for known in KNOWN if known.certain and not known.seen]
     assert not gone, f"these do not differ any more: {gone}"
     groups = [{group["name"]: plain(group) for group in side.get("/group")["proxies"]} for side in sides]
     assert not list(differences(*groups))
@@ -560,10 +564,19 @@ def test_websockets_tell_what_mihomos_tell(sides, path):
     for side in sides:
         socket_ = WebSocket(side, f"{path}{'&' if '?' in path else '?'}token={SECRET}")
         assert socket_.status == 101, (side.name, socket_.headers)
-        # Something to be told of, more than once: mihomo begins to listen a moment after it has agreed.
-        for _ in range(3):
+        frames = []
+        reading = threading.Thread(target=lambda frames=frames, one=socket_: frames.extend(one.message() for _ in range(2)))
+        reading.start()
+
+        def heard(side=side, reading=reading):
+            # Something to be told of, until it is: mihomo begins to listen a moment after it has agreed.
             assert Curl(side.relay)(f"{side.origin.url}/").status == 200
-        told.append([socket_.message() for _ in range(2)])
+            reading.join(0.1)
+            return not reading.is_alive()
+
+        rig.until(heard, lambda side=side, frames=frames: (side.name, frames))
+        assert len(frames) == 2, (side.name, frames)
+        told.append(frames)
         socket_.close()
     for one, other in zip(*told, strict=True):
         assert list(one) == list(other)
@@ -604,14 +617,15 @@ def test_websockets_are_refused_as_mihomo_refuses_them(sides, path, headers):
 def test_plain_streams_tell_a_line_each(sides):
     for side in sides:
         connection = http.client.HTTPConnection("127.0.0.1", side.port, timeout=10)
+        before = time.monotonic()
         connection.request("GET", "/traffic", headers=AUTHORIZED)
         reply = connection.getresponse()
         assert (reply.status, reply.headers["transfer-encoding"]) == (200, "chunked"), side.name
         assert reply.headers["content-type"] == "application/json"
-        before = time.monotonic()
         for _ in range(2):
             assert list(json.loads(reply.readline())) == ["up", "down", "upTotal", "downTotal"]
-        assert 0.5 < time.monotonic() - before < 5
+        # The second line comes a second after the first, and not both at once.
+        assert time.monotonic() - before > 0.5
         connection.close()
 
 

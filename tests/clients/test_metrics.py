@@ -1,6 +1,7 @@
 """The metrics, as Prometheus sees them: promtool judges the page, a Prometheus of its own scrapes it."""
 
 import json
+import re
 import subprocess
 import time
 import urllib.parse
@@ -83,9 +84,10 @@ def prometheus(gateway, tmp_path):
 def test_promtool_has_nothing_to_say(gateway):
     for model, status in [("assistant", 200), ("broken", 503), ("nobody", 404)]:
         assert call(gateway, model, {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}) == status
+    # A call is counted beside its answer.
+    rig.until(lambda: page(gateway, "text/plain").body.count(b"\ntradewind_calls_total{") == 3, "three calls are not counted")
     text = page(gateway, "text/plain")
     assert text.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    assert b"tradewind_calls_total{" in text.body
     judged = subprocess.run(
         [rig.PEERS / "prometheus/promtool", "check", "metrics"], input=text.body, capture_output=True, timeout=60
     )
@@ -94,6 +96,8 @@ def test_promtool_has_nothing_to_say(gateway):
 
 def test_both_texts_say_the_same(gateway):
     assert call(gateway, "assistant") == 200
+    # A call is counted beside its answer.
+    rig.until(lambda: b'tradewind_calls_total{' in page(gateway, "text/plain").body, "the call is not counted")
     text, open_metrics = page(gateway, "text/plain"), page(gateway, OPEN_METRICS)
     assert open_metrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert open_metrics.body.endswith(b"# EOF\n")
@@ -137,5 +141,7 @@ def test_prometheus_scrapes_records_and_keeps_exemplars(gateway, prometheus):
 def test_a_callers_own_words_are_no_label(gateway):
     for model in ["unheard-of", 'forged"} 1\ntradewind_calls_total{door="x', "assistant "]:
         assert call(gateway, model) == 404
+    counted = re.compile(r'^tradewind_calls_total\{.*model="other".*\} 3$', re.M)
+    rig.until(lambda: counted.search(page(gateway, "text/plain").body.decode()), lambda: page(gateway, "text/plain").body)
     body = page(gateway, "text/plain").body.decode()
-    assert "unheard-of" not in body and "forged" not in body and 'model="other"' in body
+    assert "unheard-of" not in body and "forged" not in body

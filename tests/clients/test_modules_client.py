@@ -338,8 +338,12 @@ def test_calls_have_records_and_metrics(start_gateway, source):
         'tradewind_calls_total{door="modules",operation="mod",model="go",outcome="rejected",status="404"} 1',
         "tradewind_module_zips_fetched_total 2",
     }
-    lines = set(rig.http(f"{gateway.url}/metrics").body.decode().splitlines())
-    assert wanted <= lines, [line for line in sorted(lines) if line.startswith(("tradewind_calls_", "tradewind_module_"))]
+
+    def lines():
+        told = rig.http(f"{gateway.url}/metrics").body.decode().splitlines()
+        return [line for line in sorted(told) if line.startswith(("tradewind_calls_", "tradewind_module_"))]
+
+    rig.until(lambda: wanted <= set(lines()), lines)
 
 
 def test_a_catalog_and_an_index_of_what_is_kept(door, go):

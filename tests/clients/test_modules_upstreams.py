@@ -143,6 +143,11 @@ def test_an_endless_zip_is_given_up(start_gateway, start_go, source):
     assert left < 1 << 20
 
 
+def asked_with(source, path):
+    """The headers of the last request for this path."""
+    return next(headers for asked, headers in reversed(source.seen) if asked == path)
+
+
 def pausing(source, ending=".zip"):
     """The honest file, whose first half alone comes; with a strong tag, so that the rest can be asked for."""
     data = source.tree.files[f"{BASE}{ending}"]
@@ -157,7 +162,7 @@ def test_a_download_that_broke_off_goes_on_where_it_was(start_gateway, start_go,
     half = len(data) // 2
 
     def answer(path):
-        asked = source.seen[-1][1]
+        asked = asked_with(source, path)
         if asked.get("range") != f"bytes={half}-":
             return pausing(source)
         assert asked["if-range"] == '"one"'
@@ -180,7 +185,7 @@ def test_the_rest_of_another_file_is_found_out(start_gateway, start_go, start_up
     evil = data[:half] + bytes(100) + data[half + 100 :]
 
     def answer(path):
-        if "range" not in source.seen[-1][1]:
+        if "range" not in asked_with(source, path):
             return pausing(source)
         where = {"content-range": f"bytes {half}-{len(data) - 1}/{len(data)}", "etag": '"one"'}
         return Answer(206, evil[half:], where)

@@ -151,7 +151,8 @@ def test_a_collector_that_is_no_good_costs_no_call(start_sim, start_gateway, kin
     begun = time.monotonic()
     for _ in range(200):
         call(gateway)
-    assert time.monotonic() - begun < 20, "a call with a bad collector takes no longer"
+    # Each waiting for the collector's second would be 200 s.
+    assert time.monotonic() - begun < 60, "a call with a bad collector takes no longer"
     begun = time.monotonic()
     assert gateway.stop() == 0
     assert time.monotonic() - begun < 10, "stopping waits no longer than it says"

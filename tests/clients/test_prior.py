@@ -93,7 +93,7 @@ def gateway(start_sim, start_gateway):
                 "models": [
                     rig.model("assistant", *targets, strategy="score", score={"meaning": 0, "load": 1, "cost": 0})
                 ],
-                "prometheus": {"url": url, "interval": "1s", "timeout": "500ms"} | more,
+                "prometheus": {"url": url, "interval": "1s", "timeout": "1s"} | more,
             }
         )
 
@@ -145,8 +145,8 @@ def led_by(share, target):
 def test_what_prometheus_measures_moves_load_slowly_and_its_end_takes_it_back(exporter, start_prometheus, gateway):
     exporter.room = {"one": 0.5, "two": 2.0}
     program, url = start_prometheus()
-    gateway = gateway(url)
     before = time.monotonic()
+    gateway = gateway(url)
     assert wait_for(gateway, lambda found: found["two/any"] > 1.0, "two being trusted more")
     assert time.monotonic() - before > 8, "a source is only listened to after a while"
     assert wait_for(gateway, lambda found: found["two/any"] > 1.8 and found["one/any"] < 0.6, "the priors at their bounds", 90)
@@ -155,15 +155,22 @@ def test_what_prometheus_measures_moves_load_slowly_and_its_end_takes_it_back(ex
     # One slow answer of a busy machine counts for a while, and more than any prior.
     assert gateway.wait_until(lambda: led_by(shares(gateway), "two/any"), "two having more calls than one", 60)
 
+    # A query that a busy machine answers too late is told as well.
+    before = len(said(gateway))
     program.kill()
     assert wait_for(gateway, lambda found: set(found.values()) == {1.0}, "the priors gone with their source")
-    lines = [line for line in gateway.output().splitlines() if line.startswith("prometheus: ")]
-    assert len(lines) <= 2 and "cannot be reached" in lines[0], lines
+    lines = said(gateway)
+    assert len(lines) - before <= 2 and re.search("cannot be reached|does not answer in time", lines[-1]), lines
 
     exporter.room = {"one": 2.0, "two": 0.5}
     start_prometheus()
     assert wait_for(gateway, lambda found: found["one/any"] > found["two/any"], "the new measurements", 90)
-    assert any("answers again" in line for line in gateway.output().splitlines())
+    assert any("answers again" in line for line in said(gateway)[before:])
+
+
+def said(gateway):
+    """What the gateway has said of Prometheus."""
+    return [line for line in gateway.output().splitlines() if line.startswith("prometheus: ")]
 
 
 @pytest.mark.timeout(120)
@@ -177,28 +184,23 @@ def test_queries_that_are_no_good_are_named_and_cost_no_call(start_prometheus, g
         "five": "pod_room[5m]",
         "six": '"a text"',
     }
-    gateway = gateway(url, bad)
-
-    def named():
-        output = gateway.output()
-        return all(
-            words in output
-            for words in (
-                "has several samples for the query: aggregate them, as in avg(…) (about one/any)",
-                "has no sample for the query (about two/any)",
-                "answers the query with a number that is not finite (about three/any)",
-                "refuses the query:",
-                "does not answer the query with a number (about",
-            )
-        )
-
-    gateway.wait_until(named, "all six are named")
-    said = gateway.output().count("prometheus: ")
+    # A query that a busy machine answers too late would be one more thing to be said.
+    gateway = gateway(url, bad, interval="5s", timeout="5s")
+    words = (
+        r"has several samples for the query: aggregate them, as in avg\(…\) \(about .*one/any",
+        r"has no sample for the query \(about .*two/any",
+        r"answers the query with a number that is not finite \(about .*three/any",
+        r"refuses the query: .*\(about .*four/any",
+        r"does not answer the query with a number \(about .*five/any",
+        r"does not answer the query with a number \(about .*six/any",
+    )
+    gateway.wait_until(lambda: all(re.search(each, gateway.output()) for each in words), "all six are named")
+    named = len(said(gateway))
     for _ in range(30):
         assert call(gateway)[0].endswith("/any")
     asked = queries_asked(url)
     gateway.wait_until(lambda: queries_asked(url) >= asked + 3 * len(bad), "three rounds more")
-    assert gateway.output().count("prometheus: ") == said, "each is said once"
+    assert len(said(gateway)) == named, "each is said once"
     _, record = call(gateway)
     for one in record["candidates"]:
         assert prior(one) is None, one
@@ -211,12 +213,12 @@ def test_a_prometheus_that_is_not_there_costs_no_call_and_no_time(gateway, kind)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     if kind == "dead":
         listener.close()
-    gateway = gateway(url)
+    gateway = gateway(url, interval="8s", timeout="8s")
     gateway.wait_for_line(r"^prometheus: .* (cannot be reached|does not answer in time)")
     slowest = 0.0
     for _ in range(50):
         start = time.monotonic()
         call(gateway)
         slowest = max(slowest, time.monotonic() - start)
-    assert slowest < 0.4, "a call never waits for the 500 ms of a query"
+    assert slowest < 6, "a call never waits for the 8 s of a query"
     listener.close()

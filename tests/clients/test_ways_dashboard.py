@@ -42,7 +42,9 @@ def controller(request, squid, tinyproxy, tmp_path):
     folder, relay_port, port = tmp_path / "controlled", rig.free_port(), rig.free_port()
     folder.mkdir()
     shutil.copytree(rig.PEERS / "zashboard/dist", folder / "ui")
-    (folder / "config.yaml").write_text(json.dumps(config(relay_port, squid, tinyproxy, port)))
+    # The usual address of the control API may be taken on this machine.
+    own = {"listen": "127.0.0.1:0"} if request.param == "tradewind" else {}
+    (folder / "config.yaml").write_text(json.dumps(config(relay_port, squid, tinyproxy, port) | own))
     start = {"tradewind": [rig.binary("tradewind"), "run", "-d"], "mihomo": [rig.PEERS / "mihomo/mihomo", "-d"]}
     # The last as in `rig.mihomo`.
     environment = {"HOME": str(tmp_path), "NO_COLOR": "1", "DISABLE_LOOPBACK_DETECTOR": "true"}

@@ -144,7 +144,8 @@ def test_url_test_takes_the_fastest_that_lives(relay, origin, own_tinyproxy, squ
             rules=["MATCH,g"],
         )
         rig.until(lambda: gateway.group("g")["now"] == "fast", "the fast one")
-        assert peer(gateway, origin) == fast.source
+        # A busy machine may be slow with one test of it, until the next one.
+        rig.until(lambda: peer(gateway, origin) == fast.source, "the fast one")
         fast.program.kill()
         rig.until(lambda: peer(gateway, origin) == slow.source, "the one that lives")
         again(fast)

@@ -129,7 +129,7 @@ def test_the_metadata_service_of_a_cloud_is_nobodys(relay):
         assert got.status == 403 and b"TW" in got.body, got
         assert gateway.curl(f"http://{host}/latest/", "-p").connect == 403, host
         assert gateway.curl(f"http://{host}/latest/", proxy="socks5h").exit == 97, host
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15, "nobody is waited for"
     # Whoever means it says so by a rule that names the address. Nobody is there.
     meant = relay(rules=["IP-CIDR6,fd00:ec2::254/128,DIRECT,no-resolve", "MATCH,REJECT"])
     got = meant.curl("http://[fd00:ec2::254]/", timeout=3)
