@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = pathlib.Path(os.environ.get("TRADEWIND_PEERS") or pathlib.Path.home() / ".cache/tradewind/peers")
-START_LIMIT = 30.0
+START_LIMIT = 60.0
 
 
 def binary(name):
@@ -74,7 +74,7 @@ def mihomo(folder, log):
     return Program([PEERS / "mihomo/mihomo", "-d", folder], log, {"DISABLE_LOOPBACK_DETECTOR": "true"})
 
 
-def until(happened, what, limit=15):
+def until(happened, what, limit=30):
     """Polls `happened` and returns what it says at last; fails after `limit` seconds. `what` may be made then."""
     deadline = time.monotonic() + limit
     while not (found := happened()):
