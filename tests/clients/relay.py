@@ -81,7 +81,7 @@ def socks5(port, command, host, to, login=None):
     return stream, code, (socket.inet_ntop(family, raw[:length]), struct.unpack(">H", raw[length:])[0])
 
 
-def ask_over_udp(port, host, to, data, login=None, timeout=5):
+def ask_over_udp(port, host, to, data, login=None, timeout=20):
     """Sends a datagram through the relay by UDP ASSOCIATE (RFC 1928 §7); the answer, or None when there is none."""
     stream, code, bound = socks5(port, 3, "0.0.0.0", 0, login)
     with stream:

@@ -129,7 +129,7 @@ class Program:
 
         def answers():
             try:
-                with urllib.request.urlopen(url, timeout=1) as response:
+                with urllib.request.urlopen(url, timeout=5) as response:
                     return response.status == 200
             except OSError:
                 return False
@@ -230,6 +230,10 @@ def provider(name, dialect, address, **more):
     """An entry of `providers` for an upstream at `address`."""
     base = f"http://{address}/v1" if dialect == "openai" else f"http://{address}"
     return {"name": name, "dialect": dialect, "base-url": base, "api-key": "key-of-the-gateway"} | more
+
+
+# For a model behind a proxy: it is connected only when the proxy has let it in, which may be slow on a busy machine.
+PATIENT = {"connect": "30s"}
 
 
 def model(name, *targets, **more):

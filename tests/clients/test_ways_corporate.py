@@ -55,7 +55,7 @@ def test_kerberos_for_the_models_door(relay, origin, squid_negotiate, tickets):
     gateway = relay(
         proxies=[squid_negotiate.named("corp")],
         providers=[rig.provider("by-proxy", "openai", origin.address, via="corp")],
-        models=[rig.model("m", "by-proxy/any")],
+        models=[rig.model("m", "by-proxy/any", timeouts=rig.PATIENT)],
         environment=kerberos(tickets),
     )
     with openai_client(gateway) as client:
@@ -105,7 +105,7 @@ def test_many_callers_log_in_at_once(relay, origin, ntlm):
         proxies=[ntlm.named("corp")],
         rules=MATCH,
         providers=[rig.provider("by-proxy", "openai", origin.address, via="corp")],
-        models=[rig.model("m", "by-proxy/any")],
+        models=[rig.model("m", "by-proxy/any", timeouts=rig.PATIENT)],
     )
     peers = []
 
@@ -189,7 +189,7 @@ def test_the_settings_of_the_system_are_followed(relay, origin, squid, named):
     gateway = relay(
         proxies=[squid.named("corp")] if named else [],
         providers=[rig.provider("p", "openai", f"{counterparts.NAME}:{origin.port}", via="system")],
-        models=[rig.model("m", "p/any")],
+        models=[rig.model("m", "p/any", timeouts=rig.PATIENT)],
         environment={"http_proxy": f"http://127.0.0.1:{squid.port}", "no_proxy": "", "NO_PROXY": ""},
     )
     reply = rig.http(f"{gateway.url}/v1/chat/completions", {"model": "m", "messages": []})

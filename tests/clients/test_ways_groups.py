@@ -54,7 +54,7 @@ def test_a_hand_chooses(relay, origin, squid, tinyproxy):
         ],
         "rules": ["MATCH,outer ☂"],
         "providers": [rig.provider("out", "openai", origin.address, via="outer ☂")],
-        "models": [rig.model("m", "out/any")],
+        "models": [rig.model("m", "out/any", timeouts=rig.PATIENT)],
     }
     gateway = relay(**config)
     assert peer(gateway, origin) == squid.source, "a new group starts with its first member"
@@ -109,7 +109,7 @@ def test_fallback_leaves_a_dead_proxy_and_comes_back(relay, origin, own_tinyprox
         **{"proxy-groups": [group("g", "fallback", "first", "second", url=f"{origin.url}/?status=204", interval=1)]},
         rules=["MATCH,g"],
         providers=[rig.provider("out", "openai", origin.address, via="g")],
-        models=[rig.model("m", "out/any")],
+        models=[rig.model("m", "out/any", timeouts=rig.PATIENT)],
     )
     assert rig.until(lambda: peer(gateway, origin) == first.source, "the first one")
     first.program.kill()
@@ -163,7 +163,7 @@ def test_all_dead_is_a_fault_and_no_direct_connection(relay, origin):
             **{"proxy-groups": [group("g", kind, "a", "b", url=f"{origin.url}/t", interval=1)]},
             rules=["MATCH,g"],
             providers=[rig.provider("out", "openai", origin.address, via="g")],
-            models=[rig.model("m", "out/any")],
+            models=[rig.model("m", "out/any", timeouts=rig.PATIENT)],
         )
         assert peer(gateway, origin) == 502, kind
         reply = rig.http(f"{gateway.url}/v1/chat/completions", {"model": "m", "messages": []})

@@ -66,7 +66,7 @@ def test_the_models_door_goes_through(proxy, relay, origin):
             rig.provider("by-group", "openai", origin.address, via="out"),
             rig.provider("plain", "openai", origin.address),
         ],
-        models=[rig.model(name, f"{name}/any") for name in ("by-proxy", "by-group", "plain")],
+        models=[rig.model(name, f"{name}/any", timeouts=rig.PATIENT) for name in ("by-proxy", "by-group", "plain")],
     )
     with openai_client(gateway) as client:
         for model in ["by-proxy", "by-group", "plain"]:
@@ -190,7 +190,7 @@ def test_a_wrong_password_is_said_and_never_gone_around(proxy, relay, origin, se
         proxies=[wrong],
         rules=["MATCH,corp"],
         providers=[rig.provider("by-proxy", "openai", origin.address, via="corp")],
-        models=[rig.model("by-proxy", "by-proxy/any")],
+        models=[rig.model("by-proxy", "by-proxy/any", timeouts=rig.PATIENT)],
     )
     assert gateway.curl(f"{secure.url}/tls").connect == 502
     for url in [f"{origin.url}/plain", f"{secure.url}/tls"]:

@@ -136,7 +136,7 @@ def test_the_metadata_service_of_a_cloud_is_nobodys(relay):
     assert got.status != 403, got
 
 
-def exchange(gateway, data, leaves=True, limit=10):
+def exchange(gateway, data, leaves=True, limit=30):
     """Sends bytes and returns all that comes until the end; fails when the end does not come in `limit` seconds. A caller
     that does not leave has to say `Connection: close` in its last request."""
     whole = b""

@@ -131,6 +131,8 @@ class Client(socketserver.StreamRequestHandler):
 class Proxy(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
+    # Of more than these at once, some are put off for seconds.
+    request_queue_size = 128
 
     def handle_error(self, request, client_address):
         say("broke", sys.exc_info()[0].__name__)
