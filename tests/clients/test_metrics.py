@@ -20,7 +20,11 @@ def gateway(start_sim, start_gateway):
     price = {"input": 1, "output": 2}
     return start_gateway(
         {
-            "providers": [rig.provider("sim", "openai", start_sim()), rig.provider("dead", "openai", "127.0.0.1:9")],
+            # What is discovered beside the test's calls would be seen by one look and not by another.
+            "providers": [
+                rig.provider("sim", "openai", start_sim(), discover=False),
+                rig.provider("dead", "openai", "127.0.0.1:9", discover=False),
+            ],
             "models": [
                 rig.model("assistant", {"use": "sim/any", "price": price}),
                 rig.model("broken", {"use": "dead/any", "price": price}),
@@ -97,7 +101,7 @@ def test_promtool_has_nothing_to_say(gateway):
 def test_both_texts_say_the_same(gateway):
     assert call(gateway, "assistant") == 200
     # A call is counted beside its answer.
-    rig.until(lambda: b'tradewind_calls_total{' in page(gateway, "text/plain").body, "the call is not counted")
+    rig.until(lambda: b"tradewind_calls_total{" in page(gateway, "text/plain").body, "the call is not counted")
     text, open_metrics = page(gateway, "text/plain"), page(gateway, OPEN_METRICS)
     assert open_metrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert open_metrics.body.endswith(b"# EOF\n")
