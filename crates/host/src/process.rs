@@ -47,9 +47,15 @@ mod imp {
         };
         let found = tables.into_iter().find_map(|table| {
             let lines = BufReader::new(File::open(table).ok()?).lines().map_while(Result::ok).skip(1);
-            lines.filter_map(|line| read(&line)).find(|entry| entry.is(protocol, local))
+            find(lines, protocol, local)
         })?;
         Some(Owner { uid: found.uid, path: executable(found.inode) })
+    }
+
+    /// The first socket with this end that somebody has open. A connection that was closed goes on for a while without a
+    /// process, a user or an inode, and another one may have the same end meanwhile.
+    fn find(mut lines: impl Iterator<Item = String>, protocol: Protocol, local: SocketAddr) -> Option<Entry> {
+        lines.find_map(|line| read(&line).filter(|entry| entry.inode != 0 && entry.is(protocol, local)))
     }
 
     /// A line of a table.
@@ -121,6 +127,20 @@ mod imp {
             {
                 assert_eq!(read(wrong), None, "{wrong}");
             }
+        }
+
+        #[test]
+        fn a_connection_that_was_closed_is_nobody_s() {
+            let closed =
+                "0: 0100007F:1F90 0100007F:1234 06 00000000:00000000 03:0000176A 00000000     0        0 0 3 0";
+            let open =
+                "1: 0100007F:1F90 0100007F:2345 01 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0";
+            let found = |lines: &[&str]| {
+                let lines = lines.iter().map(ToString::to_string);
+                find(lines, Protocol::Tcp, "127.0.0.1:8080".parse().unwrap()).map(|entry| entry.inode)
+            };
+            assert_eq!(found(&[closed, open]), Some(4711));
+            assert_eq!(found(&[closed]), None);
         }
 
         #[test]

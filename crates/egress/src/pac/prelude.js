@@ -125,8 +125,8 @@
       case 1:
         return now[0] === numbers[0];
       case 2:
-        // Up to the beginning of the last hour.
-        return within(numbers[0] * 3600, seconds(now), numbers[1] * 3600);
+        // To the end of the last hour, as browsers have it; Netscape's description ends with its beginning.
+        return within(numbers[0], now[0], numbers[1]);
       case 4:
         return within(seconds(numbers.slice(0, 2)), seconds(now), seconds(numbers.slice(2)));
       case 6:

@@ -60,7 +60,7 @@ const SCRIPTS: [&str; 8] = [
     r#"function FindProxyForURL(url, host) {
         var said = [weekdayRange("SUN", "SAT"), weekdayRange("SUN", "SAT", "GMT"), dateRange("JAN", "DEC"), dateRange(1, 31),
             dateRange(2001, 2099), dateRange(1999), dateRange(1, "JAN", 2001, 31, "DEC", 2099), timeRange(0, 0, 0, 23, 59, 59),
-            dateRange("JAN", 1999, "DEC", 2000)];
+            timeRange(0, 23), dateRange("JAN", 1999, "DEC", 2000)];
         return "PROXY time" + said.join("-") + ":80";
     }"#,
     // What the functions do with what they are not made for.
