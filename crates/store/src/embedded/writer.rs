@@ -34,6 +34,9 @@ const REST: Duration = Duration::from_secs(5);
 const EACH: Duration = Duration::from_micros(12);
 /// Where a group costs less, the next one is begun without waiting: while it is written the other callers come back.
 const WORTH_WAITING: Duration = Duration::from_micros(500);
+/// Where a group takes less than so many times what it takes to work it out, the next one is begun without waiting as well:
+/// about half of the callers are worked for while the other half goes to disk.
+const MOST_BESIDE: u32 = 4;
 /// The longest that a group is waited for.
 const MOST_PATIENCE: Duration = Duration::from_millis(2);
 
@@ -60,6 +63,7 @@ pub(crate) trait Backend: Send + 'static {
 pub(crate) struct Waiting {
     replies: Vec<oneshot::Sender<Result<Outcome, StoreError>>>,
     begun: Moment,
+    worked: Duration,
     paused: Duration,
     queue: Arc<Queue>,
     clock: Arc<dyn Clock>,
@@ -71,11 +75,13 @@ impl Waiting {
         !self.queue.coming.lock().jobs.is_empty()
     }
 
-    /// Does something that is not the work of this group; how long it takes is not counted as its.
-    pub(crate) fn pause<T>(&mut self, wait: impl FnOnce() -> T) -> T {
-        let begun = self.clock.now();
+    /// The group is worked out, which may have happened while another one was made durable; waits until this one may be. That
+    /// is not counted as its time.
+    pub(crate) fn worked_out<T>(&mut self, wait: impl FnOnce() -> T) -> T {
+        let now = self.clock.now();
+        self.worked = now.since(self.begun).saturating_sub(self.paused);
         let waited = wait();
-        self.paused += self.clock.now().since(begun);
+        self.paused += self.clock.now().since(now);
         waited
     }
 
@@ -84,7 +90,7 @@ impl Waiting {
         let took = self.clock.now().since(self.begun).saturating_sub(self.paused);
         self.queue.tasks.fetch_add(answers.len() as u64, Ordering::Relaxed);
         self.queue.groups.fetch_add(1, Ordering::Relaxed);
-        *self.queue.pace.lock() = Pace { took, answered: answers.len() };
+        *self.queue.pace.lock() = Pace { took, worked: self.worked, answered: answers.len() };
         for (reply, answer) in self.replies.into_iter().zip(answers) {
             // Whoever has gone away does not want to know.
             reply.send(answer).ok();
@@ -164,6 +170,8 @@ impl Drop for Writing {
 #[derive(Clone, Copy, Default)]
 struct Pace {
     took: Duration,
+    /// Of that, what went by while another group may have been made durable.
+    worked: Duration,
     answered: usize,
 }
 
@@ -171,7 +179,8 @@ impl Pace {
     /// How many to wait for, and how long.
     fn hope(&self) -> (usize, Duration) {
         let each = u32::try_from(self.answered).map_or(Duration::MAX, |count| EACH * count);
-        if self.answered < 2 || self.took.saturating_sub(each) < WORTH_WAITING {
+        let goes_by = self.took < self.worked * MOST_BESIDE;
+        if self.answered < 2 || goes_by || self.took.saturating_sub(each) < WORTH_WAITING {
             (1, Duration::ZERO)
         } else {
             (self.answered, (self.took / 8).min(MOST_PATIENCE))
@@ -202,7 +211,14 @@ fn run(queue: &Arc<Queue>, mut backend: impl Backend, clock: &Arc<dyn Clock>) {
             Taken::Jobs(jobs) => {
                 let (tasks, replies) = jobs.into_iter().map(|job| (job.task, job.reply)).unzip();
                 let (queue, clock) = (queue.clone(), clock.clone());
-                let waiting = Waiting { replies, begun: clock.now(), paused: Duration::ZERO, queue, clock };
+                let waiting = Waiting {
+                    replies,
+                    begun: clock.now(),
+                    worked: Duration::ZERO,
+                    paused: Duration::ZERO,
+                    queue,
+                    clock,
+                };
                 backend.write(tasks, waiting);
                 backend.tidy(false);
             }
@@ -378,11 +394,17 @@ mod tests {
 
     #[test]
     fn callers_are_waited_for_where_a_sync_takes_long() {
-        let hope = |took, answered| Pace { took: Duration::from_micros(took), answered }.hope();
+        let pace = |took, worked, answered| {
+            let [took, worked] = [took, worked].map(Duration::from_micros);
+            Pace { took, worked, answered }.hope()
+        };
+        let hope = |took, answered| pace(took, 0, answered);
         assert_eq!(hope(4_000, 1), (1, Duration::ZERO), "a caller who is alone");
         assert_eq!(hope(900, 64), (1, Duration::ZERO), "most of it was work");
         assert_eq!(hope(4_000, 64), (64, Duration::from_micros(500)));
         assert_eq!(hope(60_000, 2), (2, MOST_PATIENCE));
+        assert_eq!(pace(2_000, 600, 32), (1, Duration::ZERO), "the next group is worked out meanwhile");
+        assert_eq!(pace(4_600, 400, 64), (64, Duration::from_micros(575)), "that would leave most of a sync unused");
     }
 
     #[test]

@@ -209,7 +209,7 @@ impl Writer {
             }
         };
         match &mut waiting {
-            Some(waiting) => waiting.pause(|| self.settle()),
+            Some(waiting) => waiting.worked_out(|| self.settle()),
             None => self.settle(),
         }
         if self.in_doubt {
