@@ -1,15 +1,16 @@
 //! What the engines on servers share: how a watch begins, what it waits for, and how it ends.
 
+mod questions;
+
 use std::array;
 use std::future::Future;
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
-use futures_util::task::noop_waker;
 use tokio::sync::watch;
+
+pub(crate) use self::questions::{Answer, Question, Questions, Unanswered};
 
 use crate::error::StoreError;
 use crate::store::{After, Event};
@@ -46,32 +47,33 @@ impl Patience {
     }
 }
 
-/// A place that is being asked for.
-pub(crate) type Place = BoxFuture<'static, Result<u64, StoreError>>;
-
 /// Where a watch begins.
 pub(crate) enum Start {
     /// After this place.
     At(u64),
     /// After the one that was asked for when the watch began.
-    Asking(Place),
+    Asking(Arc<Question>),
 }
 
 impl Start {
-    /// After a place that is known, or after the present one, which is asked for within this call: what this process commits
-    /// afterwards goes over the same connection, behind the question.
+    /// After a place that is known, or after the present one, which is asked for within this call: see [`Questions`].
     ///
     /// # Errors
-    /// [`StoreError::CursorGone`] for what no server gave as a place; what asking says, where it says so at once.
-    pub(crate) fn of(after: After, ask: impl FnOnce() -> Place) -> Result<Self, StoreError> {
+    /// [`StoreError::CursorGone`] for what no server gave as a place; what asking says, where it says so at once and waiting
+    /// would not help.
+    pub(crate) fn of(after: After, ask: impl FnOnce() -> Arc<Question>) -> Result<Self, StoreError> {
         match after {
             After::Cursor(cursor) if cursor.minor != 0 => Err(StoreError::CursorGone),
             After::Cursor(cursor) => Ok(Self::At(cursor.major)),
             After::Now => {
-                let mut asking = ask();
-                match asking.poll_unpin(&mut Context::from_waker(&noop_waker())) {
-                    Poll::Ready(place) => place.map(Self::At),
-                    Poll::Pending => Ok(Self::Asking(asking)),
+                let question = ask();
+                match question.answered() {
+                    Some(Ok(place)) => Ok(Self::At(place)),
+                    Some(Err(why)) => match why.into_error() {
+                        StoreError::Unavailable(_) => Ok(Self::Asking(question)),
+                        error => Err(error),
+                    },
+                    None => Ok(Self::Asking(question)),
                 }
             }
         }
@@ -113,24 +115,30 @@ pub(crate) fn told(watch: Result<impl Watching, StoreError>, passed: Passed) -> 
 mod tests {
     use std::future;
 
+    use futures_util::{FutureExt as _, TryFutureExt as _};
+
     use super::*;
     use crate::store::Cursor;
+    use crate::suite::key;
 
-    fn of(
+    fn of<F: Future<Output = Result<u64, StoreError>> + Send + 'static>(
         after: After,
-        asking: impl Future<Output = Result<u64, StoreError>> + Send + 'static,
+        asking: impl Fn() -> F + Send + Sync + 'static,
     ) -> Result<Start, StoreError> {
-        Start::of(after, || asking.boxed())
+        let ask = move || asking().map_err(Unanswered::Refused).boxed();
+        Start::of(after, || Questions::default().ask(key("n", "k").namespace, ask))
     }
 
     #[test]
     fn a_watch_begins_where_it_is_told_or_where_things_are() {
-        assert!(matches!(of(After::Cursor(Cursor::at(7)), future::pending()), Ok(Start::At(7))));
+        assert!(matches!(of(After::Cursor(Cursor::at(7)), future::pending), Ok(Start::At(7))));
         let elsewhere = After::Cursor(Cursor { major: 7, minor: 1 });
-        assert!(matches!(of(elsewhere, future::ready(Ok(9))), Err(StoreError::CursorGone)), "a place of no server");
-        assert!(matches!(of(After::Now, future::ready(Ok(9))), Ok(Start::At(9))));
-        assert!(matches!(of(After::Now, future::ready(Err(StoreError::Busy))), Err(StoreError::Busy)));
-        assert!(matches!(of(After::Now, future::pending()), Ok(Start::Asking(_))));
+        assert!(matches!(of(elsewhere, || future::ready(Ok(9))), Err(StoreError::CursorGone)), "a place of no server");
+        assert!(matches!(of(After::Now, || future::ready(Ok(9))), Ok(Start::At(9))));
+        assert!(matches!(of(After::Now, || future::ready(Err(StoreError::Busy))), Err(StoreError::Busy)));
+        assert!(matches!(of(After::Now, future::pending), Ok(Start::Asking(_))));
+        let nobody = || future::ready(Err(StoreError::Unavailable("nobody".to_owned())));
+        assert!(matches!(of(After::Now, nobody), Ok(Start::Asking(_))), "it is waited for");
     }
 
     #[tokio::test(start_paused = true)]

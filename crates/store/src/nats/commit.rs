@@ -64,6 +64,7 @@ impl Nats {
     pub(super) async fn write(&self, commit: Commit) -> Result<Committed, StoreError> {
         let Commit { key, expected, record, pieces, keep, .. } = commit;
         let keep = keep.min(REVISIONS_PER_KEY);
+        self.link.questions.answered(&key.namespace).await?;
         self.streams.ready(&self.link, &key.namespace, keep).await?;
         if !pieces.is_empty() {
             self.write_pieces(&key.namespace, pieces, keep).await?;

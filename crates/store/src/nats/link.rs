@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use super::NatsSettings;
 use crate::error::StoreError;
+use crate::servers::Questions;
 
 /// How long a connection may take to be made, TLS and login included; and how long a request waits for one to come back.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -110,6 +111,8 @@ pub(super) struct Link {
     losses: watch::Receiver<u64>,
     /// Counts how often one was made.
     gains: watch::Receiver<u64>,
+    /// Where watches begin.
+    pub(super) questions: Questions,
     closed: watch::Sender<bool>,
 }
 
@@ -162,7 +165,8 @@ impl Link {
         }
         let context = jetstream::new(client.clone());
         let statistics = client.statistics();
-        Ok(Self { client, context, place, statistics, losses, gains, closed: watch::Sender::new(false) })
+        let (questions, closed) = (Questions::default(), watch::Sender::new(false));
+        Ok(Self { client, context, place, statistics, losses, gains, questions, closed })
     }
 
     /// `host:port` of each server, without passwords.

@@ -30,13 +30,13 @@ use tradewind_core::UnixMillis;
 use super::EVENTS_PER_KEY;
 use super::about::About;
 use super::commit::taken;
-use super::link::{Fault, Link};
+use super::link::{ApiError, Fault, Link};
 use super::names::Space;
 use super::stored;
 use super::streams;
 use crate::error::StoreError;
 use crate::name::{Key, Namespace};
-use crate::servers::{Patience, Start, Watching, told};
+use crate::servers::{Answer, Patience, Start, Unanswered, Watching, told};
 use crate::store::{After, Cursor, Event};
 use crate::told::{Changes, Passed};
 
@@ -49,7 +49,11 @@ const QUIET: Duration = Duration::from_secs(4);
 
 pub(super) fn stream(link: Arc<Link>, namespace: &Namespace, prefix: &str, after: After) -> Changes {
     let space = Space::of(namespace);
-    let start = Start::of(after, || mark(Arc::clone(&link), space.clone()).boxed());
+    let start = Start::of(after, || {
+        let (link_of_question, space) = (Arc::clone(&link), space.clone());
+        let ask = move || mark(Arc::clone(&link_of_question), space.clone()).boxed();
+        link.questions.ask(namespace.clone(), ask)
+    });
     let passed = Passed::default();
     let watch = start.map(|start| Watch {
         link,
@@ -69,16 +73,17 @@ pub(super) fn stream(link: Arc<Link>, namespace: &Namespace, prefix: &str, after
 
 /// Leaves a mark in the stream: what comes behind it is later. A read would not do, since the server answers those beside
 /// the messages that come in.
-async fn mark(link: Arc<Link>, space: Space) -> Result<u64, StoreError> {
-    match link.ask(space.mark(), Some(HeaderMap::new()), Bytes::new()).await {
-        Ok(answer) => match taken(&answer.payload).map_err(StoreError::damaged)? {
-            Ok(place) => Ok(place),
-            Err(error) => Err(error.into_error()),
+async fn mark(link: Arc<Link>, space: Space) -> Answer {
+    let place = match link.ask(space.mark(), Some(HeaderMap::new()), Bytes::new()).await {
+        Ok(answer) => match taken(&answer.payload) {
+            Ok(place) => place.map_err(ApiError::into_error),
+            Err(error) => Err(StoreError::damaged(error)),
         },
         // There is no stream: whatever comes is later.
         Err(Fault::Nobody) => Ok(0),
-        Err(fault) => Err(fault.of_read()),
-    }
+        Err(fault) => return Err(Unanswered::NotReached(fault.of_read())),
+    };
+    place.map_err(Unanswered::Refused)
 }
 
 struct Open {
@@ -135,8 +140,8 @@ impl Watch {
     async fn step(&mut self) -> Result<Option<Event>, StoreError> {
         let place = match &mut self.start {
             Start::At(place) => *place,
-            Start::Asking(marking) => {
-                let place = marking.await?;
+            Start::Asking(question) => {
+                let place = question.answer().await.map_err(Unanswered::into_error)?;
                 self.start = Start::At(place);
                 self.floor = place;
                 return Ok(None);

@@ -247,6 +247,7 @@ impl Turn {
     }
 
     async fn call(&self, commits: &[Prepared]) -> Result<Value, Fault> {
+        self.link.questions.answered(&self.which.0).await.map_err(Fault::NotSent)?;
         let space = Space::of(&self.which.0);
         let (many, kept) = (commits.len().to_string(), EVENTS_KEPT.to_string());
         let mut control = Vec::with_capacity(commits.len() * CONTROL);

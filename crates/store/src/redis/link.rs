@@ -24,6 +24,7 @@ use super::RedisSettings;
 use super::script::Script;
 use crate::error::StoreError;
 use crate::name::Namespace;
+use crate::servers::Questions;
 
 /// How long a connection may take to be made, TLS and login included.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -60,7 +61,7 @@ impl Fault {
     }
 
     /// What it means for a command that changes nothing.
-    fn of_read(self) -> StoreError {
+    pub(super) fn of_read(self) -> StoreError {
         match self {
             Self::NotSent(error) => error,
             Self::NoAnswer(why) => StoreError::Unavailable(why),
@@ -117,6 +118,8 @@ pub(super) struct Link {
     spare: Mutex<Vec<Live>>,
     /// What watches wait for: the place after which there is to be a change.
     pub(super) waits: Mutex<FxHashMap<Namespace, (u64, Waiting)>>,
+    /// Where watches begin.
+    pub(super) questions: Questions,
     closed: watch::Sender<bool>,
 }
 
@@ -143,6 +146,7 @@ impl Link {
             now: Mutex::new(Now::Down),
             spare: Mutex::default(),
             waits: Mutex::default(),
+            questions: Questions::default(),
             closed: watch::Sender::new(false),
         })
     }
@@ -166,9 +170,14 @@ impl Link {
 
     /// Sends a command that changes nothing; twice, when the first answer does not come because the connection is lost.
     pub(super) async fn read(&self, command: &Cmd) -> Result<Value, StoreError> {
+        self.ask(command).await.map_err(Fault::of_read)
+    }
+
+    /// The same, with what became of it.
+    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Fault> {
         match self.send(command).await {
-            Err(Fault::NoAnswer(_)) => self.send(command).await.map_err(Fault::of_read),
-            other => other.map_err(Fault::of_read),
+            Err(Fault::NoAnswer(_)) => self.send(command).await,
+            other => other,
         }
     }
 

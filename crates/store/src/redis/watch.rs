@@ -9,28 +9,47 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
+use redis::Cmd;
 use tokio::sync::watch;
 
 use super::keys::Space;
-use super::link::{Link, WAIT};
+use super::link::{Fault, Link, WAIT};
 use super::reply;
 use crate::error::StoreError;
 use crate::name::Namespace;
-use crate::servers::{Patience, Start, Watching, told};
+use crate::servers::{Answer, Patience, Start, Unanswered, Watching, told};
 use crate::store::{After, Cursor, Event};
 use crate::told::{Changes, Passed};
 
 /// Entries of changes that are read at once.
 const STEP: usize = 64;
+
+fn last_change(space: &Space) -> Cmd {
+    let mut command = redis::cmd("XREVRANGE");
+    command.arg(space.changes()).arg("+").arg("-").arg("COUNT").arg(1);
+    command
+}
+
 /// The place of a namespace's latest change; 0 when there was none.
 pub(super) async fn latest(link: Arc<Link>, namespace: Namespace) -> Result<u64, StoreError> {
-    let mut command = redis::cmd("XREVRANGE");
-    command.arg(Space::of(&namespace).changes()).arg("+").arg("-").arg("COUNT").arg(1);
-    reply::last_place(link.read(&command).await?)
+    reply::last_place(link.read(&last_change(&Space::of(&namespace))).await?)
+}
+
+/// The same for a watch that begins now.
+async fn ask(link: Arc<Link>, last_change: Cmd) -> Answer {
+    match link.ask(&last_change).await {
+        Ok(answer) => reply::last_place(answer).map_err(Unanswered::Refused),
+        Err(fault @ Fault::Refused(..)) => Err(Unanswered::Refused(fault.of_read())),
+        Err(fault) => Err(Unanswered::NotReached(fault.of_read())),
+    }
 }
 
 pub(super) fn stream(link: Arc<Link>, namespace: &Namespace, prefix: &str, after: After) -> Changes {
-    let start = Start::of(after, || latest(Arc::clone(&link), namespace.clone()).boxed());
+    let start = Start::of(after, || {
+        let (link_of_question, space) = (Arc::clone(&link), Space::of(namespace));
+        let ask = move || ask(Arc::clone(&link_of_question), last_change(&space)).boxed();
+        link.questions.ask(namespace.clone(), ask)
+    });
     let passed = Passed::default();
     let watch = start.map(|start| Watch {
         link,
@@ -78,8 +97,9 @@ impl Watch {
     async fn step(&mut self) -> Result<(), StoreError> {
         let place = match &mut self.start {
             Start::At(place) => *place,
-            Start::Asking(asking) => {
-                self.start = Start::At(asking.await?);
+            Start::Asking(question) => {
+                let place = question.answer().await.map_err(Unanswered::into_error)?;
+                self.start = Start::At(place);
                 return Ok(());
             }
         };

@@ -73,6 +73,16 @@ fn a_watch_survives_its_connection() {
 }
 
 #[test]
+fn a_watch_begins_while_no_server_is_reached() {
+    run(faults::a_watch_begins_while_no_server_is_reached(server::start(Sync::Always), opened));
+}
+
+#[test]
+fn a_watch_begins_before_what_comes_after_it() {
+    run(faults::a_watch_begins_before_what_comes_after_it(server::start(Sync::Always), opened));
+}
+
+#[test]
 fn nothing_acknowledged_is_lost() {
     run(faults::nothing_acknowledged_is_lost(server::start(Sync::Always), opened, 8));
 }

@@ -68,6 +68,16 @@ fn a_watch_survives_its_connection() {
 }
 
 #[test]
+fn a_watch_begins_while_no_server_is_reached() {
+    run(faults::a_watch_begins_while_no_server_is_reached(server::start(&[]), opened));
+}
+
+#[test]
+fn a_watch_begins_before_what_comes_after_it() {
+    run(faults::a_watch_begins_before_what_comes_after_it(server::start(&[]), opened));
+}
+
+#[test]
 fn nothing_acknowledged_is_lost() {
     run(faults::nothing_acknowledged_is_lost(server::start(&[]), opened, 8));
 }

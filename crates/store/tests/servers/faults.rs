@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tradewind_store::suite::{commit, following, key, race, record};
-use tradewind_store::{After, Committed, Event, Key, Meta, Record, Rev, Store, StoreError};
+use tradewind_store::{After, Changes, Committed, Event, Key, Meta, Record, Rev, Store, StoreError};
 
 use super::{PATIENCE, Pass, Proxy, Server};
 
@@ -151,6 +151,50 @@ pub(crate) async fn a_watch_survives_its_connection(mut server: Server, open: Op
         let expected: Vec<u64> = (2..=heads[at].rev.get()).collect();
         assert_eq!(revs, expected, "{key}");
     }
+}
+
+/// A store whose way to the server is broken, which it knows.
+async fn cut_off(server: &Server, open: Open) -> (Proxy, Arc<dyn Store>, Key, Meta) {
+    let proxy = Proxy::to(server.port());
+    let store = open(proxy.port()).await;
+    let key = key("n", "k");
+    let first = insist(&*store, &key, None, b"first").await;
+    proxy.pass(Pass::Refuse);
+    let begun = Instant::now();
+    while store.head(&key).await.is_ok() {
+        assert!(begun.elapsed() < PATIENCE, "it goes on");
+    }
+    (proxy, store, key, first)
+}
+
+async fn tells_next(watch: &mut Changes, rev: u64) {
+    let told = tokio::time::timeout(PATIENCE, watch.next()).await.expect("it is told").expect("it goes on");
+    assert_eq!(told.expect("an event").meta.rev.get(), rev);
+}
+
+/// A watch that begins now, while nobody can be reached, waits for the server like any other.
+pub(crate) async fn a_watch_begins_while_no_server_is_reached(server: Server, open: Open) {
+    let (proxy, store, key, first) = cut_off(&server, open).await;
+    let mut watch = store.watch(&key.namespace, "", After::Now);
+    let later = async {
+        // Whoever else asks meanwhile learns of the same attempts.
+        for _ in 0..2 {
+            assert!(matches!(store.head(&key).await, Err(StoreError::Unavailable(_))));
+        }
+        proxy.pass(Pass::All);
+        insist(&*store, &key, Some(&first), b"second").await;
+    };
+    tokio::join!(tells_next(&mut watch, 2), later);
+}
+
+/// What a process commits after it began a watch is told by it, though there was no connection then and nobody read the watch.
+pub(crate) async fn a_watch_begins_before_what_comes_after_it(server: Server, open: Open) {
+    let (proxy, store, key, first) = cut_off(&server, open).await;
+    // A connection could be made now, and is not made yet.
+    proxy.pass(Pass::All);
+    let mut watch = store.watch(&key.namespace, "", After::Now);
+    insist(&*store, &key, Some(&first), b"second").await;
+    tells_next(&mut watch, 2).await;
 }
 
 /// Kills the server again and again under 64 writers. Whatever was acknowledged is there afterwards, no revision is torn,
