@@ -13,7 +13,7 @@ use tokio::sync::watch;
 pub(crate) use self::questions::{Answer, Question, Questions, Unanswered};
 
 use crate::error::StoreError;
-use crate::store::{After, Event};
+use crate::store::{After, Cursor, Event};
 use crate::told::{Changes, Passed};
 
 /// Pauses between attempts while no server can be reached; after them the watch ends.
@@ -50,7 +50,7 @@ impl Patience {
 /// Where a watch begins.
 pub(crate) enum Start {
     /// After this place.
-    At(u64),
+    At(Cursor),
     /// After the one that was asked for when the watch began.
     Asking(Arc<Question>),
 }
@@ -59,24 +59,31 @@ impl Start {
     /// After a place that is known, or after the present one, which is asked for within this call: see [`Questions`].
     ///
     /// # Errors
-    /// [`StoreError::CursorGone`] for what no server gave as a place; what asking says, where it says so at once and waiting
-    /// would not help.
+    /// What asking says, where it says so at once and waiting would not help.
     pub(crate) fn of(after: After, ask: impl FnOnce() -> Arc<Question>) -> Result<Self, StoreError> {
-        match after {
-            After::Cursor(cursor) if cursor.minor != 0 => Err(StoreError::CursorGone),
-            After::Cursor(cursor) => Ok(Self::At(cursor.major)),
-            After::Now => {
-                let question = ask();
-                match question.answered() {
-                    Some(Ok(place)) => Ok(Self::At(place)),
-                    Some(Err(why)) => match why.into_error() {
-                        StoreError::Unavailable(_) => Ok(Self::Asking(question)),
-                        error => Err(error),
-                    },
-                    None => Ok(Self::Asking(question)),
-                }
-            }
+        let question = match after {
+            After::Cursor(place) => return Ok(Self::At(place)),
+            After::Now => ask(),
+        };
+        match question.answered() {
+            Some(Ok(place)) => Ok(Self::At(place)),
+            Some(Err(why)) => match why.into_error() {
+                StoreError::Unavailable(_) => Ok(Self::Asking(question)),
+                error => Err(error),
+            },
+            None => Ok(Self::Asking(question)),
         }
+    }
+
+    /// The same of an engine whose places are one number.
+    ///
+    /// # Errors
+    /// [`StoreError::CursorGone`] for what it never gave as a place.
+    pub(crate) fn counted(after: After, ask: impl FnOnce() -> Arc<Question>) -> Result<Self, StoreError> {
+        if matches!(after, After::Cursor(place) if place.minor != 0) {
+            return Err(StoreError::CursorGone);
+        }
+        Self::of(after, ask)
     }
 }
 
@@ -118,23 +125,25 @@ mod tests {
     use futures_util::{FutureExt as _, TryFutureExt as _};
 
     use super::*;
-    use crate::store::Cursor;
     use crate::suite::key;
 
-    fn of<F: Future<Output = Result<u64, StoreError>> + Send + 'static>(
+    fn of<F: Future<Output = Result<Cursor, StoreError>> + Send + 'static>(
         after: After,
         asking: impl Fn() -> F + Send + Sync + 'static,
     ) -> Result<Start, StoreError> {
         let ask = move || asking().map_err(Unanswered::Refused).boxed();
-        Start::of(after, || Questions::default().ask(key("n", "k").namespace, ask))
+        Start::counted(after, || Questions::default().ask(key("n", "k").namespace, ask))
     }
 
     #[test]
     fn a_watch_begins_where_it_is_told_or_where_things_are() {
-        assert!(matches!(of(After::Cursor(Cursor::at(7)), future::pending), Ok(Start::At(7))));
+        assert!(matches!(of(After::Cursor(Cursor::at(7)), future::pending), Ok(Start::At(Cursor { major: 7, .. }))));
         let elsewhere = After::Cursor(Cursor { major: 7, minor: 1 });
-        assert!(matches!(of(elsewhere, || future::ready(Ok(9))), Err(StoreError::CursorGone)), "a place of no server");
-        assert!(matches!(of(After::Now, || future::ready(Ok(9))), Ok(Start::At(9))));
+        assert!(
+            matches!(of(elsewhere, || future::ready(Ok(Cursor::at(9)))), Err(StoreError::CursorGone)),
+            "a place of no server"
+        );
+        assert!(matches!(of(After::Now, || future::ready(Ok(Cursor::at(9)))), Ok(Start::At(Cursor { major: 9, .. }))));
         assert!(matches!(of(After::Now, || future::ready(Err(StoreError::Busy))), Err(StoreError::Busy)));
         assert!(matches!(of(After::Now, future::pending), Ok(Start::Asking(_))));
         let nobody = || future::ready(Err(StoreError::Unavailable("nobody".to_owned())));

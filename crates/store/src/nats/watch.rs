@@ -49,7 +49,7 @@ const QUIET: Duration = Duration::from_secs(4);
 
 pub(super) fn stream(link: Arc<Link>, namespace: &Namespace, prefix: &str, after: After) -> Changes {
     let space = Space::of(namespace);
-    let start = Start::of(after, || {
+    let start = Start::counted(after, || {
         let (link_of_question, space) = (Arc::clone(&link), space.clone());
         let ask = move || mark(Arc::clone(&link_of_question), space.clone()).boxed();
         link.questions.ask(namespace.clone(), ask)
@@ -60,7 +60,7 @@ pub(super) fn stream(link: Arc<Link>, namespace: &Namespace, prefix: &str, after
         namespace: namespace.clone(),
         space,
         prefix: Arc::from(prefix),
-        floor: if let Start::At(place) = start { place } else { 0 },
+        floor: if let Start::At(place) = start { place.major } else { 0 },
         start,
         seen: FxHashMap::default(),
         looked: 0,
@@ -76,11 +76,11 @@ pub(super) fn stream(link: Arc<Link>, namespace: &Namespace, prefix: &str, after
 async fn mark(link: Arc<Link>, space: Space) -> Answer {
     let place = match link.ask(space.mark(), Some(HeaderMap::new()), Bytes::new()).await {
         Ok(answer) => match taken(&answer.payload) {
-            Ok(place) => place.map_err(ApiError::into_error),
+            Ok(place) => place.map(Cursor::at).map_err(ApiError::into_error),
             Err(error) => Err(StoreError::damaged(error)),
         },
         // There is no stream: whatever comes is later.
-        Err(Fault::Nobody) => Ok(0),
+        Err(Fault::Nobody) => Ok(Cursor::START),
         Err(fault) => return Err(Unanswered::NotReached(fault.of_read())),
     };
     place.map_err(Unanswered::Refused)
@@ -139,11 +139,11 @@ impl Watch {
     /// Finds out where to begin, or opens the stream, or takes a message from it.
     async fn step(&mut self) -> Result<Option<Event>, StoreError> {
         let place = match &mut self.start {
-            Start::At(place) => *place,
+            Start::At(place) => place.major,
             Start::Asking(question) => {
                 let place = question.answer().await.map_err(Unanswered::into_error)?;
                 self.start = Start::At(place);
-                self.floor = place;
+                self.floor = place.major;
                 return Ok(None);
             }
         };
@@ -213,7 +213,7 @@ impl Watch {
         } else if is_wanted && at > self.looked {
             self.seen.insert(key.clone(), at);
         }
-        self.start = Start::At(at);
+        self.start = Start::At(Cursor::at(at));
         if !is_wanted {
             self.passed.move_to(Cursor::at(at));
         }
@@ -231,7 +231,7 @@ impl Watch {
         }
         let filter = self.space.records_with(&self.prefix);
         if stored::next(&self.link, &stream, &filter, place + 1).await?.is_none_or(|next| next > last) {
-            self.start = Start::At(last);
+            self.start = Start::At(Cursor::at(last));
             self.passed.move_to(Cursor::at(last));
         }
         Ok(())

@@ -17,7 +17,7 @@ use std::sync::{Arc, Weak};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use parking_lot::Mutex;
-use redis::{Cmd, Value};
+use redis::Cmd;
 use rustc_hash::FxHashMap;
 use tokio::sync::Semaphore;
 
@@ -50,8 +50,6 @@ const NUMBER_ALONE: u8 = 1;
 const TOMBSTONE: u8 = 2;
 /// There is more than the record.
 const MORE: u8 = 4;
-/// The parent that comes again is made of pieces.
-const PARENT_HAS_PIECES: u8 = 8;
 
 /// A commit as the script takes it.
 struct Prepared {
@@ -78,9 +76,6 @@ impl Prepared {
         }
         if meta.kind.is_tombstone() {
             flags |= TOMBSTONE;
-        }
-        if parent_again.as_ref().is_some_and(|parent| !parent.body.pieces().is_empty()) {
-            flags |= PARENT_HAS_PIECES;
         }
         let mut more = Vec::new();
         if parent_again.is_some() || !ids.is_empty() || !pieces.is_empty() {
@@ -235,18 +230,14 @@ impl Turn {
                 gatherings.remove(&self.which);
             }
         }
-        let outcomes = self.call(&commits).await.and_then(|answer| {
-            // They were done or not; what came back does not say.
-            reply::several(answer, commits.len()).map_err(|error| Fault::NoAnswer(error.to_string()))
-        });
-        let answers = match outcomes {
+        let answers = match self.call(&commits).await {
             Ok(outcomes) => outcomes.into_iter().map(|outcome| Some(Ok(outcome))).collect(),
             Err(fault) => vec![Some(Err(fault)); commits.len()],
         };
         Arc::new(Mutex::new(answers))
     }
 
-    async fn call(&self, commits: &[Prepared]) -> Result<Value, Fault> {
+    async fn call(&self, commits: &[Prepared]) -> Result<Vec<Outcome>, Fault> {
         self.link.questions.answered(&self.which.0).await.map_err(Fault::NotSent)?;
         let space = Space::of(&self.which.0);
         let (many, kept) = (commits.len().to_string(), EVENTS_KEPT.to_string());
@@ -271,7 +262,11 @@ impl Turn {
         for commit in commits {
             records.arg(&commit.place[..]).arg(&commit.record);
         }
-        self.link.run_behind(records, Script::Commit, &[&space.heads(), &space.changes()], &args).await
+        let keys = [&space.heads()[..], &space.changes()];
+        let answer = self.link.run_behind(records, Script::Commit, &keys, &args).await?;
+        // They were done or not; what came back may not say.
+        let outcomes = reply::several(answer, commits.len(), sealed::mark(&changes));
+        outcomes.map_err(|error| Fault::NoAnswer(error.to_string()))
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) const SIZE: usize = 62;
 const NOTE: usize = STAMP + 9;
 /// Bytes of a record's place.
 pub(super) const PLACE: usize = STAMP + 8;
-/// The most revisions of a run.
+/// The most revisions of a run; `lua/common.lua` looks no further for where one begins.
 const LONGEST_RUN: u64 = 16;
 /// The least that a run may have before the next one begins.
 const SHORTEST_RUN: u64 = 4;
@@ -162,7 +162,8 @@ pub(super) fn place(stamp: &[u8; STAMP], rev: u64) -> [u8; PLACE] {
     place
 }
 
-/// A head, and the runs before its own as far as this store wrote them, the oldest first, without gaps.
+/// A head, and the runs before its own as far as this store wrote them, the oldest first, with none of others between them.
+/// Numbers may have been left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     head: Head,
@@ -210,7 +211,7 @@ impl Known {
             return None;
         }
         let next = Head { mark: mark(meta.rev, &meta.chain), rev, low: head.low.max(removed + 1), ..*head };
-        // Half as many lie there unkept as are kept, at the most.
+        // At the most half as many lie there unkept as are kept, or two of the shortest runs.
         let longest = ((rev - removed) / 4).clamp(SHORTEST_RUN, LONGEST_RUN);
         if u64::from(head.run) < longest {
             return Some((Head { run: head.run + 1, ..next }, None));

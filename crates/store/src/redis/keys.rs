@@ -1,14 +1,22 @@
 //! The names of what lies in Redis.
 //!
-//! Everything of a namespace begins with `tw:{NAMESPACE}:` and lies in one slot: `heads`, a hash of what the head of each name
-//! is; `records`, a hash of all records; `k:NAME`, a hash for each key that says where the records of its revisions are;
+//! Everything of a namespace begins with `tw:{NAMESPACE}:`: `heads`, a hash of what the head of each name is, and of how many
+//! changes there were; `records`, a hash of all records; `k:NAME`, a hash for each key that says where the records of its revisions are;
 //! `names`, a sorted set of names; `due`, the times at which heads expire; `changes`, a stream; `pieces` and `refs`, the
-//! pieces and how many revisions name them. `tw:namespaces` is the set of namespaces that have a key.
+//! pieces and how many revisions name them, in threes. `tw:namespaces` is the set of namespaces that have a key.
 
 use crate::name::{Key, Namespace};
 
 /// The namespaces that have a key.
 pub(super) const NAMESPACES: &str = "tw:namespaces";
+
+/// What the names of every namespace's keys look like, for `SCAN`.
+pub(super) const NAMES: &str = "tw:{*}:names";
+
+/// The namespace whose names lie under this.
+pub(super) fn namespace_of(names: &str) -> Option<Namespace> {
+    Namespace::stored(names.strip_prefix("tw:{")?.strip_suffix("}:names")?).ok()
+}
 
 /// The names of one namespace.
 pub(super) struct Space {

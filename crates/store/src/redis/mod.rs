@@ -1,7 +1,8 @@
 //! State in Redis or Valkey, from 7.0 on: shared by several gateways.
 //!
-//! A commit is one transaction and one round trip; see `commit.rs` for those that come together. The records are put where
-//! nobody looks, and one Lua script compares, names them in the heads, prunes and adds to the stream of changes. What is kept where stands in `keys.rs`
+//! A commit is one transaction and one round trip, but for the first to a server that has forgotten its script, and for one
+//! behind a watch that is about to begin; see `commit.rs` for those that come together. The records are put where nobody
+//! looks, and one Lua script compares, names them in the heads, prunes and adds to the stream of changes. What is kept where stands in `keys.rs`
 //! and at the head of `lua/common.lua`, and how a flipped bit in it is found in `sealed.rs`. Nothing is left to Redis's own expiry: [`State`](crate::State) buries what is due, so that every end of a value is a revision and
 //! an event like any other. Not for Redis Cluster; the server has to keep what it was given (`maxmemory-policy noeviction`),
 //! and only `appendonly yes` with `appendfsync always` makes an acknowledged write outlive a crash.
@@ -12,6 +13,7 @@
 //! `RedisJSON` (a module that most servers do not have), keyspace notifications (lost over a reconnect).
 
 mod commit;
+mod facts;
 mod head;
 mod keys;
 mod link;
@@ -23,8 +25,8 @@ mod watch;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, try_join_all};
-use futures_util::{FutureExt as _, TryFutureExt as _};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all};
 use tradewind_core::{Secret, UnixMillis};
 
 use self::commit::{Commits, distinct};
@@ -43,7 +45,7 @@ use crate::told::Changes;
 pub const EVENTS_KEPT: u64 = 10_000;
 /// No meta of a record is longer: what `meta.rs` allows for texts, and the rest.
 const META_ROOM: usize = 1_024;
-/// The greatest revision: scripts count in floating point.
+/// The greatest revision: scripts count in floating point, and tell all numbers apart up to here.
 const MAX_REV: u64 = 1 << 53;
 /// Keys that one script lists, so that it holds up nobody for long.
 const LIST_STEP: usize = 500;
@@ -67,17 +69,19 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Connects, looks how the server is set up, and makes the scripts known to it.
+    /// Connects, looks how the server is set up, and whether it lets us send what a commit is.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when it cannot be reached, does not let us in, or is older than 7.0;
-    /// [`StoreError::Unsupported`] for an address that is none.
+    /// [`StoreError::Unavailable`] when it cannot be reached, does not let us in or run scripts, or is older than 7.0;
+    /// [`StoreError::Unsupported`] for an address that is none, and for a cluster.
     pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         let link = Arc::new(Link::new(settings)?);
-        let facts = reply::facts(&link).await?;
-        // Commits are transactions: whoever may not begin one is told now.
-        for command in ["MULTI", "DISCARD"] {
-            link.read(&redis::cmd(command)).await?;
+        let facts = facts::facts(&link).await?;
+        // Commits are transactions with a script: whoever may not send one is told now. No namespace has this name.
+        let keys = [&b"tw:{}:heads"[..], b"tw:{}:records"];
+        let [source, digest] = [Script::by_source, Script::by_digest].map(|call| call(Script::Head, &keys, &[b"none"]));
+        for command in [redis::cmd("MULTI"), redis::cmd("DISCARD"), source, digest] {
+            link.read(&command).await?;
         }
         Ok(Self { commits: Commits::new(link.clone())?, link, facts })
     }
@@ -141,12 +145,34 @@ impl Redis {
     ) -> Result<Vec<Key>, StoreError> {
         let mut command = redis::cmd("ZRANGEBYLEX");
         command.arg(Space::of(namespace).names()).arg(keys::range_start("", after)).arg(keys::range_end(""));
-        command.arg("LIMIT").arg(0).arg(limit);
+        command.arg("LIMIT").arg(0).arg(at_most(limit));
         reply::keys(self.link.read(&command).await?, namespace)
     }
 
-    async fn read_namespaces(&self) -> Result<Vec<Namespace>, StoreError> {
+    /// The namespaces that can be read, and whether these are all.
+    async fn readable_namespaces(&self) -> Result<(Vec<Namespace>, bool), StoreError> {
         reply::namespaces(self.link.read(redis::cmd("SMEMBERS").arg(keys::NAMESPACES)).await?)
+    }
+
+    async fn read_namespaces(&self) -> Result<Vec<Namespace>, StoreError> {
+        let (mut namespaces, all) = self.readable_namespaces().await?;
+        if !all {
+            // The names of their keys say it too; it only takes longer to look through them.
+            let mut next = 0;
+            loop {
+                let mut command = redis::cmd("SCAN");
+                command.arg(next).arg("MATCH").arg(keys::NAMES).arg("COUNT").arg(LIST_STEP);
+                let (behind, mut found) = reply::scanned(self.link.read(&command).await?)?;
+                namespaces.append(&mut found);
+                if behind == 0 {
+                    break;
+                }
+                next = behind;
+            }
+        }
+        namespaces.sort();
+        namespaces.dedup();
+        Ok(namespaces)
     }
 
     async fn read_pieces(&self, namespace: &Namespace, ids: &[PieceId]) -> Result<Vec<Option<Bytes>>, StoreError> {
@@ -165,12 +191,12 @@ impl Redis {
 
     async fn read_due(&self, now: UnixMillis, limit: usize) -> Result<Vec<(Key, Meta)>, StoreError> {
         let (now, room) = (now.0.to_string(), META_ROOM.to_string());
-        let namespaces = self.read_namespaces().await?;
+        let (namespaces, _) = self.readable_namespaces().await?;
         let each = namespaces.iter().map(async |namespace| {
             let space = Space::of(namespace);
             let mut many = limit;
             loop {
-                let asked = many.to_string();
+                let asked = at_most(many).to_string();
                 let args = [space.prefix(), now.as_bytes(), asked.as_bytes(), room.as_bytes()];
                 let answer = self.link.read_script(Script::Due, &[&space.due()], &args).await?;
                 let (heads, damaged) = reply::readable_heads(answer, namespace)?;
@@ -178,14 +204,27 @@ impl Redis {
                 if damaged == 0 || heads.len() >= limit || heads.len() + damaged < many {
                     return Ok(heads);
                 }
-                many += damaged;
+                many = many.saturating_add(damaged);
             }
         });
-        let mut due: Vec<_> = try_join_all(each).await?.into_iter().flatten().collect();
+        let mut due = Vec::new();
+        for found in join_all(each).await {
+            match found {
+                Ok(found) => due.extend(found),
+                // Nor must a namespace whose times cannot be read at all.
+                Err(StoreError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
         due.sort_by_key(|(_, meta)| meta.expires_at);
         due.truncate(limit);
         Ok(due)
     }
+}
+
+/// How many of something, as the server can count.
+fn at_most(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// What waits for changes holds the link: it goes with the store.
@@ -296,7 +335,7 @@ impl Store for Redis {
     }
 
     fn latest<'a>(&'a self, namespace: &'a Namespace) -> BoxFuture<'a, Result<Cursor, StoreError>> {
-        watch::latest(Arc::clone(&self.link), namespace.clone()).map_ok(Cursor::at).boxed()
+        watch::latest(Arc::clone(&self.link), namespace.clone()).boxed()
     }
 
     fn watch<'a>(&'a self, namespace: &'a Namespace, prefix: &'a str, after: After) -> Changes {

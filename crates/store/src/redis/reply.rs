@@ -5,15 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redis::Value;
 
-use super::EVENTS_KEPT;
 use super::head::{self, Beginning, Head};
-use super::link::{Link, refusal};
-use super::sealed;
+use super::link::refusal;
+use super::{keys, sealed};
 use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
 use crate::record::{PieceId, Record};
-use crate::store::{Committed, Cursor, Durability, Event, Facts, KeyHead, Revision};
+use crate::store::{Committed, Cursor, Event, KeyHead, Revision};
 
 fn strange(what: &str) -> StoreError {
     StoreError::damaged(format!("Redis answers with {what}"))
@@ -36,7 +35,7 @@ fn bytes(value: Value) -> Result<Bytes, StoreError> {
     }
 }
 
-fn text(value: Value) -> Result<String, StoreError> {
+pub(super) fn text(value: Value) -> Result<String, StoreError> {
     String::from_utf8(bytes(value)?.into()).map_err(|_| strange("a text that is not UTF-8"))
 }
 
@@ -110,8 +109,8 @@ pub(super) fn committed(key: &Key, outcome: Outcome) -> Result<Committed, StoreE
     }
 }
 
-/// The answers to several commits, one for each.
-pub(super) fn several(answer: Value, asked: usize) -> Result<Vec<Outcome>, StoreError> {
+/// The answers to several commits, one for each, which the stream tells of under this mark.
+pub(super) fn several(answer: Value, asked: usize, mark: u64) -> Result<Vec<Outcome>, StoreError> {
     let mut answers = items(answer)?.into_iter();
     let (Some(Value::Int(last)), Some(Value::Int(done))) = (answers.next(), answers.next()) else {
         return Err(strange("no place"));
@@ -134,7 +133,7 @@ pub(super) fn several(answer: Value, asked: usize) -> Result<Vec<Outcome>, Store
     let mut places = (1..=u64::try_from(last).map_err(|_| strange("a negative place"))?).rev();
     for outcome in outcomes.iter_mut().rev() {
         if let Outcome::Done(place) | Outcome::Made(place, _) = outcome {
-            *place = Cursor::at(places.next().ok_or_else(|| strange("no place"))?);
+            *place = Cursor { major: places.next().ok_or_else(|| strange("no place"))?, minor: mark };
         }
     }
     Ok(outcomes)
@@ -209,11 +208,22 @@ fn key(namespace: &Namespace, name: &str) -> Result<Key, StoreError> {
     Key::new(namespace.clone(), name).map_err(|error| StoreError::damaged(error.to_string()))
 }
 
-pub(super) fn namespaces(answer: Value) -> Result<Vec<Namespace>, StoreError> {
-    let read = |name| Namespace::stored(&text(name)?).map_err(|error| StoreError::damaged(error.to_string()));
-    let mut found: Vec<Namespace> = items(answer)?.into_iter().map(read).collect::<Result<_, StoreError>>()?;
+/// Those of several namespaces that can be read, in order, and whether these are all.
+pub(super) fn namespaces(answer: Value) -> Result<(Vec<Namespace>, bool), StoreError> {
+    let names = items(answer)?;
+    let many = names.len();
+    let read = |name| Namespace::stored(&text(name).ok()?).ok();
+    let mut found: Vec<Namespace> = names.into_iter().filter_map(read).collect();
     found.sort();
-    Ok(found)
+    let all = found.len() == many;
+    Ok((found, all))
+}
+
+/// Where to look on, and the namespaces among the names of keys that were found.
+pub(super) fn scanned(answer: Value) -> Result<(u64, Vec<Namespace>), StoreError> {
+    let Ok([next, names]) = <[Value; 2]>::try_from(items(answer)?) else { return Err(strange("no names")) };
+    let read = |name| keys::namespace_of(&text(name).ok()?);
+    Ok((number(next)?, items(names)?.into_iter().filter_map(read).collect()))
 }
 
 /// Names of keys.
@@ -235,82 +245,83 @@ pub(super) fn pieces(answer: Value, ids: &[PieceId]) -> Result<Vec<Option<Bytes>
     found.into_iter().zip(ids).map(read).collect()
 }
 
-/// The place of the change that an entry in the stream is called by.
-fn place_of(id: Value) -> Result<u64, StoreError> {
-    let number: Option<u64> = text(id)?.strip_prefix("1-").and_then(|number| number.parse().ok());
-    number.ok_or_else(|| strange("a place of another stream"))
+/// An entry in the stream: all commits that went together, and which of them were done.
+struct Entry {
+    /// The number of the last change that it tells of.
+    last: u64,
+    told: Bytes,
+    done: Bytes,
 }
 
-/// The place of the last change in a part of a stream that has one entry, or none: 0.
-pub(super) fn last_place(answer: Value) -> Result<u64, StoreError> {
-    let Some(entry) = items(answer)?.into_iter().next() else { return Ok(0) };
-    place_of(items(entry)?.into_iter().next().ok_or_else(|| strange("no entry"))?)
-}
-
-/// The changes after `place` in a part of a stream. An entry has all commits that went together, and which of them were done.
-pub(super) fn changes(answer: Value, namespace: &Namespace, place: u64) -> Result<Vec<Event>, StoreError> {
-    let mut events = Vec::new();
-    for entry in items(answer)? {
+impl Entry {
+    fn read(entry: Value) -> Result<Self, StoreError> {
         let Ok([id, fields]) = <[Value; 2]>::try_from(items(entry)?) else { return Err(strange("no entry")) };
         let Ok([_, told, _, done]) = <[Value; 4]>::try_from(items(fields)?) else {
             return Err(strange("another entry"));
         };
-        let (told, done) = (sealed::Changes::read(namespace, &bytes(told)?)?, bytes(done)?);
-        if told.len() != done.len() || done.iter().any(|done| !matches!(done, b'y' | b'n')) {
+        let number: Option<u64> = text(id)?.strip_prefix("1-").and_then(|number| number.parse().ok());
+        let last = number.ok_or_else(|| strange("a place of another stream"))?;
+        Ok(Self { last, told: bytes(told)?, done: bytes(done)? })
+    }
+
+    /// The place of one of its changes.
+    fn place(&self, number: u64) -> Cursor {
+        Cursor { major: number, minor: sealed::mark(&self.told) }
+    }
+
+    /// The number of the last change before it.
+    fn before(&self) -> Result<u64, StoreError> {
+        let count = self.done.iter().filter(|done| **done == b'y').count() as u64;
+        self.last.checked_sub(count).ok_or_else(|| strange("a place of another stream"))
+    }
+
+    fn events(&self, namespace: &Namespace) -> Result<Vec<Event>, StoreError> {
+        let told = sealed::Changes::read(namespace, &self.told)?;
+        if told.len() != self.done.len() || self.done.iter().any(|done| !matches!(done, b'y' | b'n')) {
             return Err(strange("another entry"));
         }
-        let count = done.iter().filter(|done| **done == b'y').count() as u64;
-        let before = place_of(id)?.checked_sub(count).ok_or_else(|| strange("a place of another stream"))?;
-        let done = told.into_iter().zip(done).filter(|(_, done)| *done == b'y');
-        let of_entry =
-            (before + 1..).zip(done).map(|(at, ((key, meta), _))| Event { cursor: Cursor::at(at), key, meta });
-        events.extend(of_entry.filter(|event| event.cursor.major > place));
+        let done = told.into_iter().zip(&self.done).filter(|(_, done)| **done == b'y');
+        let event = |(number, ((key, meta), _))| Event { cursor: self.place(number), key, meta };
+        Ok((self.before()? + 1..).zip(done).map(event).collect())
     }
-    Ok(events)
 }
 
-/// What the server says of itself: its version and whether it keeps what it is given.
-pub(super) async fn facts(link: &Link) -> Result<Facts, StoreError> {
-    let about = text(link.read(redis::cmd("INFO").arg("server")).await?)?;
-    let version = about.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or_default();
-    let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default();
-    if major < 7 {
-        return Err(StoreError::Unavailable(format!("{} is {version}; 7.0 is the oldest that works", link.place())));
-    }
-    let mut notes = Vec::new();
-    let mut durability = Durability::Server;
-    // A server of others may not tell; that is no reason not to use it.
-    let asked = ["appendonly", "appendfsync", "maxmemory-policy"];
-    match link.read(redis::cmd("CONFIG").arg("GET").arg(&asked[..])).await.ok().and_then(settings) {
-        None => notes.push("The server does not tell how it keeps what it is given.".to_owned()),
-        Some(found) => {
-            let is = |name: &str, value: &str| found.iter().any(|(key, is)| key == name && is == value);
-            if is("appendonly", "yes") && is("appendfsync", "always") {
-                durability = Durability::Fsync;
-            } else {
-                notes.push(
-                    "An acknowledged write can be lost in a crash of the server: only `appendonly yes` with \
-                     `appendfsync always` keeps it."
-                        .to_owned(),
-                );
+/// The place of the last change in a part of a stream that has one entry, or none.
+pub(super) fn last_place(answer: Value) -> Result<Cursor, StoreError> {
+    let Some(entry) = items(answer)?.into_iter().next() else { return Ok(Cursor::START) };
+    let entry = Entry::read(entry)?;
+    Ok(entry.place(entry.last))
+}
+
+/// A part of a stream from a place on.
+pub(super) struct Part {
+    /// That place with its mark.
+    pub(super) place: Cursor,
+    pub(super) later: Vec<Event>,
+}
+
+/// Reads a part of a stream that begins with the entry that `place` is in.
+///
+/// # Errors
+/// [`StoreError::CursorGone`] when another change has that place, or nobody can say.
+pub(super) fn changes(answer: Value, namespace: &Namespace, place: Cursor) -> Result<Part, StoreError> {
+    let mut part = Part { place, later: Vec::new() };
+    let mut is_there = place == Cursor::START;
+    for entry in items(answer)? {
+        let entry = Entry::read(entry)?;
+        if entry.last == place.major || entry.before()? < place.major {
+            part.place = entry.place(place.major);
+            if place.minor != 0 && part.place != place {
+                return Err(StoreError::CursorGone);
             }
-            if !is("maxmemory-policy", "noeviction") {
-                notes.push("The server may throw values away: set `maxmemory-policy noeviction`.".to_owned());
-            }
+            is_there = true;
+        }
+        // What was told need not be read again.
+        if entry.last > place.major {
+            let events = entry.events(namespace)?;
+            part.later.extend(events.into_iter().filter(|event| event.cursor.major > place.major));
         }
     }
-    notes.push("A replica that takes over may lack the last acknowledged writes.".to_owned());
-    Ok(Facts {
-        engine: "redis",
-        durability,
-        place: link.place().to_owned(),
-        rewrites: true,
-        events_kept: EVENTS_KEPT,
-        notes,
-    })
-}
-
-fn settings(answer: Value) -> Option<Vec<(String, String)>> {
-    let Value::Map(pairs) = answer else { return None };
-    pairs.into_iter().map(|(key, value)| Some((text(key).ok()?, text(value).ok()?))).collect()
+    // A number alone may stand right before the first entry that is kept.
+    if is_there || place.minor == 0 && !part.later.is_empty() { Ok(part) } else { Err(StoreError::CursorGone) }
 }

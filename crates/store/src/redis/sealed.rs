@@ -161,6 +161,12 @@ impl Changes {
     }
 }
 
+/// What marks changes that were told together: other changes have another, most likely, and none has 0.
+pub(super) fn mark(changes: &[u8]) -> u64 {
+    let sum = changes.last_chunk::<SUM>().copied().unwrap_or_default();
+    1 << 32 | u64::from(u32::from_be_bytes(sum))
+}
+
 fn changes_sum(namespace: &Namespace, changes: &[u8]) -> [u8; SUM] {
     crc32c::crc32c_append(crc32c::crc32c(namespace.as_str().as_bytes()), changes).to_be_bytes()
 }

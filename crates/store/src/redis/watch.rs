@@ -2,7 +2,9 @@
 //!
 //! Places are counted from 1. An entry in a stream tells of one change or of several that came together, and is called
 //! `1-N` by the place of its last one, so that whoever goes on after a place and finds an entry that does not begin at the
-//! next one, or in front of it, knows that changes are gone. A lost connection is made again with [`Patience`];
+//! next one, or in front of it, knows that changes are gone. A server that lost what it had told gives the same numbers to
+//! others: a place has a mark of its entry beside the number, and each reading begins with the entry that was told last.
+//! Whoever brings a number alone is not told of such a loss. A lost connection is made again with [`Patience`];
 //! nothing is told twice or left out by it, because the place is the watch's own.
 
 use std::collections::VecDeque;
@@ -30,8 +32,8 @@ fn last_change(space: &Space) -> Cmd {
     command
 }
 
-/// The place of a namespace's latest change; 0 when there was none.
-pub(super) async fn latest(link: Arc<Link>, namespace: Namespace) -> Result<u64, StoreError> {
+/// The place of a namespace's latest change.
+pub(super) async fn latest(link: Arc<Link>, namespace: Namespace) -> Result<Cursor, StoreError> {
     reply::last_place(link.read(&last_change(&Space::of(&namespace))).await?)
 }
 
@@ -59,6 +61,7 @@ pub(super) fn stream(link: Arc<Link>, namespace: &Namespace, prefix: &str, after
         found: VecDeque::new(),
         passed: passed.clone(),
         caught_up: false,
+        heard: None,
     });
     told(watch, passed)
 }
@@ -72,6 +75,8 @@ struct Watch {
     passed: Passed,
     /// Whether everything that is there was read, so that it is time to wait.
     caught_up: bool,
+    /// The later change that another watch waits behind.
+    heard: Option<u64>,
 }
 
 impl Watching for Watch {
@@ -105,59 +110,55 @@ impl Watch {
         };
         if self.caught_up {
             self.caught_up = false;
-            return wait(&self.link, &self.namespace, place).await;
+            return self.wait(place.major).await;
         }
         let mut command = redis::cmd("XRANGE");
-        let next = format!("1-{}", place.saturating_add(1));
-        command.arg(Space::of(&self.namespace).changes()).arg(next).arg("+").arg("COUNT").arg(STEP);
-        let changes = reply::changes(self.link.read(&command).await?, &self.namespace, place)?;
-        if changes.is_empty() {
-            match latest(Arc::clone(&self.link), self.namespace.clone()).await? {
-                latest if latest < place => return Err(StoreError::CursorGone),
-                latest => self.caught_up = latest == place,
-            }
-            self.passed.move_to(Cursor::at(place));
-            return Ok(());
-        }
-        let mut last = place;
-        for change in changes {
-            if change.cursor.major != last + 1 {
+        let told = format!("1-{}", place.major.max(1));
+        command.arg(Space::of(&self.namespace).changes()).arg(told).arg("+").arg("COUNT").arg(STEP + 1);
+        let part = reply::changes(self.link.read(&command).await?, &self.namespace, place)?;
+        let mut last = part.place;
+        self.caught_up = part.later.is_empty();
+        for change in part.later {
+            if change.cursor.major != last.major + 1 {
                 return Err(StoreError::CursorGone);
             }
-            last += 1;
+            last = change.cursor;
             if change.key.name().starts_with(&*self.prefix) {
                 self.found.push_back(change);
             }
         }
         self.start = Start::At(last);
         if self.found.is_empty() {
-            self.passed.move_to(Cursor::at(last));
+            self.passed.move_to(last);
         }
         Ok(())
     }
-}
 
-/// Waits for a change after `place`, for [`WAIT`] at most.
-async fn wait(link: &Arc<Link>, namespace: &Namespace, place: u64) -> Result<(), StoreError> {
-    let waiting = {
-        let mut waits = link.waits.lock();
-        waits.retain(|_, (_, waiting)| {
-            waiting.peek().is_none() && waiting.strong_count().is_some_and(|count| count > 1)
-        });
-        match waits.get(namespace) {
-            // Somebody knows of a later change already.
-            Some((later, _)) if *later > place => return Ok(()),
-            Some((_, waiting)) => waiting.clone(),
-            None => {
-                let mut command = redis::cmd("XREAD");
-                command.arg("BLOCK").arg(WAIT.as_millis() as u64).arg("COUNT").arg(1);
-                command.arg("STREAMS").arg(Space::of(namespace).changes()).arg(format!("1-{place}"));
-                let link_of_wait = Arc::clone(link);
-                let waiting = async move { link_of_wait.wait_for(&command).await.map(drop) }.boxed().shared();
-                waits.insert(namespace.clone(), (place, waiting.clone()));
-                waiting
+    /// Waits for a change after `place`, for [`WAIT`] at most.
+    async fn wait(&mut self, place: u64) -> Result<(), StoreError> {
+        let waiting = {
+            let mut waits = self.link.waits.lock();
+            waits.retain(|_, (_, waiting)| {
+                waiting.peek().is_none() && waiting.strong_count().is_some_and(|count| count > 1)
+            });
+            match waits.get(&self.namespace) {
+                // It knows of a later change already; unless that was looked for and is not there, because it was lost.
+                Some((later, _)) if *later > place && self.heard != Some(*later) => {
+                    self.heard = Some(*later);
+                    return Ok(());
+                }
+                Some((earlier, waiting)) if *earlier <= place => waiting.clone(),
+                _ => {
+                    let mut command = redis::cmd("XREAD");
+                    command.arg("BLOCK").arg(WAIT.as_millis() as u64).arg("COUNT").arg(1);
+                    command.arg("STREAMS").arg(Space::of(&self.namespace).changes()).arg(format!("1-{place}"));
+                    let link = Arc::clone(&self.link);
+                    let waiting = async move { link.wait_for(&command).await.map(drop) }.boxed().shared();
+                    waits.insert(self.namespace.clone(), (place, waiting.clone()));
+                    waiting
+                }
             }
-        }
-    };
-    waiting.await
+        };
+        waiting.await
+    }
 }

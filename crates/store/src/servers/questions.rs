@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::error::StoreError;
 use crate::name::Namespace;
+use crate::store::Cursor;
 
 /// Why there is no answer.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ impl Unanswered {
 }
 
 /// A place, or why it is not known.
-pub(crate) type Answer = Result<u64, Unanswered>;
+pub(crate) type Answer = Result<Cursor, Unanswered>;
 type Asking = Shared<BoxFuture<'static, Answer>>;
 
 /// A question for the place of the latest change, until it has an answer.
@@ -120,7 +121,7 @@ mod tests {
         let asked = AtomicU64::new(0);
         questions.ask(key(namespace, "k").namespace, move || {
             let times = asked.fetch_add(1, Ordering::Relaxed) + 1;
-            future::ready(if times < 3 { Err(failure.clone()) } else { Ok(times) }).boxed()
+            future::ready(if times < 3 { Err(failure.clone()) } else { Ok(Cursor::at(times)) }).boxed()
         })
     }
 
@@ -132,10 +133,10 @@ mod tests {
         assert_eq!(questions.answered(&m).await, Ok(()), "another namespace");
         assert_eq!(questions.answered(&n).await, Err(unreachable()));
         assert_eq!(questions.answered(&n).await, Ok(()));
-        assert!(matches!(open.answer().await, Ok(3)), "it has its answer and is not asked again");
+        assert!(matches!(open.answer().await, Ok(Cursor { major: 3, .. })), "it has its answer and is not asked again");
         let refused = third(&questions, "n", Unanswered::Refused(unreachable()));
         assert_eq!(questions.answered(&n).await, Ok(()), "the server was there");
-        assert!(matches!(refused.answer().await, Ok(3)));
+        assert!(matches!(refused.answer().await, Ok(Cursor { major: 3, .. })));
         drop(third(&questions, "n", Unanswered::NotReached(unreachable())));
         assert_eq!(questions.answered(&n).await, Ok(()), "nobody wants to know any more");
         assert_eq!(questions.0.lock().len(), 0);

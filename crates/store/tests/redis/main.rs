@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod counts;
 mod damage;
 #[path = "../disk/mod.rs"]
 mod disk;
@@ -17,6 +18,7 @@ mod server;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod together;
+mod watches;
 #[path = "../writers/mod.rs"]
 mod writers;
 
@@ -242,24 +244,6 @@ fn facts_tell_what_can_be_lost_and_no_password() {
         }
         let error = Redis::open(&RedisSettings { address: Secret::new("http://s3cret".to_owned()), roots: None }).await;
         assert!(matches!(error.err(), Some(StoreError::Unsupported(_))));
-    });
-}
-
-/// Commits are transactions: whoever may not begin one learns that at the start.
-#[test]
-fn a_user_without_transactions_is_told() {
-    run(async {
-        let server = server::start(&[]);
-        for (user, rule) in [("none", "-multi"), ("some", "+multi")] {
-            server::tell(server.port(), &["ACL", "SETUSER", user, "on", ">secret", "~*", "&*", "+@all", rule]);
-        }
-        let open = async |user: &str| {
-            let address = Secret::new(format!("redis://{user}:secret@127.0.0.1:{}", server.port()));
-            Redis::open(&RedisSettings { address, roots: None }).await
-        };
-        let refused = open("none").await.err();
-        assert!(matches!(&refused, Some(StoreError::Unavailable(why)) if why.contains("multi")), "{refused:?}");
-        assert!(open("some").await.is_ok());
     });
 }
 

@@ -1,6 +1,6 @@
 -- Compare-and-set of several revisions in one namespace, each with everything that goes with it, and each for itself: one
--- that fails or loses holds up no other. They are told of as one entry in the stream of changes. Their records lie among the
--- records already: Lua is slow at long texts.
+-- that loses, or whose key is damaged, holds up no other; what keeps the server from writing concerns them all. They are told
+-- of as one entry in the stream of changes. Their records lie among the records already: Lua is slow at long texts.
 --
 -- Who knows the whole head of a key says what it is to be, what it becomes, and what is noted and removed with it. Such
 -- commits go by themselves, see `whole.lua`; when one of them is not as it was expected, each is looked at here.
@@ -18,10 +18,10 @@
 -- Answers with the place of the last change; 1 if all that have whole heads were done as they were given, else 0, and for
 -- each commit the new head and the one it took the place of, in one text, or the head that is there instead as `head` does
 -- it. A name comes once. Flags are added up.
-local NUMBER_ALONE, IS_TOMBSTONE, MORE, PARENT_HAS_PIECES = 1, 2, 4, 8
+local NUMBER_ALONE, IS_TOMBSTONE, MORE = 1, 2, 4
 local SIZE = 61
 
-local heads, changes = KEYS[1], KEYS[2]
+local heads = KEYS[1]
 local space, total, control, attempt = ARGV[1], tonumber(ARGV[2]), ARGV[4], redis.pcall
 local records = space .. 'records'
 local names, next_more = 8, 8 + total
@@ -32,7 +32,7 @@ local function place_of_new(number)
   return sub(control, at + 49, at + 60) .. sub(control, at + 17, at + 24)
 end
 
--- Fails when something else lies there, as nothing behind the first write may: a script is not undone.
+-- Fails when something else lies there. Behind the first write nothing may that is left as it is: a script is not undone.
 if call('HEXISTS', records, place_of_new(1)) == 0 then error('the records are not there') end
 local dropped = {}
 local function drop_all()
@@ -40,7 +40,7 @@ local function drop_all()
   delete(records, dropped)
 end
 local known = attempt('HMGET', heads, '', unpack(ARGV, names, names + total - 1))
-local lies = attempt('XLEN', changes)
+local lies = attempt('XLEN', KEYS[2])
 if known.err or type(lies) == 'table' then
   drop_all()
   return known.err and known or lies
@@ -57,17 +57,25 @@ local function unusual(key, field, parent, low, floor, marks, flags, more, begin
     end
     local parent_field = parent and sub(parent, 13)
     local pins = parent and ARGV[more] ~= '' and pins_of(key, marks)
-    if pins and not place_of(pins, parent_field) then
-      call('HSET', records, parent, ARGV[more])
-      if has(marks, PIECES) and not has(flags, PARENT_HAS_PIECES) then release_all(space, key, parent_field) end
-    end
+    if pins and not place_of(pins, parent_field) then call('HSET', records, parent, ARGV[more]) end
   end
   if low > floor then
     -- Where it is damaged nothing is removed, and the key goes on.
-    local sound, removed = pcall(remove, space, key, floor, low - 1, marks, begins, stamp)
-    if sound and removed then floor = low end
+    local sound, what = pcall(removable, key, floor, low - 1, marks, begins, stamp)
+    if sound and what then
+      remove(space, key, marks, what)
+      floor = low
+    end
   end
   return floor, marks
+end
+
+local function set_due(name, ends)
+  if ends ~= 0 then
+    call('ZADD', space .. 'due', string.format('%.0f', ends), name)
+  else
+    call('ZREM', space .. 'due', name)
+  end
 end
 
 local function commit(number)
@@ -94,27 +102,27 @@ local function commit(number)
     if not find(done.err, 'WRONGTYPE', 1, true) then refused = done end
     return done
   end
-  if not head then
-    call('ZADD', space .. 'names', 0, name)
-    call('SADD', 'tw:namespaces', string.match(space, '{(.-)}'))
-  end
-  if ends_low + ends_high > 0 then
-    call('ZADD', space .. 'due', string.format('%.0f', ends_high * 4294967296 + ends_low), name)
-  elseif ended ~= 0 then
-    call('ZREM', space .. 'due', name)
-  end
   if limit >= low then low = limit + 1 end
   -- What is not kept any more is removed at once where something hangs on it, and otherwise by runs.
   if flags > NUMBER_ALONE or marks ~= 0 then
     if has(marks, TOMBSTONE) then marks = marks - TOMBSTONE end
     local parent = head and old_stamp .. sub(head, 1, 8)
     local field = sub(control, at + 16, at + 23)
-    floor, marks = unusual(key, field, parent, low, floor, marks, flags, more, rev, stamp)
+    local sound, lowest, marked = pcall(unusual, key, field, parent, low, floor, marks, flags, more, rev, stamp)
+    -- The head stays, and nothing leads to what was written so far.
+    if not sound then return type(lowest) == 'table' and lowest or { err = lowest } end
+    floor, marks = lowest, marked
     if has(flags, IS_TOMBSTONE) then marks = marks + TOMBSTONE end
   elseif low - floor >= 8 then
     local sound, lowest = pcall(remove_runs, space, key, floor, low, rev, stamp)
     if sound then floor = lowest end
   end
+  if not head then
+    call('ZADD', space .. 'names', 0, name)
+    call('SADD', 'tw:namespaces', string.match(space, '{(.-)}'))
+  end
+  local ends = ends_high * 4294967296 + ends_low
+  if ends ~= 0 or ended ~= 0 then set_due(name, ends) end
   set[last + 1] = name
   set[last + 2] = head_of(sub(control, at + 16, at + 39), low, floor, marks, stamp, 1)
   last = last + 2
@@ -143,24 +151,26 @@ if winners < total then
   won = table.concat(each)
 end
 
-local function tell(place)
-  set[2] = string.format('%065.0f', place)
-  local told = { '1-' .. string.format('%.0f', place), 'e', ARGV[5], 'w', won }
-  local oldest = ARGV[3] ~= '' and place - tonumber(ARGV[3]) or 0
-  if oldest > 0 then
-    return attempt('XADD', changes, 'MINID', '~', '1-' .. string.format('%.0f', oldest), unpack(told))
-  end
-  return attempt('XADD', changes, unpack(told))
-end
-
-local place = (tonumber(known[1] or '0') or 0) + winners
-if type(tell(place)) == 'table' then
+local place, counted = tell(known[1], winners, won)
+if not place then
   -- The number of changes was lost or damaged: the stream itself knows.
-  local last = call('XREVRANGE', changes, '+', '-', 'COUNT', 1)[1]
-  place = (last and tonumber(string.match(last[1], '^1%-(%d+)$')) or 0) + winners
-  local told = tell(place)
-  if type(told) == 'table' then return told end
+  local last = call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+  local number = last and tonumber(string.match(last[1], '^1%-(%d+)$')) or 0
+  place, counted = tell(number * 3, winners, won)
 end
+if not place then
+  -- Somebody else has written to it, and it has no room behind that. The heads stay as they were.
+  drop_all()
+  for number = 1, total do
+    local name, head = ARGV[names + number - 1], known[number + 1]
+    if type(answers[number + 2]) ~= 'table' then
+      if not head then call('ZREM', space .. 'names', name) end
+      set_due(name, head and select(5, parts_of(head)) or 0)
+    end
+  end
+  return { err = 'WRONGTYPE a stream of changes that takes no more' }
+end
+set[2] = counted
 call('HSET', heads, unpack(set))
 answers[1] = place
 return answers

@@ -1,18 +1,21 @@
 -- What several scripts need. `heads` is a hash: from each name to what its head is, see `parts_of`, and from the empty name
--- to how many changes there were, in so many digits (65) that Redis does not take it for a small hash, in which it would look
--- at one name after the other. `records` is a hash of all records of the namespace: revision N lies under the stamp that
+-- to how many changes there were, in threes (see `tell` in `whole.lua`) and in so many digits (65) that Redis does not take it for a
+-- small hash, in which it would look at one name after the other. `refs` is a hash: from the name of each piece to how many
+-- revisions name it, in threes too. `records` is a hash of all records of the namespace: revision N lies under the stamp that
 -- it was written with and N in 8 bytes. A key is a hash with these fields, N again in 8 bytes:
---   N      the run that begins with revision N: its stamp, in one byte how many revisions it has, 16 at most, and a sum.
+--   N      the run that begins with revision N: its stamp, in one byte how many revisions it has, and a sum.
 --          The last run stands in the head alone. Of its revisions some may have been removed
 --   cN     the names of the pieces of revision N, 32 bytes each, where it has some
 --   eN     when revision N expires, where that was moved: 8 bytes, and a checksum of who wrote them
 --   p      the pinned revisions, one behind the other, and a sum
 
 -- Keys beside those that are given are made from the namespace's prefix: which of them are needed is known only when the
--- head has been read, and all of a namespace lie in one slot.
+-- head has been read. A cluster, which wants to be told before, is refused: `tw:namespaces` is of no namespace anyway.
 
 local call, sub, find, pack, from = redis.call, string.sub, string.find, struct.pack, struct.unpack
 local foreign = 'WRONGTYPE a head that is not what was written'
+-- The most revisions of a run, as in `head.rs`.
+local LONGEST_RUN = 16
 
 -- What is marked in a head.
 local TOMBSTONE, PIECES, MOVED, PINNED = 1, 2, 4, 8
@@ -86,7 +89,7 @@ local function run_of(key, number, begins, stamp)
   if note then return number, read_note(number, note) end
   if number == 1 then return nil end
   local fields = {}
-  for first = number - 1, math.max(1, number - 15), -1 do fields[#fields + 1] = pack('>I8', first) end
+  for first = number - 1, math.max(1, number - LONGEST_RUN + 1), -1 do fields[#fields + 1] = pack('>I8', first) end
   for at, note in ipairs(call('HMGET', key, unpack(fields))) do
     if note then
       local last, stamp = read_note(number - at, note)
@@ -106,15 +109,17 @@ local function for_each_piece(ids, action)
   for at = 1, #ids, 32 do action(sub(ids, at, at + 31)) end
 end
 
+-- A flipped bit in a digit makes a number that three does not divide, so that it never comes to nothing: what it counts stays,
+-- as it does where the number is none or was lost.
 local function release(space, id)
-  if call('HINCRBY', space .. 'refs', id, -1) <= 0 then
+  if redis.pcall('HINCRBY', space .. 'refs', id, -3) == 0 then
     call('HDEL', space .. 'refs', id)
     call('HDEL', space .. 'pieces', id)
   end
 end
 
 local function keep_all(space, key, field, ids)
-  for_each_piece(ids, function(id) call('HINCRBY', space .. 'refs', id, 1) end)
+  for_each_piece(ids, function(id) redis.pcall('HINCRBY', space .. 'refs', id, 3) end)
   call('HSET', key, 'c' .. field, ids)
 end
 
@@ -173,12 +178,12 @@ local function delete(hash, fields)
   return removed
 end
 
--- Removes the unpinned revisions from `low` to `limit`. How many were there; nothing when nobody can say which are pinned,
--- and all stay. Writes nothing that takes room.
-local function remove(space, key, low, limit, marks, begins, stamp)
+-- What there is to remove of the unpinned revisions from `low` to `limit`; nothing when nobody can say which are pinned, and
+-- all stay. Whatever is damaged is found here, before anything is removed.
+local function removable(key, low, limit, marks, begins, stamp)
   local pins = pins_of(key, marks)
   if not pins then return nil end
-  local number, records, runs = low, {}, {}
+  local number, fields, records, runs = low, {}, {}, {}
   while number and number <= limit do
     local first, last, stamp = run_of(key, number, begins, stamp)
     if first then
@@ -188,9 +193,8 @@ local function remove(space, key, low, limit, marks, begins, stamp)
         if place_of(pins, field) then
           whole = false
         elseif number >= low then
+          fields[#fields + 1] = field
           records[#records + 1] = stamp .. field
-          if has(marks, MOVED) then call('HDEL', key, 'e' .. field) end
-          if has(marks, PIECES) then release_all(space, key, field) end
         end
       end
       if whole then runs[#runs + 1] = pack('>I8', first) end
@@ -200,8 +204,17 @@ local function remove(space, key, low, limit, marks, begins, stamp)
       number = math.min(next_run(key, number) or begins, begins)
     end
   end
-  local removed = delete(space .. 'records', records)
-  delete(key, runs)
+  return { fields = fields, records = records, runs = runs }
+end
+
+-- Removes that. How many revisions were there. Writes nothing that takes room.
+local function remove(space, key, marks, what)
+  for _, field in ipairs(what.fields) do
+    if has(marks, MOVED) then call('HDEL', key, 'e' .. field) end
+    if has(marks, PIECES) then release_all(space, key, field) end
+  end
+  local removed = delete(space .. 'records', what.records)
+  delete(key, what.runs)
   return removed
 end
 
@@ -231,19 +244,17 @@ local function beginning_of(space, place, room)
   return type(record) == 'string' and sub(record, 1, room) or ''
 end
 
--- Answers with the heads of names: `{name, the beginning of the head, the record's beginning, …}`.
+-- Answers with the heads of names: `{name, the beginning of the head, the record's beginning, …}`. A name whose head is lost
+-- has its place among them, so that a list goes on behind it.
 local function describe(space, names, room)
   if #names == 0 then return {} end
   local answer = {}
   for at = 1, #names, 1000 do
     local last = math.min(at + 999, #names)
     for number, head in ipairs(call('HMGET', space .. 'heads', unpack(names, at, last))) do
-      local name = names[at + number - 1]
-      if head then
-        answer[#answer + 1] = name
-        answer[#answer + 1] = parts_of(head) and sub(head, 1, 24) or ''
-        answer[#answer + 1] = beginning_of(space, sub(head, 42, 53) .. sub(head, 1, 8), room)
-      end
+      answer[#answer + 1] = names[at + number - 1]
+      answer[#answer + 1] = head and parts_of(head) and sub(head, 1, 24) or ''
+      answer[#answer + 1] = head and beginning_of(space, sub(head, 42, 53) .. sub(head, 1, 8), room) or ''
     end
   end
   return answer

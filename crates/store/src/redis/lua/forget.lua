@@ -8,18 +8,25 @@ local function take(first, last, stamp)
   for number = first, last do records[#records + 1] = stamp .. pack('>I8', number) end
 end
 take(rev - run + 1, rev, stamp)
+local of_pieces = {}
 for _, field in ipairs(call('HKEYS', key)) do
   if #field == 8 then
     local first = from('>I8', field)
     take(first, read_note(first, call('HGET', key, field)))
   elseif #field == 9 and sub(field, 1, 1) == 'c' then
-    release_all(space, key, sub(field, 2))
+    of_pieces[#of_pieces + 1] = sub(field, 2)
   end
 end
+-- Nothing is let go of before all was read.
+for _, field in ipairs(of_pieces) do release_all(space, key, field) end
 delete(space .. 'records', records)
 call('DEL', key)
 call('HDEL', KEYS[1], name)
 call('ZREM', space .. 'names', name)
 call('ZREM', space .. 'due', name)
-if call('EXISTS', space .. 'names') == 0 then call('SREM', 'tw:namespaces', string.match(space, '{(.-)}')) end
+if call('EXISTS', space .. 'names') == 0 then
+  call('SREM', 'tw:namespaces', string.match(space, '{(.-)}'))
+  -- A tombstone is forgotten long after its change was told. The last one stays, so that places go on behind it.
+  redis.pcall('XTRIM', space .. 'changes', 'MAXLEN', 1)
+end
 return 1

@@ -5,10 +5,10 @@
 local space, name, field, key = ARGV[1], ARGV[2], ARGV[3], KEYS[2]
 local head, is, low, floor, marks, _, stamp, run = read_head(KEYS[1], name)
 if not head then return 0 end
-local begins = is - run + 1
-local place = place_of_record(key, field, begins, stamp)
+local begins, rev = is - run + 1, from('>I8', field)
+local place = rev <= is and place_of_record(key, field, begins, stamp)
 if not place or call('HEXISTS', space .. 'records', place) == 0 then return 0 end
-local rev, pins = from('>I8', field), sound_pins(key, marks)
+local pins = sound_pins(key, marks)
 local pinned = place_of(pins, field)
 if not pinned and rev < low then return 0 end
 -- The chain stands in the meta, and nothing else is like it.
@@ -29,7 +29,7 @@ if ARGV[4] ~= '' then
 elseif pinned then
   if rev < low then
     -- What lies between is not kept any more, and must not come back. This one is named among the pinned still, and stays.
-    if low > floor then remove(space, key, floor, low - 1, marks, begins, stamp) end
+    remove(space, key, marks, removable(key, floor, low - 1, marks, begins, stamp))
     low, floor = rev, rev
   end
   pins = sub(pins, 1, pinned - 1) .. sub(pins, pinned + 8)

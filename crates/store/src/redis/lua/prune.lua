@@ -6,8 +6,11 @@ if not head then return 0 end
 sound_pins(key, marks)
 local limit = rev - tonumber(ARGV[3])
 if limit < low then return 0 end
+local begins = rev - run + 1
 -- What lies below is not kept already, and does not count.
-if low > floor then remove(space, key, floor, low - 1, marks, rev - run + 1, stamp) end
-local removed = remove(space, key, low, limit, marks, rev - run + 1, stamp)
+local below = removable(key, floor, low - 1, marks, begins, stamp)
+local above = removable(key, low, limit, marks, begins, stamp)
+remove(space, key, marks, below)
+local removed = remove(space, key, marks, above)
 call('HSET', KEYS[1], name, head_of(head, limit + 1, limit + 1, marks, stamp, run))
 return removed
