@@ -70,7 +70,7 @@ impl Fault {
     }
 }
 
-/// What a refusal means: scripts write nothing before the first command that can be refused.
+/// What a refusal means. A script that the server refuses, it refuses before the first command that writes.
 pub(super) fn refusal(code: &str, text: String) -> StoreError {
     match code {
         "OOM" => StoreError::Full(text),
@@ -220,11 +220,13 @@ impl Link {
         keys: &[&[u8]],
         args: &[&[u8]],
     ) -> Result<Value, Fault> {
-        let mut both = Pipeline::with_capacity(2);
-        both.atomic().add_command(first).add_command(script.by_digest(keys, args));
+        let both = transaction(first, script.by_digest(keys, args));
         match self.send_both(&both).await {
-            // The command is done already.
-            Err(Fault::Refused(code, _)) if code == "NOSCRIPT" => self.send(&script.by_source(keys, args)).await,
+            // The command is done already. It comes again all the same: by now this may be another server.
+            Err(Fault::Refused(code, _)) if code == "NOSCRIPT" => {
+                let first = both.cmd_iter().next().expect("there are two").clone();
+                self.send_both(&transaction(first, script.by_source(keys, args))).await
+            }
             other => other,
         }
     }
@@ -285,9 +287,9 @@ impl Link {
             }
             match &*now {
                 Now::Up(live) if !live.is_lost() => return Ok(live.clone()),
-                Now::Opening(attempt) => attempt.clone(),
-                Now::Up(_) | Now::Down => {
-                    let attempt = connect(self.client.clone(), self.place.clone(), ANSWER).boxed().shared();
+                Now::Opening(attempt) if !is_over(attempt) => attempt.clone(),
+                Now::Opening(_) | Now::Up(_) | Now::Down => {
+                    let attempt = connect_and_teach(self.client.clone(), self.place.clone()).boxed().shared();
                     *now = Now::Opening(attempt.clone());
                     attempt
                 }
@@ -295,8 +297,11 @@ impl Link {
         };
         let outcome = attempt.clone().await;
         let mut now = self.now.lock();
-        if matches!(&*now, Now::Opening(current) if current.ptr_eq(&attempt)) {
-            *now = outcome.clone().map_or(Now::Down, Now::Up);
+        match &*now {
+            Now::Opening(current) if current.ptr_eq(&attempt) => *now = outcome.clone().map_or(Now::Down, Now::Up),
+            // Another attempt took the place of one that nobody drove.
+            Now::Up(live) if outcome.is_err() && !live.is_lost() => return Ok(live.clone()),
+            _ => {}
         }
         outcome
     }
@@ -318,6 +323,30 @@ impl Link {
             }
             Err(error) => Err(self.fault(&live, &error).of_read()),
         }
+    }
+}
+
+/// Two commands, both or none.
+fn transaction(first: Cmd, second: Cmd) -> Pipeline {
+    let mut both = Pipeline::with_capacity(2);
+    both.atomic().add_command(first).add_command(second);
+    both
+}
+
+/// Whether an attempt has failed. Its time runs on when those who drove it have left it.
+fn is_over(attempt: &Attempt) -> bool {
+    matches!(attempt.clone().now_or_never(), Some(Err(_)))
+}
+
+/// Makes a connection, and makes known there what a commit runs: a server that was started again has forgotten it, and the
+/// record before it would lie there until the script comes after it.
+async fn connect_and_teach(client: Client, place: String) -> Result<Live, StoreError> {
+    let mut live = connect(client, place.clone(), ANSWER).await?;
+    match live.connection.send_packed_command(&Script::Commit.load()).await {
+        // It may be forbidden, and then goes another way.
+        Ok(_) => Ok(live),
+        Err(error) if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) => Ok(live),
+        Err(error) => Err(StoreError::Unavailable(format!("{place}: {error}"))),
     }
 }
 

@@ -71,6 +71,13 @@ impl Script {
         &DIGESTS[self as usize]
     }
 
+    /// What makes a script known to the server.
+    pub(super) fn load(self) -> Cmd {
+        let mut load = redis::cmd("SCRIPT");
+        load.arg("LOAD").arg(self.source());
+        load
+    }
+
     /// The call of a script that the server knows already.
     pub(super) fn by_digest(self, keys: &[&[u8]], args: &[&[u8]]) -> Cmd {
         call("EVALSHA", self.digest(), keys, args)

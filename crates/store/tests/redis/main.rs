@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod connections;
 mod counts;
 mod damage;
 #[path = "../disk/mod.rs"]
