@@ -89,7 +89,7 @@ pub enum Committed {
 pub struct Cursor {
     /// Counts, or milliseconds.
     pub major: u64,
-    /// Counts within the same `major`; 0 for engines that need no second number.
+    /// Counts within the same `major`, or marks which change has it; 0 for engines that need no second number.
     pub minor: u64,
 }
 

@@ -1,11 +1,12 @@
 //! State in Redis or Valkey, from 7.0 on: shared by several gateways.
 //!
-//! A commit is one transaction and one round trip, but for the first to a server that has forgotten its script, and for one
-//! behind a watch that is about to begin; see `commit.rs` for those that come together. The records are put where nobody
-//! looks, and one Lua script compares, names them in the heads, prunes and adds to the stream of changes. What is kept where stands in `keys.rs`
-//! and at the head of `lua/common.lua`, and how a flipped bit in it is found in `sealed.rs`. Nothing is left to Redis's own expiry: [`State`](crate::State) buries what is due, so that every end of a value is a revision and
-//! an event like any other. Not for Redis Cluster; the server has to keep what it was given (`maxmemory-policy noeviction`),
-//! and only `appendonly yes` with `appendfsync always` makes an acknowledged write outlive a crash.
+//! A commit is one transaction and one round trip, but for one that the server has to be sent the script for, and one behind a
+//! watch that is about to begin; see `commit.rs` for those that come together. The records are put where nobody looks, and
+//! one Lua script compares, names them in the heads, prunes and adds to the stream of changes. What is kept where stands in
+//! `keys.rs` and at the head of `lua/common.lua`, and how a flipped bit in it is found in `sealed.rs`. Nothing is left to
+//! Redis's own expiry: [`State`](crate::State) buries what is due, so that every end of a value is a revision and an event
+//! like any other. Not for Redis Cluster; the server has to keep what it was given (`maxmemory-policy noeviction`), and only
+//! `appendonly yes` with `appendfsync always` makes an acknowledged write outlive a crash.
 //!
 //! An answer that did not come is [`StoreError::Unknown`], never a failure: see `link.rs`.
 //!
@@ -40,8 +41,8 @@ use crate::record::{PieceId, Record};
 use crate::store::{After, Commit, Committed, Cursor, Facts, KeyHead, Pin, Revision, Store};
 use crate::told::Changes;
 
-/// Changes of a namespace that a watch can go back, at least. Redis removes older ones by whole nodes, so that a few more
-/// are there.
+/// Changes of a namespace that a watch can go back, at least, as long as it has a key. Redis removes older ones by whole
+/// nodes, so that a few more are there.
 pub const EVENTS_KEPT: u64 = 10_000;
 /// No meta of a record is longer: what `meta.rs` allows for texts, and the rest.
 const META_ROOM: usize = 1_024;
