@@ -22,11 +22,16 @@ struct Door {
 }
 
 impl Door {
+    /// One with time limits that no caller of these tests meets.
     async fn open() -> Self {
+        Self::open_with("body-idle: 15s, header-time: 15s").await
+    }
+
+    async fn open_with(times: &str) -> Self {
         let sim = Sim::start(SimOptions::named("faulty")).await.unwrap();
         let url = sim.base_url();
         let yaml = format!(
-            "limits: {{request-body: 64KiB, request-headers: 8KiB, body-idle: 300ms, header-time: 500ms}}\n\
+            "limits: {{request-body: 64KiB, request-headers: 8KiB, {times}}}\n\
              providers:\n  \
              - {{name: at-openai, dialect: openai, base-url: \"{url}/v1\", discover: false}}\n  \
              - {{name: at-anthropic, dialect: anthropic, base-url: \"{url}\", discover: false}}\n\
@@ -197,13 +202,13 @@ async fn headers_over_the_limit() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_do_not_come() {
-    let door = Door::open().await;
+    let door = Door::open_with("body-idle: 1s, header-time: 4s").await;
     for dialect in DIALECTS {
         // Half of it, and then nothing.
         let whole = post(path(dialect), "", &question(dialect, "assistant", false).to_string());
         let began = now();
         let answer = door.refused(dialect, &whole[..whole.len() - 20], 408, "TW1007").await;
-        assert!((300..600).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+        assert!((1000..10_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
         assert_eq!(answer.header("connection"), Some("close"));
         door.recorded(&answer).await;
         // A head that never ends: nobody knows yet what was asked, and the connection is closed.
@@ -211,7 +216,7 @@ async fn bodies_that_do_not_come() {
         stream.write_all(b"POST /v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\nx-").await.unwrap();
         let began = now();
         read_to_end(&mut stream).await;
-        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
     }
     door.close(2).await;
 }
@@ -260,7 +265,7 @@ async fn callers_that_vanish_in_the_middle_of_their_body() {
         stream.write_all(&whole[..20]).await.unwrap();
         drop(stream);
     }
-    crate::support::eventually("each has its record", Duration::from_secs(2), async || {
+    crate::support::eventually("each has its record", crate::support::SOON, async || {
         door.bench.records("").await.len() == 4
     })
     .await;

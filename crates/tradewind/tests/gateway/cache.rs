@@ -10,9 +10,8 @@ use tokio::task::JoinSet;
 use tradewind_core::Dialect;
 use tradewind_sim::{Finish, Injection, ScriptedAnswer, ScriptedCall, Sim, SimFault, SimOptions};
 
-use crate::support::{Answer, Bench, End, LIMITS, error_code, eventually, now, post, question, send};
+use crate::support::{Answer, Bench, End, LIMITS, SOON, error_code, eventually, now, post, question, send};
 
-const SOON: Duration = Duration::from_secs(5);
 const PRICE: &str = "price: {input: 10, output: 20}";
 
 async fn sim() -> Sim {
@@ -46,9 +45,14 @@ async fn chat(bench: &Bench, stream: bool, headers: &str) -> Answer {
     bench.ask_with(Dialect::OpenAi, &question(Dialect::OpenAi, "assistant", stream), headers).await
 }
 
+/// How a kept answer was found. Its age, in seconds, is that of a machine that may be busy.
 fn cached(answer: &Answer) -> Option<&str> {
     assert_eq!((answer.status, answer.end), (200, End::Whole), "{}", answer.text());
-    answer.header("x-tradewind-cache")
+    let said = answer.header("x-tradewind-cache")?;
+    let (how, age) = said.split_once("; age=").unwrap_or_else(|| panic!("{said}"));
+    let age = age.split(';').next().and_then(|age| age.parse::<u64>().ok());
+    assert!(age.is_some_and(|age| age < 20), "{said}");
+    Some(how)
 }
 
 fn asked(sim: &Sim) -> u64 {
@@ -78,7 +82,7 @@ async fn the_same_question_is_asked_once() {
         assert_eq!(cached(&made), None, "{path}");
         let second = if second.is_null() { first } else { second };
         let again = bench.send(&post(path, "", &second.to_string())).await;
-        assert_eq!(cached(&again), Some("exact; age=0"), "{path}");
+        assert_eq!(cached(&again), Some("exact"), "{path}");
         assert_eq!(again.body, made.body, "{path}");
         assert_eq!(again.header("content-type"), made.header("content-type"), "{path}");
         assert_eq!(again.header("x-tradewind-target"), Some("up/small"), "{path}");
@@ -135,7 +139,7 @@ async fn a_stream_is_given_again_byte_for_byte_and_to_nobody_who_asks_for_a_whol
         let before = asked(&sim);
         let made = bench.ask(dialect, "assistant", true).await;
         let again = bench.ask(dialect, "assistant", true).await;
-        assert_eq!((cached(&made), cached(&again)), (None, Some("exact; age=0")), "{dialect}");
+        assert_eq!((cached(&made), cached(&again)), (None, Some("exact")), "{dialect}");
         assert_eq!(again.body, made.body, "{dialect}");
         assert!(!made.said(dialect).is_empty() && again.header("content-type") == made.header("content-type"));
         assert_eq!(asked(&sim), before + 1, "{dialect}");
@@ -176,7 +180,7 @@ async fn errors_and_pieces_of_answers_are_not_kept() {
         let good = chat(&bench, stream, "").await;
         assert_eq!(cached(&good), None, "{fault:?}");
         assert!(asked(&sim) > before + 1, "{fault:?}");
-        assert_eq!(cached(&chat(&bench, stream, "").await), Some("exact; age=0"), "{fault:?}");
+        assert_eq!(cached(&chat(&bench, stream, "").await), Some("exact"), "{fault:?}");
         // The next fault finds nothing kept.
         bench.reload(&document(&sim, "{exact: {}}", &format!("timeouts: {{idle: {}s}}, ", 20 + number)));
     }
@@ -195,11 +199,11 @@ async fn answers_stay_with_their_key_or_tenant() {
     for key in ["a", "b", "c"] {
         assert_eq!(cached(&chat(&bench, false, &bearer(key)).await), None, "{key}");
     }
-    assert_eq!(cached(&chat(&bench, false, &bearer("b")).await), Some("exact; age=0"));
+    assert_eq!(cached(&chat(&bench, false, &bearer("b")).await), Some("exact"));
 
     bench.reload(&with_keys("{exact: {}, scope: tenant}"));
     assert_eq!(cached(&chat(&bench, false, &bearer("a")).await), None);
-    assert_eq!(cached(&chat(&bench, false, &bearer("b")).await), Some("exact; age=0"));
+    assert_eq!(cached(&chat(&bench, false, &bearer("b")).await), Some("exact"));
     assert_eq!(cached(&chat(&bench, false, &bearer("c")).await), None, "another tenant");
     // The ids in responses are one key's own.
     let ask = json!({"model": "assistant", "input": "hello"}).to_string();
@@ -208,27 +212,27 @@ async fn answers_stay_with_their_key_or_tenant() {
         answers.push(bench.send(&post("/v1/responses", &bearer(key), &ask)).await);
     }
     let found: Vec<Option<&str>> = answers.iter().map(cached).collect();
-    assert_eq!(found, [None, None, Some("exact; age=0")]);
+    assert_eq!(found, [None, None, Some("exact")]);
     // Whoever may not use the model does not get its answers either; by a rule that leads there, a call is another one.
     let refused = chat(&bench, false, &bearer("d")).await;
     assert_eq!((refused.status, error_code(&refused.json(), Dialect::OpenAi).as_deref()), (403, Some("TW1017")));
     let led = question(Dialect::OpenAi, "led", false);
     let first = bench.ask_with(Dialect::OpenAi, &led, &bearer("a")).await;
     assert_eq!((cached(&first), first.header("x-tradewind-target")), (None, Some("up/small")));
-    assert_eq!(cached(&bench.ask_with(Dialect::OpenAi, &led, &bearer("b")).await), Some("exact; age=0"));
+    assert_eq!(cached(&bench.ask_with(Dialect::OpenAi, &led, &bearer("b")).await), Some("exact"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_can_keep_out_of_it_and_answers_grow_old() {
     let sim = sim().await;
-    let bench = Bench::start(&document(&sim, "{exact: {ttl: 500ms}}", "")).await;
+    let bench = Bench::start(&document(&sim, "{exact: {ttl: 5s}}", "")).await;
     let said = async |wish: &str| {
         let answer = chat(&bench, false, &format!("cache-control: {wish}\r\n")).await;
         cached(&answer).map(str::to_owned)
     };
     assert_eq!(said("no-store").await, None);
     assert_eq!(said("max-age=60").await, None, "what no-store asked for was kept");
-    assert_eq!(said("max-age=60").await.as_deref(), Some("exact; age=0"));
+    assert_eq!(said("max-age=60").await.as_deref(), Some("exact"));
     assert_eq!(said("no-store").await, None);
     assert_eq!(said("no-cache").await, None);
     assert_eq!(said("max-age=0").await, None);
@@ -236,7 +240,7 @@ async fn callers_can_keep_out_of_it_and_answers_grow_old() {
     // An answer is given for as long as its time lasts, and then asked for again.
     let began = now();
     eventually("it is asked again", SOON, async || said("").await.is_none()).await;
-    assert!(began.elapsed() > Duration::from_millis(300), "it was kept for {:?}", began.elapsed());
+    assert!(began.elapsed() > Duration::from_secs(1), "it was kept for {:?}", began.elapsed());
     assert_eq!(asked(&sim), 6);
 }
 
@@ -251,7 +255,7 @@ async fn a_kept_answer_costs_nothing_and_is_seen_in_usage_and_metrics() {
     let made = chat(&bench, false, &key).await;
     let budgets = fetch("/api/v1/keys").await.json();
     for _ in 0..3 {
-        assert_eq!(cached(&chat(&bench, false, &key).await), Some("exact; age=0"));
+        assert_eq!(cached(&chat(&bench, false, &key).await), Some("exact"));
     }
     let after = fetch("/api/v1/keys").await.json();
     let spent = |keys: &Value| [&keys["keys"][0], &keys["models"][0]].map(|one| one["spent"].as_f64().unwrap());
@@ -286,7 +290,7 @@ async fn a_kept_answer_counts_as_a_call_of_its_key() {
     for _ in 0..3 {
         answers.push(bench.ask_with(Dialect::OpenAi, &led, &bearer("d")).await);
     }
-    assert_eq!((cached(&answers[0]), cached(&answers[1])), (None, Some("exact; age=0")));
+    assert_eq!((cached(&answers[0]), cached(&answers[1])), (None, Some("exact")));
     assert_eq!(answers[2].status, 429);
 }
 
@@ -294,7 +298,7 @@ async fn a_kept_answer_counts_as_a_call_of_its_key() {
 async fn who_waits_is_not_held_up_by_who_asks() {
     let sim = sim().await;
     let bench = Bench::start(&document(&sim, "{exact: {}}", "")).await;
-    sim.set_fault("slow-headers:600ms".parse::<Injection>().unwrap()).unwrap();
+    sim.set_fault("slow-headers:12s".parse::<Injection>().unwrap()).unwrap();
     let request = post("/v1/chat/completions", "", &question(Dialect::OpenAi, "assistant", false).to_string());
     let mut leader = TcpStream::connect(bench.address).await.unwrap();
     leader.write_all(&request).await.unwrap();
@@ -303,7 +307,7 @@ async fn who_waits_is_not_held_up_by_who_asks() {
     let late = chat(&bench, false, "x-tradewind-timeout: 200ms\r\n").await;
     assert_eq!(late.status, 504, "{}", late.text());
     assert!(late.text().contains("asking the same"), "{}", late.text());
-    assert!(late.took < Duration::from_millis(500), "{:?}", late.took);
+    assert!(late.took < Duration::from_secs(10), "{:?}", late.took);
     assert_eq!(asked(&sim), 1);
     // When the one who asks goes away, the next one asks.
     let address = bench.address;
@@ -312,11 +316,11 @@ async fn who_waits_is_not_held_up_by_who_asks() {
     let models = bench.gateway.models();
     let waits = || models.answers_kept().iter().any(|kept| kept.exact.waiting == 1);
     eventually("it waits", SOON, async || waits()).await;
+    sim.clear_fault();
     drop(leader);
     assert_eq!(cached(&follower.join_next().await.unwrap().unwrap()), None);
     assert_eq!(asked(&sim), 2);
-    sim.clear_fault();
-    assert_eq!(cached(&chat(&bench, false, "").await), Some("exact; age=0"));
+    assert_eq!(cached(&chat(&bench, false, "").await), Some("exact"));
     bench.is_back_at_baseline(&[&sim]).await;
 }
 
@@ -327,7 +331,7 @@ async fn a_reload_keeps_answers_unless_the_model_changes() {
     let bench = Bench::start(&yaml).await;
     assert_eq!(cached(&chat(&bench, false, "").await), None);
     bench.reload(&format!("# the same\n{yaml}"));
-    assert_eq!(cached(&chat(&bench, false, "").await), Some("exact; age=0"));
+    assert_eq!(cached(&chat(&bench, false, "").await), Some("exact"));
     bench.reload(&yaml.replace("up/small", "up/other"));
     let answer = chat(&bench, false, "").await;
     assert_eq!((cached(&answer), answer.header("x-tradewind-target")), (None, Some("up/other")));
@@ -348,7 +352,7 @@ async fn a_reload_that_changes_who_may_answer_or_what_passes_forgets() {
     ] {
         bench.reload(&yaml);
         chat(&bench, false, "").await;
-        assert_eq!(cached(&chat(&bench, false, "").await), Some("exact; age=0"), "{to}");
+        assert_eq!(cached(&chat(&bench, false, "").await), Some("exact"), "{to}");
         bench.reload(&yaml.replacen(from, to, 1));
         assert_eq!(cached(&chat(&bench, false, "").await), None, "{to}");
     }
@@ -360,7 +364,7 @@ async fn a_reload_that_changes_who_may_answer_or_what_passes_forgets() {
         "models:\n  - {name: third, targets: [{use: up/large}], quality: {empty: true}}",
         1,
     ));
-    assert_eq!(cached(&chat(&bench, false, "").await), Some("exact; age=0"));
+    assert_eq!(cached(&chat(&bench, false, "").await), Some("exact"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -371,9 +375,9 @@ async fn a_header_that_reaches_the_provider_makes_another_call() {
         ("x-user-id: alice\r\n", None),
         ("x-user-id: bob\r\n", None),
         ("", None),
-        ("x-user-id: alice\r\nuser-agent: other/2\r\nx-request-id: 7\r\n", Some("exact; age=0")),
+        ("x-user-id: alice\r\nuser-agent: other/2\r\nx-request-id: 7\r\n", Some("exact")),
         // These stay here.
-        ("x-user-id: bob\r\ncookie: a=b\r\nx-forwarded-for: 10.0.0.1\r\n", Some("exact; age=0")),
+        ("x-user-id: bob\r\ncookie: a=b\r\nx-forwarded-for: 10.0.0.1\r\n", Some("exact")),
     ] {
         assert_eq!(cached(&chat(&bench, false, headers).await), found, "{headers}");
     }
@@ -391,7 +395,7 @@ async fn nobody_is_given_what_another_call_said_of_itself() {
             let body = json!({"model": "assistant", "input": format!("about {field}"), field: of(who)});
             bench.send(&post("/v1/responses", "", &body.to_string())).await
         };
-        for (who, found) in [("alice", None), ("bob", None), ("alice", Some("exact; age=0"))] {
+        for (who, found) in [("alice", None), ("bob", None), ("alice", Some("exact"))] {
             let answer = ask(who).await;
             assert_eq!(cached(&answer), found, "{field} {who}");
             assert_eq!(answer.json()[field], of(who), "{}", answer.text());
@@ -431,8 +435,9 @@ async fn a_question_that_means_the_same_is_answered_where_the_model_opts_in() {
     let (found, made) = ask(text, "a", nothing()).await;
     assert_eq!(found, None);
     let (found, again) = ask(paraphrase, "b", nothing()).await;
-    let said = found.expect("a paraphrase was asked again");
-    assert!(said.starts_with("meaning; age=0; similarity=0."), "{said}");
+    assert_eq!(found.as_deref(), Some("meaning"), "a paraphrase was asked again");
+    let said = again.header("x-tradewind-cache").unwrap();
+    assert!(said.contains("; similarity=0."), "{said}");
     assert_eq!(again.body, made.body);
     let record = bench.get_with(&format!("/api/v1/decisions/{}", again.decision().unwrap()), &bearer("b")).await.json();
     assert_eq!(record["choice"]["cache"]["kind"], "meaning", "{record}");
@@ -455,7 +460,7 @@ async fn a_question_that_means_the_same_is_answered_where_the_model_opts_in() {
         || json!({"tools": [{"type": "function", "function": {"name": "wind", "parameters": {"type": "object"}}}]});
     assert_eq!(ask(text, "a", tools()).await.0, None);
     assert_eq!(ask(paraphrase, "a", tools()).await.0, None);
-    assert_eq!(ask(text, "a", tools()).await.0.as_deref(), Some("exact; age=0"));
+    assert_eq!(ask(text, "a", tools()).await.0.as_deref(), Some("exact"));
 
     let metrics = bench.get_with("/metrics", &bearer("d")).await.text();
     assert!(metrics.contains("tradewind_cache_meaning_hits_total{model=\"assistant\"} 1"), "{metrics}");

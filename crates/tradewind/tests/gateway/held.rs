@@ -8,9 +8,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tradewind_decide::HealthSettings;
-use tradewind_sim::{ScriptedAnswer, ScriptedUsage, Sim, SimOptions};
+use tradewind_sim::{Injection, ScriptedAnswer, ScriptedUsage, Sim, SimOptions};
 
-use crate::support::{Answer, Bench, eventually, get, post, send};
+use crate::support::{Answer, Bench, SOON, eventually, get, post, send};
 
 /// A dollar for each token: costs and tokens are the same number.
 const PRICE: &str = "price: {input: 1000000, output: 1000000}";
@@ -49,12 +49,20 @@ impl Wire {
     }
 }
 
-/// A provider whose model `slow` says 25 pieces of ten letters, one each 20 ms, and whose model `good` says three words.
+/// A provider whose model `slow` says 25 pieces of ten letters, one each 20 ms, `endless` a thousand of them, and whose
+/// model `good` says three words.
 async fn provider() -> Sim {
-    let sim = Sim::start(SimOptions { tokens_per_second: Some(50.0), ..SimOptions::named("up") }).await.unwrap();
-    let chunks: Vec<String> = (0..25).map(|piece| format!("piece {piece:03} ")).collect();
+    paced_provider(50.0).await
+}
+
+/// The same, with so many pieces a second.
+async fn paced_provider(pace: f64) -> Sim {
+    let sim = Sim::start(SimOptions { tokens_per_second: Some(pace), ..SimOptions::named("up") }).await.unwrap();
     let usage = ScriptedUsage { input: 100, output: 63, ..ScriptedUsage::default() };
-    sim.script("slow", ScriptedAnswer { chunks: Some(chunks), usage, ..ScriptedAnswer::default() }).unwrap();
+    for (model, pieces) in [("slow", 25), ("endless", 1000)] {
+        let chunks: Vec<String> = (0..pieces).map(|piece| format!("piece {piece:03} ")).collect();
+        sim.script(model, ScriptedAnswer { chunks: Some(chunks), usage, ..ScriptedAnswer::default() }).unwrap();
+    }
     sim.script("good", ScriptedAnswer { piece: 50, usage, ..ScriptedAnswer::text("From the north.") }).unwrap();
     sim
 }
@@ -104,18 +112,22 @@ async fn a_held_stream_that_ends_badly_is_charged_as_far_as_it_had_come() {
         ("no-terminal", "cut"),
         ("malformed-event:4", "bad_event"),
         ("error-event-later:4", "error_event"),
-        ("stall:5s@4", "first_token_timeout"),
+        ("stall:@4", "first_token_timeout"),
         ("", "total_timeout"),
     ];
     let sim = provider().await;
     let mut yaml = providers(&sim);
     for (number, (fault, _)) in CASES.iter().enumerate() {
         for provider in ["o", "a"] {
-            let total = if fault.is_empty() { "350ms" } else { "5s" };
-            let fault = if fault.is_empty() { String::new() } else { format!("!{fault}") };
+            // Short where it is to pass.
+            let (idle, total, target) = match *fault {
+                "" => ("3s", "3s", "endless".to_owned()),
+                "stall:@4" => ("2s", "18s", format!("slow!{fault}")),
+                _ => ("15s", "18s", format!("slow!{fault}")),
+            };
             yaml.push_str(&format!(
-                "  - {{name: {provider}-{number}, {HELD}, timeouts: {{idle: 200ms, total: {total}}}, \
-                 targets: [{{use: \"{provider}/slow{fault}\", {PRICE}}}, {{use: {provider}/good, {PRICE}}}]}}\n"
+                "  - {{name: {provider}-{number}, {HELD}, timeouts: {{idle: {idle}, total: {total}}}, \
+                 targets: [{{use: \"{provider}/{target}\", {PRICE}}}, {{use: {provider}/good, {PRICE}}}]}}\n"
             ));
         }
     }
@@ -145,7 +157,7 @@ async fn a_held_stream_that_ends_badly_is_charged_as_far_as_it_had_come() {
             }
             // Whose answer it is, is what the answer says that was given.
             let model = record["response_model"].as_str().unwrap_or_default();
-            assert!(!model.contains("slow"), "{what}: {record}");
+            assert!(!model.contains("slow") && !model.contains("endless"), "{what}: {record}");
         }
     }
     bench.is_back_at_baseline(&[&sim]).await;
@@ -208,7 +220,7 @@ async fn a_caller_that_leaves_before_the_release_pays_for_what_was_said() {
             let before = heard();
             let mut caller = TcpStream::connect(bench.address).await.unwrap();
             caller.write_all(&wire.asking(&name)).await.unwrap();
-            eventually("an event has come", Duration::from_secs(3), async || heard() != before).await;
+            eventually("an event has come", SOON, async || heard() != before).await;
             drop(caller);
             let record = bench.only_record(&name).await;
             assert_eq!(record["outcome"], json!("client_gone"), "{record}");
@@ -234,47 +246,53 @@ fn latency(bench: &Bench, target: &tradewind_runtime::Target) -> Option<Duration
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_held_is_not_hedged() {
-    let sim = provider().await;
+    let sim = paced_provider(6.0).await;
     let targets = format!("targets: [{{use: o/slow, {PRICE}}}, {{use: o/good, {PRICE}}}]");
     let bench = Bench::start(&format!(
-        "{}  - {{name: fixed, {HELD}, hedge: {{after: 100ms, at-most: 3}}, {targets}}}\n  \
+        "{}  - {{name: fixed, {HELD}, hedge: {{after: 2s, at-most: 3}}, {targets}}}\n  \
+         - {{name: plain, {HELD}, {targets}}}\n  \
          - {{name: usual, {HELD}, hedge: {{after: p95}}, {targets}}}\n",
         providers(&sim)
     ))
     .await;
-    // Its first event comes at once, its end after half a second: five times the time of the hedge.
+    // Its first event comes at once, its end after four seconds: twice the time of the hedge.
     let answer = ask(&bench, Wire::Chat, "fixed").await;
     let record = bench.record(&answer).await;
-    assert!(answer.took > Duration::from_millis(400), "{:?}", answer.took);
+    assert!(answer.took > Duration::from_secs(3), "{:?}", answer.took);
     assert_eq!(record["attempts"].as_array().unwrap().len(), 1, "{record}");
-    // As many as it takes until the usual time is known.
+    // As many as it takes until the usual time is known: a second and a half, of five and a half to the release.
+    sim.set_fault("slow-first-token:1500ms".parse::<Injection>().unwrap()).unwrap();
     let target = bench.target("o/slow");
     let mut asking = JoinSet::new();
-    for _ in 0..20 {
+    for _ in 0..40 {
         let address = bench.address;
-        asking.spawn(async move { send(address, &Wire::Chat.asking("fixed")).await });
+        asking.spawn(async move { send(address, &Wire::Chat.asking("plain")).await });
     }
     for answer in asking.join_all().await {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     let late = target.first_byte_quantile(0.95).unwrap();
-    assert!(late < Duration::from_millis(250), "{late:?}");
-    let record = bench.record(&ask(&bench, Wire::Chat, "usual").await).await;
+    assert!(late > Duration::from_secs(1) && late < Duration::from_secs(4), "{late:?}");
+    assert!(latency(&bench, &target).unwrap() < Duration::from_secs(4), "{:?}", latency(&bench, &target));
+    // At once again, and released long after what is usual for a first event.
+    sim.clear_fault();
+    let answer = ask(&bench, Wire::Chat, "usual").await;
+    let record = bench.record(&answer).await;
+    assert!(answer.took > Duration::from_secs(3), "{:?}", answer.took);
     assert_eq!(record["attempts"].as_array().unwrap().len(), 1, "{record}");
-    assert!(latency(&bench, &target).unwrap() < Duration::from_millis(250), "{:?}", latency(&bench, &target));
     bench.is_back_at_baseline(&[&sim]).await;
 }
 
 /// The first begins late, after its hedge was sent, and is held; the hedge is released first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_held_stream_that_loses_is_charged_and_does_not_look_slower_than_it_is() {
-    let sim = provider().await;
+    let sim = paced_provider(5.0).await;
     let mut yaml = providers(&sim);
     for provider in ["o", "a"] {
         yaml.push_str(&format!(
-            "  - {{name: {provider}-m, {HELD}, hedge: {{after: 50ms}}, targets: [\
-             {{use: \"{provider}/slow!slow-first-token:150ms\", {PRICE}}}, \
-             {{use: \"{provider}/good!slow-first-token:450ms\", {PRICE}}}]}}\n"
+            "  - {{name: {provider}-m, {HELD}, hedge: {{after: 100ms}}, targets: [\
+             {{use: \"{provider}/slow!slow-first-token:1200ms\", {PRICE}}}, \
+             {{use: \"{provider}/good!slow-first-token:3900ms\", {PRICE}}}]}}\n"
         ));
     }
     let bench = Bench::start(&yaml).await;
@@ -287,10 +305,10 @@ async fn a_held_stream_that_loses_is_charged_and_does_not_look_slower_than_it_is
         assert_eq!(ends, [json!(["cancelled", "lost_hedge", false]), json!(["ok", null, true])], "{record}");
         assert_said(&attempts[0], &format!("{wire:?}"));
         assert_adds_up(&record, &format!("{wire:?}"));
-        // It was given up after some 500 ms; its first event came after a third of that.
-        let target = bench.target(&format!("{}/slow!slow-first-token:150ms", wire.provider()));
+        // It was given up after some 4000 ms; its first event came after a third of that.
+        let target = bench.target(&format!("{}/slow!slow-first-token:1200ms", wire.provider()));
         let mean = latency(&bench, &target).unwrap();
-        assert!((140..290).contains(&mean.as_millis()), "{wire:?}: {mean:?} {record}");
+        assert!((1100..3900).contains(&mean.as_millis()), "{wire:?}: {mean:?} {record}");
     }
     bench.is_back_at_baseline(&[&sim]).await;
 }
@@ -303,7 +321,7 @@ async fn gates_judge_both_attempts_of_a_hedged_call() {
     sim.script("refuses", ScriptedAnswer::text("I'm sorry, but I can't help with that.")).unwrap();
     let bench = Bench::start(&format!(
         "{}  - {{name: m, quality: {{refusal: true}}, hedge: {{after: 50ms}}, targets: [\
-         {{use: \"o/good!slow-first-token:300ms\", {PRICE}}}, {{use: o/refuses, {PRICE}}}]}}\n",
+         {{use: \"o/good!slow-first-token:4s\", {PRICE}}}, {{use: o/refuses, {PRICE}}}]}}\n",
         providers(&sim)
     ))
     .await;

@@ -1,14 +1,12 @@
 //! Callers with keys: who gets in, what each may use, and how much of it.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tradewind_core::Dialect;
 use tradewind_sim::{Sim, SimOptions};
 
-use crate::support::{Answer, Bench, error_code, eventually, post, question, read_to_end, read_until};
+use crate::support::{Answer, Bench, SOON, error_code, eventually, post, question, read_to_end, read_until};
 
 /// Two models of one provider, and four keys.
 fn document(sim: &Sim) -> String {
@@ -269,7 +267,7 @@ async fn a_key_that_is_revoked_ends_its_streams() {
     bench.reload(&without);
     let rest = String::from_utf8(read_to_end(&mut stream).await).unwrap();
     assert!(rest.contains("TW1016") && !rest.contains("[DONE]"), "{rest}");
-    eventually("the provider is stopped", Duration::from_secs(5), async || sim.stats().in_flight == 0).await;
+    eventually("the provider is stopped", SOON, async || sim.stats().in_flight == 0).await;
 
     let secret = bench.key(&["create", "short"]);
     let headers = format!("authorization: Bearer {secret}\r\n");
@@ -277,7 +275,7 @@ async fn a_key_that_is_revoked_ends_its_streams() {
         let one = question(Dialect::OpenAi, "nobody", false).to_string();
         bench.send(&post("/v1/chat/completions", &headers, &one)).await.status == 404
     };
-    eventually("the new key is in force", Duration::from_secs(5), is_known).await;
+    eventually("the new key is in force", SOON, is_known).await;
     let mut stream = TcpStream::connect(bench.address).await.unwrap();
     stream.write_all(&post("/v1/chat/completions", &headers, &body)).await.unwrap();
     read_until(&mut stream, "\"content\"").await;
@@ -286,7 +284,7 @@ async fn a_key_that_is_revoked_ends_its_streams() {
     assert!(rest.contains("TW1016") && !rest.contains("[DONE]"), "{rest}");
     let answer = bench.send(&post("/v1/chat/completions", &headers, &body)).await;
     assert_eq!((answer.status, code(&answer).as_deref()), (401, Some("TW1016")), "{}", answer.text());
-    eventually("the provider is stopped", Duration::from_secs(5), async || sim.stats().in_flight == 0).await;
+    eventually("the provider is stopped", SOON, async || sim.stats().in_flight == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use tradewind_core::Dialect;
 use tradewind_sim::{ScriptedAnswer, ScriptedUsage, Sim, SimOptions};
 
-use crate::support::{Answer, Bench, error_code, eventually, get, question};
+use crate::support::{Answer, Bench, SOON, error_code, eventually, get, question};
 
 /// Each call counts 100 tokens of answer: 10 cents.
 const PRICE: &str = "price: {input: 0, output: 1000}";
@@ -73,10 +73,7 @@ async fn two_keys_share_the_budget_of_a_model() {
         let answer = ask(&bench, key, "dear").await;
         assert_eq!(answer.status, 200, "{key}: {}", answer.text());
     }
-    eventually("the calls are settled", std::time::Duration::from_secs(5), async || {
-        spent(&bench, "reader").await == (0.3, 0.0)
-    })
-    .await;
+    eventually("the calls are settled", SOON, async || spent(&bench, "reader").await == (0.3, 0.0)).await;
     for key in ["ann", "bob"] {
         is_over(&ask(&bench, key, "dear").await);
         let other = ask(&bench, key, "other").await;
@@ -127,10 +124,7 @@ async fn a_burst_does_not_get_over_the_budget() {
     assert_eq!(answered, 5, "five times ten cents fit below 55");
     answers.iter().filter(|answer| answer.status != 200).for_each(is_over);
     assert_eq!(sim.stats().requests, 5, "the others were never asked");
-    eventually("all is settled", std::time::Duration::from_secs(5), async || {
-        spent(&bench, "reader").await == (0.5, 0.0)
-    })
-    .await;
+    eventually("all is settled", SOON, async || spent(&bench, "reader").await == (0.5, 0.0)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,14 +139,12 @@ async fn calls_without_a_key_are_settled_as_well() {
     // A call may reserve more than it uses: what is left over is given back.
     large["max_tokens"] = json!(240);
     assert_eq!(bench.ask_with(Dialect::OpenAi, &large, "").await.status, 200);
-    eventually("it is settled", std::time::Duration::from_secs(5), async || spent(&bench, "").await == (0.1, 0.0))
-        .await;
+    eventually("it is settled", SOON, async || spent(&bench, "").await == (0.1, 0.0)).await;
     // A call that fails gives back all of it.
     sim.set_fault("error-500".parse::<tradewind_sim::Injection>().unwrap()).unwrap();
     assert!(ask(&bench, "", "dear").await.status >= 500);
     sim.clear_fault();
-    eventually("it is given back", std::time::Duration::from_secs(5), async || spent(&bench, "").await == (0.1, 0.0))
-        .await;
+    eventually("it is given back", SOON, async || spent(&bench, "").await == (0.1, 0.0)).await;
     // A caller who goes away in the middle owes what was sent, and reserves nothing any more.
     assert_eq!(ask(&bench, "", "dear").await.status, 200);
     is_over(&ask(&bench, "", "dear").await);

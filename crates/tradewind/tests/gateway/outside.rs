@@ -2,8 +2,6 @@
 //! the numbers of a Prometheus, which are forgotten when nobody asks for them any more. What follows from them is tested
 //! where it is decided, and with a real Prometheus in `tests/clients/test_prior.py`.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -11,7 +9,7 @@ use tokio::task::JoinSet;
 use tradewind_core::Dialect;
 use tradewind_sim::{Injection, Sim, SimOptions};
 
-use crate::support::{Bench, eventually, find, get};
+use crate::support::{Bench, SOON, eventually, find, get};
 
 async fn target(bench: &Bench, id: &str) -> Value {
     let shown = bench.send(&get("/api/v1/targets")).await.json();
@@ -78,15 +76,15 @@ async fn what_prometheus_says_is_kept_as_long_as_it_is_asked() {
         });
         format!(
             "providers: [{{name: up, dialect: openai, base-url: \"{}/v1\", api-key: k, discover: false}}]\n\
-             prometheus: {{url: \"{url}\", interval: {interval}, timeout: 500ms}}\n\
+             prometheus: {{url: \"{url}\", interval: {interval}, timeout: {interval}}}\n\
              models:\n  - {{name: assistant, strategy: score, targets: [{{use: up/one{one}}}, {{use: up/two{two}}}]}}\n",
             sim.base_url()
         )
     };
-    let bench = Bench::start(&document(["a", "b"], "1s")).await;
+    let bench = Bench::start(&document(["a", "b"], "4s")).await;
     let heard = async |id: &str| target(&bench, id).await["prior"]["age_s"].is_f64();
     let both = async || heard("up/one").await && heard("up/two").await;
-    eventually("both are measured", Duration::from_secs(10), both).await;
+    eventually("both are measured", SOON, both).await;
     let prior = &target(&bench, "up/one").await["prior"];
     assert_eq!(
         (&prior["state"], &prior["value"]),
@@ -98,16 +96,16 @@ async fn what_prometheus_says_is_kept_as_long_as_it_is_asked() {
     assert_eq!(status["prometheus"]["failures"], 0, "{status}");
 
     // The same document again changes nothing; a target that is not asked about any more is forgotten at once.
-    bench.reload(&document(["a", "b"], "1s"));
+    bench.reload(&document(["a", "b"], "4s"));
     assert!(both().await);
-    bench.reload(&document(["a", ""], "1s"));
+    bench.reload(&document(["a", ""], "4s"));
     assert!(heard("up/one").await);
     assert_eq!(target(&bench, "up/two").await["prior"], Value::Null);
     // So is one with another question, until it is answered, and every one whose samples come at another pace.
-    bench.reload(&document(["c", "b"], "1s"));
+    bench.reload(&document(["c", "b"], "4s"));
     assert_eq!(target(&bench, "up/one").await["prior"], Value::Null);
-    eventually("both are measured again", Duration::from_secs(10), both).await;
-    bench.reload(&document(["c", "b"], "2s"));
+    eventually("both are measured again", SOON, both).await;
+    bench.reload(&document(["c", "b"], "5s"));
     assert_eq!(target(&bench, "up/one").await["prior"], Value::Null);
-    eventually("both are measured at that pace", Duration::from_secs(10), both).await;
+    eventually("both are measured at that pace", SOON, both).await;
 }

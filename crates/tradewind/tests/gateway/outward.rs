@@ -11,11 +11,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tradewind_core::Dialect;
-use tradewind_sim::{Sim, SimOptions, free_port};
+use tradewind_sim::{RefusedPort, Sim, SimOptions, free_port};
 
-use crate::support::{Answer, Bench, error_code, eventually, get, post};
-
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::support::{Answer, Bench, SOON, error_code, eventually, get, post};
 
 async fn sim(name: &str) -> Sim {
     Sim::start(SimOptions::named(name)).await.unwrap()
@@ -56,7 +54,7 @@ impl Relaying {
     /// The newest record of the relay.
     async fn record(&self) -> Value {
         let found = std::cell::RefCell::new(Value::Null);
-        eventually("there is a record of the relay", PATIENCE, async || {
+        eventually("there is a record of the relay", SOON, async || {
             let answer = self.bench.send(&get("/api/v1/decisions?limit=20")).await.json();
             let mut all = answer["decisions"].as_array().cloned().unwrap_or_default().into_iter();
             found.replace(all.find(|record| record["door"] == "relay").unwrap_or_default());
@@ -120,7 +118,7 @@ async fn every_protocol_comes_through_the_same_port() {
     let answer = relaying.say(&socks4).await;
     assert!(answer.contains("HTTP/1.1 200"), "{answer}");
 
-    eventually("all have a record", PATIENCE, async || {
+    eventually("all have a record", SOON, async || {
         let answer = relaying.bench.send(&get("/api/v1/decisions?limit=20")).await.json();
         let all = answer["decisions"].as_array().cloned().unwrap_or_default();
         ["http", "connect", "socks5", "socks4"].iter().all(|kind| all.iter().any(|record| record["operation"] == *kind))
@@ -249,7 +247,7 @@ async fn a_server_that_closes_a_connection_as_it_is_used_again_is_asked_on_anoth
 async fn through(via: &str, up: &Sim, ways: &str) -> Relaying {
     let provider = format!(
         "providers:\n  - {{name: up, dialect: openai, base-url: \"{}/v1\", api-key: k, discover: false, via: {via}}}\n\
-         models:\n  - {{name: assistant, targets: [{{use: up/m}}], timeouts: {{connect: 2s, total: 5s}}}}\n",
+         models:\n  - {{name: assistant, targets: [{{use: up/m}}], timeouts: {{connect: 10s, total: 18s}}}}\n",
         up.base_url()
     );
     Relaying::start(&format!("{provider}{ways}")).await
@@ -259,7 +257,8 @@ async fn through(via: &str, up: &Sim, ways: &str) -> Relaying {
 async fn models_are_reached_through_proxies_and_never_directly_in_place_of_one() {
     let up = sim("up").await;
     let hop = Relaying::start("rules: [\"MATCH,DIRECT\"]\n").await;
-    let (port, nobody) = (hop.relay.port(), free_port());
+    let refused = RefusedPort::bind().unwrap();
+    let (port, nobody) = (hop.relay.port(), refused.address().port());
     let ways = format!(
         "proxies:\n  - {{name: web, type: http, server: 127.0.0.1, port: {port}}}\n  \
          - {{name: socks, type: socks5, server: 127.0.0.1, port: {port}}}\n  \
@@ -408,5 +407,5 @@ async fn a_reload_keeps_what_was_chosen_and_a_bad_one_changes_nothing() {
         1,
     );
     relaying.bench.reload(&other);
-    eventually("the old port is closed", PATIENCE, async || TcpStream::connect(relaying.relay).await.is_err()).await;
+    eventually("the old port is closed", SOON, async || TcpStream::connect(relaying.relay).await.is_err()).await;
 }

@@ -13,8 +13,9 @@ use crate::support::{Answer, Bench, error_code, path, post, question, read_until
 const DIALECTS: [Dialect; 2] = [Dialect::OpenAi, Dialect::Anthropic];
 
 /// Each call to `large` counts a thousand tokens of question and 500 of answer, to `small` twenty of both together.
-async fn provider() -> Sim {
-    let sim = Sim::start(SimOptions { tokens_per_second: Some(2000.0), ..SimOptions::named("up") }).await.unwrap();
+async fn provider(tokens_per_second: f64) -> Sim {
+    let tokens_per_second = Some(tokens_per_second);
+    let sim = Sim::start(SimOptions { tokens_per_second, ..SimOptions::named("up") }).await.unwrap();
     for (model, input, output) in [("large", 1000, 500), ("small", 8, 12)] {
         let usage = ScriptedUsage { input, output, ..ScriptedUsage::default() };
         let text = "wind".repeat(output as usize);
@@ -69,7 +70,7 @@ fn code(answer: &Answer, dialect: Dialect) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_do_not_fit_wait_and_small_ones_pass() {
-    let sim = provider().await;
+    let sim = provider(2000.0).await;
     let bench = gateway(&sim, 4000).await;
     for dialect in DIALECTS {
         for stream in [false, true] {
@@ -108,7 +109,8 @@ async fn calls_that_do_not_fit_wait_and_small_ones_pass() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_broken_off_counts_what_it_used() {
-    let sim = provider().await;
+    // Slow enough that little has come before the gateway sees that the caller has gone.
+    let sim = provider(150.0).await;
     // The broken one uses a thousand and a little; neither 1500 more fit, nor would 1100 if it still held its 1500.
     let bench = gateway(&sim, 2450).await;
     for dialect in DIALECTS {
@@ -130,7 +132,7 @@ async fn a_stream_that_is_broken_off_counts_what_it_used() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_gets_what_fits() {
-    let sim = provider().await;
+    let sim = provider(2000.0).await;
     let bench = std::sync::Arc::new(gateway(&sim, 4700).await);
     let mut callers = JoinSet::new();
     for _ in 0..40 {

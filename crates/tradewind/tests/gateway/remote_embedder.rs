@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tradewind_core::Dialect;
 use tradewind_sim::{Sim, SimOptions};
 
-use crate::support::{Answer, Bench, eventually, find, post, question};
+use crate::support::{Answer, Bench, SOON, eventually, find, post, question};
 
 /// How the embedder behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,8 +130,14 @@ fn vectors(texts: &[&str], dimensions: usize) -> String {
     json!({"object": "list", "data": data, "model": "embed-small"}).to_string()
 }
 
+/// What is said of an embedder, with a time limit that it meets on a busy machine too unless it hangs.
+fn patiently(asking: &str) -> String {
+    if asking.contains("timeout") { asking.to_owned() } else { format!("{asking}, timeout: 15s") }
+}
+
 /// A model that chooses by meaning alone. `asking` is added to the embedder, `baking` to what the first target is good at.
 fn document(sim: &Sim, embedder: &Embedder, asking: &str, baking: &str) -> String {
+    let asking = patiently(asking);
     format!(
         "providers:\n  - {{name: up, dialect: openai, base-url: \"{}/v1\", api-key: k, discover: false}}\n  \
          - {{name: vectors, dialect: openai, base-url: \"{}\", api-key: v, discover: false}}\n\
@@ -165,7 +171,7 @@ async fn basis(bench: &Bench, answer: &Answer) -> String {
 
 /// Waits until the vectors of the targets are there. The question is not asked again by the tests.
 async fn is_ready(bench: &Bench) {
-    eventually("the vectors of the targets are there", Duration::from_secs(10), async || {
+    eventually("the vectors of the targets are there", SOON, async || {
         let answer = ask(bench, "Is there a boat?").await;
         basis(bench, &answer).await == "words and vectors"
     })
@@ -244,24 +250,26 @@ async fn a_reload_keeps_the_vectors_of_texts_that_stay() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_embedder_that_hangs_costs_a_call_its_time_limit_and_then_nothing() {
     let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
-    let bench = Bench::start(&document(&sim, &embedder, ", timeout: 200ms", "")).await;
+    let bench = Bench::start(&document(&sim, &embedder, ", timeout: 2s", "")).await;
     is_ready(&bench).await;
     embedder.be(Mode::Hang);
     let before = embedder.requests();
     for number in 0..3 {
         let answer = ask(&bench, &format!("Where is boat {number}?")).await;
-        assert!((Duration::from_millis(200)..Duration::from_millis(1000)).contains(&answer.took), "{:?}", answer.took);
+        assert!((Duration::from_secs(2)..Duration::from_secs(12)).contains(&answer.took), "{:?}", answer.took);
         assert_eq!(basis(&bench, &answer).await, NO_VECTOR);
         let record = bench.record(&answer).await;
-        assert!(record["overhead_ms"].as_f64().is_none_or(|own| own < 100.0), "waiting is not our own work: {record}");
+        assert!(record["overhead_ms"].as_f64().is_none_or(|own| own < 1500.0), "waiting is not our own work: {record}");
     }
     assert_eq!(embedder.requests(), before + 3);
     // Now it is left alone: no call waits for it, and questions that are known have their vectors all the same.
+    let mut took = Duration::ZERO;
     for number in 3..20 {
         let answer = ask(&bench, &format!("Where is boat {number}?")).await;
-        assert!(answer.took < Duration::from_millis(200), "{:?}", answer.took);
+        took += answer.took;
         assert_eq!(basis(&bench, &answer).await, NO_VECTOR);
     }
+    assert!(took < Duration::from_secs(17), "a second for each is less than the time limit: {took:?}");
     assert_eq!(embedder.requests(), before + 3);
     let answer = ask(&bench, "Is there a boat?").await;
     assert_eq!(basis(&bench, &answer).await, "words and vectors");
@@ -273,7 +281,7 @@ async fn an_answer_that_is_no_good_leaves_the_words() {
     let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
     for mode in [Mode::Short, Mode::Broken, Mode::Limited, Mode::Garbage, Mode::Huge] {
         embedder.be(Mode::Right);
-        let bench = Bench::start(&document(&sim, &embedder, ", dimensions: 3, timeout: 2s", "")).await;
+        let bench = Bench::start(&document(&sim, &embedder, ", dimensions: 3", "")).await;
         is_ready(&bench).await;
         embedder.be(mode);
         let answer = ask(&bench, "Where is the boat?").await;
@@ -292,10 +300,10 @@ async fn an_answer_that_is_no_good_leaves_the_words() {
 async fn an_embedder_that_is_not_there_yet_keeps_nobody_waiting() {
     for mode in [Mode::Hang, Mode::Broken, Mode::Short] {
         let (sim, embedder) = (sim().await, Embedder::start(mode).await);
-        let bench = Bench::start(&document(&sim, &embedder, ", dimensions: 3, timeout: 2s", "")).await;
-        eventually("the texts were asked for", Duration::from_secs(5), async || embedder.requests() > 0).await;
+        let bench = Bench::start(&document(&sim, &embedder, ", dimensions: 3", "")).await;
+        eventually("the texts were asked for", SOON, async || embedder.requests() > 0).await;
         let answer = ask(&bench, "Where is the boat?").await;
-        assert!(answer.took < Duration::from_secs(1), "{mode:?}: {:?}", answer.took);
+        assert!(answer.took < Duration::from_secs(10), "{mode:?}: {:?}", answer.took);
         assert_eq!(basis(&bench, &answer).await, NOT_YET, "{mode:?}");
         assert!(
             embedder.asked.lock().iter().all(|(_, body)| body["input"].as_array().unwrap().len() > 1),
@@ -339,7 +347,7 @@ async fn an_embedder_that_hangs_keeps_no_other_ones_models_waiting() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_embedder_that_refuses_texts_is_asked_for_others_all_the_same() {
     let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
-    let bench = Bench::start(&document(&sim, &embedder, ", timeout: 2s", "")).await;
+    let bench = Bench::start(&document(&sim, &embedder, "", "")).await;
     is_ready(&bench).await;
     embedder.be(Mode::Refusing);
     for number in 0..6 {
@@ -354,6 +362,7 @@ async fn an_embedder_that_refuses_texts_is_asked_for_others_all_the_same() {
 
 /// A model that keeps answers by the vectors of questions. `asking` is added to the embedder, `more` to the provider.
 fn keeping(sim: &Sim, embedder: &Embedder, asking: &str, more: &str) -> String {
+    let asking = patiently(asking);
     format!(
         "providers:\n  - {{name: up, dialect: openai, base-url: \"{}/v1\", api-key: k, discover: false{more}}}\n  \
          - {{name: vectors, dialect: openai, base-url: \"{}\", api-key: v, discover: false}}\n\
@@ -364,15 +373,22 @@ fn keeping(sim: &Sim, embedder: &Embedder, asking: &str, more: &str) -> String {
     )
 }
 
+/// Of a kept answer, that of the question to the one that it was made for.
+fn similarity(answer: &Answer) -> Option<&str> {
+    let said = answer.header("x-tradewind-cache")?;
+    let found = said.strip_prefix("meaning; age=").and_then(|said| said.split_once("; similarity="));
+    Some(found.unwrap_or_else(|| panic!("{said}")).1)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_kept_by_its_vectors() {
     let (sim, embedder) = (sim().await, Embedder::start(Mode::Right).await);
     let bench = Bench::start(&keeping(&sim, &embedder, "", "")).await;
     let found = async |text: &str| {
         let answer = ask(&bench, text).await;
-        answer.header("x-tradewind-cache").map(str::to_owned)
+        similarity(&answer).map(str::to_owned)
     };
-    let near = Some("meaning; age=0; similarity=1.00".to_owned());
+    let near = Some("1.00".to_owned());
     let (boat, paraphrase) = ("Which way does the boat go from here?", "Which way is the boat going from here?");
     assert_eq!(found(boat).await, None);
     assert_eq!(found(paraphrase).await, near);
@@ -417,7 +433,7 @@ async fn an_embedder_is_not_asked_for_a_call_that_is_refused() {
     let keys = "keys:\n  - {name: usual, secret: secret-of-usual-0123456789}\n  \
                 - {name: poor, secret: secret-of-poor-0123456789, budget: {usd: 0.001, per: day}}\n  \
                 - {name: slow, secret: secret-of-slow-0123456789, tpm: 20}\n";
-    let limited = document(&sim, &embedder, ", timeout: 2s", "")
+    let limited = document(&sim, &embedder, "", "")
         .replace("{use: up/baker,", "{use: up/baker, tools: false, price: {input: 1, output: 10},")
         .replace("{use: up/sailor,", "{use: up/sailor, tools: false, price: {input: 1, output: 10},");
     let bench = Bench::start(&format!("{limited}{keys}")).await;
@@ -430,7 +446,7 @@ async fn an_embedder_is_not_asked_for_a_call_that_is_refused() {
         let headers = format!("authorization: Bearer secret-of-{key}-0123456789\r\n");
         bench.ask_with(Dialect::OpenAi, &body, &headers).await
     };
-    eventually("the targets have been asked for, and then a question", Duration::from_secs(10), async || {
+    eventually("the targets have been asked for, and then a question", SOON, async || {
         ask("usual", "Is there a boat?", json!({})).await;
         embedder.requests() > 1
     })
@@ -462,19 +478,19 @@ async fn a_provider_gives_answers_and_vectors() {
     let sim = sim().await;
     let yaml = format!(
         "providers: [{{name: up, dialect: openai, base-url: \"{}/v1\", api-key: k, discover: false}}]\n\
-         embedders: [{{name: remote, type: openai, provider: up, model: embed-small, dimensions: 64}}]\n\
+         embedders: [{{name: remote, type: openai, provider: up, model: embed-small, dimensions: 64, timeout: 15s}}]\n\
          models:\n  - {{name: assistant, cache: {{meaning: {{embedder: remote}}}}, targets: [{{use: up/small}}]}}\n",
         sim.base_url()
     );
     let bench = Bench::start(&yaml).await;
     for (text, found, asked) in [
         ("Which way does the wind blow?", None, 2),
-        ("Which way does the wind blow?", Some("meaning; age=0; similarity=1.00"), 2),
-        ("  Which way does the wind blow? ", Some("meaning; age=0; similarity=1.00"), 2),
+        ("Which way does the wind blow?", Some("1.00"), 2),
+        ("  Which way does the wind blow? ", Some("1.00"), 2),
         ("Which way is the wind blowing?", None, 4),
     ] {
         let answer = ask(&bench, text).await;
-        assert_eq!(answer.header("x-tradewind-cache"), found, "{text:?}");
+        assert_eq!(similarity(&answer), found, "{text:?}");
         assert_eq!(sim.stats().requests, asked, "{text:?}");
     }
     bench.is_back_at_baseline(&[&sim]).await;

@@ -12,7 +12,7 @@ use tradewind_core::Dialect;
 use tradewind_sim::{Delay, ScriptedAnswer, ScriptedUsage, SeenRequest, Sim, SimOptions};
 
 use super::world::bearer;
-use crate::support::{Answer, Bench, error_code, eventually, post, question};
+use crate::support::{Answer, Bench, SOON, error_code, eventually, post, question};
 
 /// No question takes longer to get to the provider; a test that waits this long fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -124,7 +124,7 @@ enum Leaving {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_that_are_broken_off_are_paid_for() {
     for leaving in [Leaving::AtOnce, Leaving::AtTheFirstEvent, Leaving::NearTheEnd] {
-        let paced = SimOptions { tokens_per_second: Some(1000.0), ..SimOptions::named("up") };
+        let paced = SimOptions { tokens_per_second: Some(250.0), ..SimOptions::named("up") };
         let sim = Arc::new(provider(paced).await);
         let bench = gateway(&sim, 0.02).await;
         let mut calls = 0;
@@ -174,7 +174,7 @@ async fn read_bytes(stream: &mut TcpStream, count: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_gets_what_fits_and_not_a_call_more() {
-    let slow = SimOptions { first_token: Delay::Fixed(Duration::from_secs(1)), ..SimOptions::named("up") };
+    let slow = SimOptions { first_token: Delay::Fixed(Duration::from_secs(6)), ..SimOptions::named("up") };
     let sim = provider(slow).await;
     let bench = Arc::new(gateway(&sim, 0.0105).await);
     let mut callers = JoinSet::new();
@@ -182,7 +182,7 @@ async fn a_burst_gets_what_fits_and_not_a_call_more() {
         let bench = bench.clone();
         callers.spawn(async move { ask(&bench, CHAT, &asked("cheap", false)).await });
     }
-    eventually("the calls that fit are under way", Duration::from_secs(5), async || sim.stats().in_flight >= 7).await;
+    eventually("the calls that fit are under way", SOON, async || sim.stats().in_flight >= 7).await;
     let (spent, reserved) = budget(&bench).await;
     assert!(spent == 0.0 && reserved <= 0.0105, "{spent} {reserved}");
     let answers = callers.join_all().await;

@@ -8,10 +8,10 @@ use tokio::net::TcpStream;
 use tradewind_core::Dialect;
 use tradewind_sim::{Delay, Sim, SimOptions};
 
-use crate::support::{Bench, eventually, get, path, post, question};
+use crate::support::{Bench, SOON, eventually, get, path, post, question};
 
 async fn slow() -> Sim {
-    let first_token = Delay::Fixed(Duration::from_millis(600));
+    let first_token = Delay::Fixed(Duration::from_secs(5));
     Sim::start(SimOptions { first_token, ..SimOptions::named("slow") }).await.unwrap()
 }
 
@@ -25,7 +25,7 @@ async fn ask_and_leave(bench: &Bench, model: &str, may_leave: impl AsyncFn() -> 
     let mut stream = TcpStream::connect(bench.address).await.unwrap();
     let body = question(Dialect::OpenAi, model, false).to_string();
     stream.write_all(&post(path(Dialect::OpenAi), "", &body)).await.unwrap();
-    eventually("the call is where it was to be", Duration::from_secs(3), may_leave).await;
+    eventually("the call is where it was to be", SOON, may_leave).await;
 }
 
 fn cost(record: &Value) -> f64 {
@@ -45,7 +45,7 @@ async fn a_caller_that_leaves_the_queue_of_a_target_pays_nothing() {
     let target = bench.target("up/m");
     let first = bench.ask(Dialect::OpenAi, "first", false);
     let second = async {
-        eventually("the first is under way", Duration::from_secs(3), async || target.in_flight() == 1).await;
+        eventually("the first is under way", SOON, async || target.in_flight() == 1).await;
         ask_and_leave(&bench, "second", async || target.queued() == 1).await;
     };
     let (first, ()) = tokio::join!(first, second);
@@ -58,7 +58,7 @@ async fn a_caller_that_leaves_the_queue_of_a_target_pays_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_that_the_stop_of_the_gateway_cuts_off_is_paid_for() {
-    let slow = SimOptions { first_token: Delay::Fixed(Duration::from_secs(20)), ..SimOptions::named("slow") };
+    let slow = SimOptions { first_token: Delay::Fixed(Duration::from_secs(60)), ..SimOptions::named("slow") };
     let sim = Sim::start(slow).await.unwrap();
     let yaml = format!(
         "providers:\n{}models:\n  - {{name: cut-off, targets: [{{use: up/m, price: {{input: 1, output: 2}}}}]}}\n",
@@ -69,7 +69,7 @@ async fn a_question_that_the_stop_of_the_gateway_cuts_off_is_paid_for() {
     let request = post(path(Dialect::OpenAi), "", &question(Dialect::OpenAi, "cut-off", false).to_string());
     let asking = async { crate::support::send(address, &request).await };
     let stopping = async {
-        assert!(sim.wait_until(Duration::from_secs(3), |stats| stats.in_flight == 1).await);
+        assert!(sim.wait_until(SOON, |stats| stats.in_flight == 1).await);
         bench.restart(&yaml).await
     };
     let (answer, bench) = tokio::join!(asking, stopping);

@@ -13,7 +13,7 @@ use tradewind_core::Dialect;
 use tradewind_sim::{Sim, SimOptions};
 
 use super::table::{sims, small_document, write_file};
-use crate::support::{Bench, LIMITS, Terminal, eventually, path, post, question, read_until, terminal};
+use crate::support::{Bench, LIMITS, SOON, Terminal, eventually, path, post, question, read_until, terminal};
 
 /// What all of it may add. The sims send from 16 MiB to 1 GiB.
 const MOST: u64 = 12 << 20;
@@ -40,7 +40,7 @@ fn grown(from: u64) -> u64 {
 
 async fn bench(sims: [&Sim; 2], folder: &std::path::Path, more_limits: &str) -> Bench {
     let limits = LIMITS.replace('}', more_limits) + "}";
-    let times = "timeouts: {connect: 300ms, first-token: 5s, idle: 2s, total: 20s}";
+    let times = "timeouts: {connect: 10s, first-token: 15s, idle: 15s, total: 60s}";
     Bench::start(&format!("limits: {limits}\n{}", small_document(sims, folder, times))).await
 }
 
@@ -130,7 +130,7 @@ async fn row_14_43_a_slow_reader_holds_the_provider_back() {
     let most = grown(before);
     assert!(most < MOST, "{:.1} MiB more", most as f64 / MIB);
     drop(readers);
-    assert!(faulty.wait_until(Duration::from_secs(1), |stats| stats.cancelled == 2).await);
+    assert!(faulty.wait_until(SOON, |stats| stats.cancelled == 2).await);
     bench.is_back_at_baseline(&[&faulty, &backup]).await;
 }
 
@@ -146,11 +146,7 @@ async fn row_43_a_caller_that_stops_reading_is_given_up() {
         stream.write_all(&post(path(dialect), "", &question(dialect, &model, true).to_string())).await.unwrap();
         read_until(&mut stream, "faulty").await;
         let gone = number as u64 + 1;
-        assert!(
-            faulty.wait_until(Duration::from_secs(3), |stats| stats.cancelled == gone).await,
-            "{:?}",
-            faulty.stats()
-        );
+        assert!(faulty.wait_until(SOON, |stats| stats.cancelled == gone).await, "{:?}", faulty.stats());
         let record = bench.only_record(&model).await;
         assert_eq!(
             (&record["outcome"], &record["fault"]),
@@ -160,7 +156,7 @@ async fn row_43_a_caller_that_stops_reading_is_given_up() {
         assert!(record["usage"]["output"].as_u64().unwrap() > 0, "{record}");
         drop(stream);
     }
-    eventually("other callers are served", Duration::from_secs(1), async || {
+    eventually("other callers are served", SOON, async || {
         faulty.clear_fault();
         bench.ask(Dialect::OpenAi, "alone-openai", true).await.status == 200
     })

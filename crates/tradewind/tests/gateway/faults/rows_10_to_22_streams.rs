@@ -1,7 +1,6 @@
 //! Rows 10 to 22: the answer hangs, stalls, drips, breaks off, or its stream is not what it should be.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,7 +11,7 @@ use tradewind_sim::{Sim, SimOptions, SimStats};
 
 use super::table::Expect::{Fails, FallsBack, Partial, Passes};
 use super::table::{KINDS, check, side_by_side, sims, small_document};
-use crate::support::{Bench, TIMES, Terminal, path, post, question, terminal};
+use crate::support::{Bench, SOON, TIMES, Terminal, path, post, question, terminal};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_10_hang_after_headers() {
@@ -23,7 +22,7 @@ async fn row_10_hang_after_headers() {
 async fn row_11_slow_first_token() {
     check(&[
         ("slow-first-token:100ms", Passes, Passes),
-        ("slow-first-token:1200ms", Passes, FallsBack(K::FirstTokenTimeout)),
+        ("slow-first-token:4s", Passes, FallsBack(K::FirstTokenTimeout)),
     ])
     .await;
 }
@@ -40,7 +39,7 @@ async fn row_12_inter_chunk_stall() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_13_drip() {
-    check(&[("drip:50ms", Fails(K::TotalTimeout), FallsBack(K::FirstTokenTimeout))]).await;
+    check(&[("drip:200ms", Fails(K::TotalTimeout), FallsBack(K::FirstTokenTimeout))]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,10 +134,10 @@ async fn row_13_a_slow_stream_ends_at_its_total_time() {
     let slow = SimOptions { tokens_per_second: Some(20.0), answer_tokens: 1000, ..SimOptions::named("faulty") };
     let (faulty, backup) = (Sim::start(slow).await.unwrap(), Sim::start(SimOptions::named("backup")).await.unwrap());
     let folder = tempfile::TempDir::new().unwrap();
-    let bench = Bench::start(&small_document([&faulty, &backup], folder.path(), &format!("timeouts: {TIMES}"))).await;
+    let bench = Bench::start(&small_document([&faulty, &backup], folder.path(), "timeouts: {total: 5s}")).await;
     let bench = Arc::new(bench);
     // By the model's total, and by what the caller said.
-    let limits = [("", 2000, "total_timeout"), ("x-tradewind-timeout: 1s\r\n", 1000, "deadline")];
+    let limits = [("", 5000, "total_timeout"), ("x-tradewind-timeout: 4s\r\n", 4000, "deadline")];
     let asking =
         [Dialect::OpenAi, Dialect::Anthropic].into_iter().flat_map(|dialect| limits.map(|limit| (dialect, limit)));
     side_by_side(asking.map(|(dialect, (headers, limit, kind))| {
@@ -150,11 +149,12 @@ async fn row_13_a_slow_stream_ends_at_its_total_time() {
             let record = bench.record(&answer).await;
             assert_eq!((record["outcome"].as_str(), record["fault"].as_str()), (Some("partial"), Some(kind)));
             let took = record["elapsed_ms"].as_f64().unwrap();
-            assert!((f64::from(limit)..f64::from(limit + 100)).contains(&took), "{took}");
+            // The whole of it would have taken fifty seconds.
+            assert!((f64::from(limit)..f64::from(limit + 5000)).contains(&took), "{took}");
         }
     }))
     .await;
-    assert!(faulty.wait_until(Duration::from_secs(1), |stats| stats.cancelled == 4).await, "cancelled at the provider");
+    assert!(faulty.wait_until(SOON, |stats| stats.cancelled == 4).await, "cancelled at the provider");
     bench.is_back_at_baseline(&[&faulty, &backup]).await;
 }
 
@@ -183,7 +183,7 @@ async fn row_13_a_stream_without_end_ends_at_its_total_time() {
                              data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"wind\"}}\n\n";
     let mut providers = JoinSet::new();
     let mut yaml = String::new();
-    let times = "{connect: 300ms, first-token: 500ms, idle: 500ms, total: 600ms}";
+    let times = "{total: 3s}";
     for (dialect, base, event) in [("openai", "/v1", OPENAI), ("anthropic", "", ANTHROPIC)] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}{base}", listener.local_addr().unwrap());
@@ -210,7 +210,7 @@ async fn row_13_a_stream_without_end_ends_at_its_total_time() {
         assert!(bytes > 1 << 20 && tail.contains("TW2005") && tail.ends_with("\r\n0\r\n\r\n"), "{bytes}: {tail}");
         let record = bench.only_record(&model).await;
         assert_eq!((&record["outcome"], &record["fault"]), (&json!("partial"), &json!("total_timeout")), "{record}");
-        assert!((600.0..700.0).contains(&record["elapsed_ms"].as_f64().unwrap()), "{record}");
+        assert!((3000.0..13_000.0).contains(&record["elapsed_ms"].as_f64().unwrap()), "{record}");
     }
     bench.is_back_at_baseline(&[]).await;
 }
@@ -228,7 +228,7 @@ async fn row_17_bytes_behind_an_answer_are_never_another_answer() {
         // The bytes have to be on their way before the next call, or there is nothing yet that could be noticed; some of
         // them may have closed the connection before the last ones were sent.
         let sent = |stats: &SimStats| stats.complete + stats.cancelled == round as u64 + 1;
-        assert!(faulty.wait_until(Duration::from_secs(1), sent).await);
+        assert!(faulty.wait_until(SOON, sent).await);
     }
     assert_eq!(faulty.stats().connections, 20, "a connection with such bytes is not used again");
     bench.is_back_at_baseline(&[&faulty, &backup]).await;

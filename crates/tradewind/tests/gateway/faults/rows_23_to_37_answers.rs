@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tradewind_core::{Dialect, FaultKind as K};
 
 use super::table::Expect::{FallsBack, Partial, Passes, Refused};
-use super::table::{check, side_by_side, sims, small_document};
+use super::table::{check, paced_sims, side_by_side, sims, small_document};
 use crate::support::{Bench, TIMES, Terminal, post, terminal};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -206,7 +206,7 @@ async fn other_operations(fault: &'static str, expected: [Option<&'static str>; 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_15_a_stream_of_completions_that_is_cut() {
-    let (faulty, backup) = sims("mid-stream-cut").await;
+    let (faulty, backup) = paced_sims("mid-stream-cut").await;
     let folder = tempfile::TempDir::new().unwrap();
     let bench = Bench::start(&small_document([&faulty, &backup], folder.path(), &format!("timeouts: {TIMES}"))).await;
     let body = json!({"model": "pair-openai", "prompt": "wind", "stream": true});

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tradewind_core::Dialect;
+use tradewind_decide::HealthSettings;
 use tradewind_sim::{Sim, SimFault, SimOptions, TlsOptions};
 
 use super::table::{KINDS, providers, side_by_side, sims, small_document};
-use crate::support::{Bench, BenchOptions, TIMES, Terminal, eventually, now, question, terminal};
+use crate::support::{Bench, BenchOptions, SOON, TIMES, Terminal, eventually, now, question, terminal};
 
 fn usual() -> String {
     format!("timeouts: {TIMES}")
@@ -26,9 +27,10 @@ async fn row_29_a_rate_limited_target_rests_for_as_long_as_it_asked() {
 }
 
 async fn rests_for_as_long_as_it_asked(key: &'static str) {
-    let (faulty, backup) = sims("rate-limit-seconds:2s").await;
+    let (faulty, backup) = sims("rate-limit-seconds:10s").await;
     let folder = tempfile::TempDir::new().unwrap();
-    let yaml = small_document([&faulty, &backup], folder.path(), &usual());
+    // No call has the time to wait for it.
+    let yaml = small_document([&faulty, &backup], folder.path(), "timeouts: {total: 5s}");
     let bench = Bench::start(&yaml.replace("discover: false", &format!("discover: false{key}"))).await;
     let began = now();
     for (round, (dialect, stream)) in KINDS.into_iter().cycle().take(8).enumerate() {
@@ -47,29 +49,30 @@ async fn rests_for_as_long_as_it_asked(key: &'static str) {
     // Alone, a caller is told when to come back.
     let answer = bench.ask(Dialect::OpenAi, "alone-openai", false).await;
     assert_eq!(terminal(&answer, Dialect::OpenAi, false), Terminal::ErrorStatus(429, Some("TW3005".to_owned())));
-    assert!(matches!(answer.header("retry-after"), Some("1" | "2")), "{}", answer.head);
+    let wait: Option<u64> = answer.header("retry-after").and_then(|wait| wait.parse().ok());
+    assert!(wait.is_some_and(|wait| (1..=10).contains(&wait)), "{}", answer.head);
     faulty.clear_fault();
-    eventually("calls come back to it", Duration::from_secs(4), async || {
+    eventually("calls come back to it", SOON, async || {
         bench.ask(Dialect::OpenAi, "pair-openai", false).await.text().contains("faulty")
     })
     .await;
-    assert!(began.elapsed() >= Duration::from_millis(1900), "{:?} is too early", began.elapsed());
+    assert!(began.elapsed() >= Duration::from_millis(9900), "{:?} is too early", began.elapsed());
     bench.is_back_at_baseline(&[&faulty, &backup]).await;
 }
 
 /// Without another target the call itself waits, as long as that is within its time, and then succeeds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_29_a_short_rate_limit_is_waited_for() {
-    side_by_side(["rate-limit-seconds", "rate-limit-vendor"].map(is_waited_for)).await;
+    side_by_side(["rate-limit-seconds:3s", "rate-limit-vendor:3s"].map(is_waited_for)).await;
 }
 
 async fn is_waited_for(fault: &'static str) {
     let (faulty, backup) = sims(fault).await;
     let folder = tempfile::TempDir::new().unwrap();
-    let bench = Bench::start(&small_document([&faulty, &backup], folder.path(), "timeouts: {total: 6s}")).await;
+    let bench = Bench::start(&small_document([&faulty, &backup], folder.path(), "timeouts: {total: 18s}")).await;
     let asking = bench.ask(Dialect::OpenAi, "alone-openai", true);
     let clearing = async {
-        assert!(faulty.wait_until(Duration::from_secs(2), |stats| stats.complete == 1).await);
+        assert!(faulty.wait_until(SOON, |stats| stats.complete == 1).await);
         faulty.clear_fault();
     };
     let (answer, ()) = tokio::join!(asking, clearing);
@@ -78,7 +81,7 @@ async fn is_waited_for(fault: &'static str) {
     let attempts = record["attempts"].as_array().unwrap();
     assert_eq!((attempts.len(), &attempts[0]["fault"]), (2, &json!("rate_limited")), "{record}");
     let waited = attempts[1]["started_ms"].as_f64().unwrap() - attempts[0]["ended_ms"].as_f64().unwrap();
-    assert!(waited > 400.0, "{record}");
+    assert!(waited > 2400.0, "{record}");
 }
 
 /// An absurd wish is no wish: the target rests for a backoff of at most a second, not for a billion.
@@ -98,7 +101,7 @@ async fn does_not_lock_out(fault: &'static str) {
     let answer = bench.ask(Dialect::Anthropic, "pair-anthropic", false).await;
     assert_eq!(terminal(&answer, Dialect::Anthropic, false), Terminal::Success);
     faulty.clear_fault();
-    eventually("calls come back to it", Duration::from_secs(3), async || {
+    eventually("calls come back to it", SOON, async || {
         bench.ask(Dialect::Anthropic, "pair-anthropic", false).await.text().contains("faulty")
     })
     .await;
@@ -109,7 +112,8 @@ async fn does_not_lock_out(fault: &'static str) {
 async fn row_32_a_burst_of_errors_opens_the_breaker_and_a_trial_closes_it() {
     let (faulty, backup) = sims("error-503").await;
     let folder = tempfile::TempDir::new().unwrap();
-    let bench = Bench::start(&small_document([&faulty, &backup], folder.path(), &usual())).await;
+    let health = HealthSettings { open_time: Duration::from_secs(12), ..HealthSettings::default() };
+    let bench = Bench::start_judging(&small_document([&faulty, &backup], folder.path(), &usual()), health).await;
     for round in 0..20 {
         let (dialect, stream) = KINDS[round % 2];
         let answer = bench.ask(dialect, "pair-openai", stream).await;
@@ -118,17 +122,17 @@ async fn row_32_a_burst_of_errors_opens_the_breaker_and_a_trial_closes_it() {
     assert_eq!(faulty.stats().requests, 5, "the breaker opens after five failures in a row");
     let answer = bench.ask(Dialect::OpenAi, "alone-openai", true).await;
     assert_eq!(terminal(&answer, Dialect::OpenAi, true), Terminal::ErrorStatus(503, Some("TW2001".to_owned())));
-    assert!(answer.took < Duration::from_millis(200), "{:?}", answer.took);
+    assert!(answer.took < Duration::from_secs(5), "{:?}", answer.took);
     let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
-    assert!((1..=6).contains(&wait), "{wait}");
+    assert!((1..=15).contains(&wait), "{wait}");
     let record = bench.record(&answer).await;
     assert_eq!(candidate(&record, "first-openai/m")["eligible"], false, "{record}");
     faulty.clear_fault();
-    eventually("a trial succeeds", Duration::from_secs(8), async || {
+    eventually("a trial succeeds", SOON, async || {
         bench.ask(Dialect::OpenAi, "alone-openai", false).await.status == 200
     })
     .await;
-    eventually("it is the first again", Duration::from_secs(2), async || {
+    eventually("it is the first again", SOON, async || {
         bench.ask(Dialect::OpenAi, "pair-openai", false).await.text().contains("faulty")
     })
     .await;
@@ -220,9 +224,9 @@ async fn row_35_a_redirect_is_not_followed() {
 /// HTTP/2 carries calls side by side on one connection, and a stream that is reset there ends like any other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_37_http2_streams_share_a_connection_and_fail_alone() {
-    // Paced, because a reset overtakes what the server has not sent yet.
+    // Paced, because a reset overtakes what the server has not sent yet, and so that it comes apart from the beginning.
     let tls = Some(TlsOptions { http2: true });
-    let options = SimOptions { tls, tokens_per_second: Some(100.0), ..SimOptions::named("faulty") };
+    let options = SimOptions { tls, tokens_per_second: Some(4.0), answer_tokens: 8, ..SimOptions::named("faulty") };
     let (faulty, backup) = (Sim::start(options).await.unwrap(), Sim::start(SimOptions::named("backup")).await.unwrap());
     let folder = tempfile::TempDir::new().unwrap();
     let yaml = providers([&faulty, &backup], folder.path())

@@ -17,11 +17,10 @@ use tokio::time::MissedTickBehavior;
 use tradewind_core::{Dialect, FaultKind};
 use tradewind_sim::{Injection, Needs, Sim, SimFault, SimOptions};
 
-use crate::support::{Answer, Bench, BenchOptions, LIMITS, TIMES, Terminal, question, terminal};
+use crate::support::{Answer, Bench, BenchOptions, HASTY, LIMITS, TIMES, Terminal, question, terminal};
 
-/// `total` of [`TIMES`], and what a call may take beyond it.
-const TOTAL: Duration = Duration::from_secs(2);
-const SLACK: Duration = Duration::from_millis(100);
+/// What a call may take beyond its `total`.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// What a fault must lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +37,31 @@ pub(crate) enum Expect {
     Refused(u16),
 }
 
+impl Expect {
+    /// Whether a time limit has to pass for it.
+    fn is_late(self) -> bool {
+        use FaultKind as K;
+        let (Self::FallsBack(kind) | Self::Partial(kind) | Self::Fails(kind)) = self else { return false };
+        matches!(
+            kind,
+            K::ConnectTimeout
+                | K::TlsTimeout
+                | K::HeadersTimeout
+                | K::FirstTokenTimeout
+                | K::IdleTimeout
+                | K::TotalTimeout
+        )
+    }
+}
+
 /// A fault with what it leads to, in whole answers and in streams.
 pub(crate) type Case = (&'static str, Expect, Expect);
+
+/// The time limits for a case, and the `total` of them.
+fn limits((_, whole, stream): Case) -> (&'static str, Duration) {
+    let is_late = whole.is_late() || stream.is_late();
+    if is_late { (HASTY, Duration::from_secs(10)) } else { (TIMES, Duration::from_secs(18)) }
+}
 
 /// One cell of the matrix.
 #[derive(Clone, Debug)]
@@ -109,14 +131,17 @@ pub(crate) fn small_document(sims: [&Sim; 2], folder: &std::path::Path, settings
 pub(crate) const KINDS: [(Dialect, bool); 4] =
     [(Dialect::OpenAi, false), (Dialect::OpenAi, true), (Dialect::Anthropic, false), (Dialect::Anthropic, true)];
 
-fn document(sims: [&Sim; 2], folder: &std::path::Path) -> String {
+fn document(sims: [&Sim; 2], folder: &std::path::Path, times: &str) -> String {
     let mut yaml = format!("limits: {LIMITS}\n{}models:\n", providers(sims, folder));
     for cell in Cell::all() {
         let mut targets = format!("{{use: {}}}", cell.target("first"));
         if cell.pair {
             targets += &format!(", {{use: {}}}", cell.target("second"));
         }
-        yaml += &format!("  - {{name: {}, targets: [{targets}], timeouts: {TIMES}}}\n", cell.model());
+        yaml += &format!(
+            "  - {{name: {}, targets: [{targets}], timeouts: {times}, retry: {{attempts: 3}}}}\n",
+            cell.model()
+        );
     }
     yaml
 }
@@ -139,26 +164,41 @@ pub(crate) async fn side_by_side<F: Future<Output = ()>>(all: impl IntoIterator<
 /// A sim that takes its time between events. What comes in one piece with the first event can still be hidden by falling
 /// back, so events have to be apart for a fault to be in the middle: by more than a busy machine takes to read them.
 pub(crate) fn paced(name: &str, fault: Injection) -> SimOptions {
+    SimOptions { tokens_per_second: Some(4.0), ..quick(name, fault) }
+}
+
+/// One whose answers are as short, and sooner at their end: where a fault is does not matter.
+fn quick(name: &str, fault: Injection) -> SimOptions {
     let pace = Some(20.0);
     SimOptions { fault: Some(fault), tokens_per_second: pace, answer_tokens: 8, ..SimOptions::named(name) }
 }
 
-/// Sims for one case: one with the fault, one without.
+/// Two sims, one with the fault and one without.
 pub(crate) async fn sims(fault: &str) -> (Sim, Sim) {
-    let fault: Injection = fault.parse().unwrap();
-    let needs = fault.fault().needs();
-    let faulty = Sim::start(paced("faulty", fault)).await.unwrap();
+    with_backup(quick("faulty", fault.parse().unwrap())).await
+}
+
+/// The same, with one that takes its time between events.
+pub(crate) async fn paced_sims(fault: &str) -> (Sim, Sim) {
+    with_backup(paced("faulty", fault.parse().unwrap())).await
+}
+
+async fn with_backup(faulty: SimOptions) -> (Sim, Sim) {
+    let needs = faulty.fault.as_ref().map(|fault| fault.fault().needs());
+    let faulty = Sim::start(faulty).await.unwrap();
     // What TLS or HTTP/2 do wrong must not be compared with a plain connection only.
-    let tls = matches!(needs, Needs::Tls | Needs::Http2).then(Default::default);
+    let tls = matches!(needs, Some(Needs::Tls | Needs::Http2)).then(Default::default);
     let backup = Sim::start(SimOptions { tls, ..SimOptions::named("backup") }).await.unwrap();
     (faulty, backup)
 }
 
-async fn check_case((fault, whole, stream): Case) {
-    let (faulty, backup) = sims(fault).await;
+async fn check_case(case: Case) {
+    let (fault, whole, stream) = case;
+    let (times, total) = limits(case);
+    let (faulty, backup) = paced_sims(fault).await;
     let http2 = usize::from(fault.starts_with("h2-"));
     let certificates = tempfile::TempDir::new().unwrap();
-    let yaml = document([&faulty, &backup], certificates.path());
+    let yaml = document([&faulty, &backup], certificates.path(), times);
     let bench = Arc::new(Bench::start_with(&yaml, BenchOptions { http2 }).await);
     let lag = Arc::new(Lag::default());
     let mut metronome = JoinSet::new();
@@ -176,7 +216,8 @@ async fn check_case((fault, whole, stream): Case) {
     for (cell, answer) in answers {
         let expect = if cell.stream { stream } else { whole };
         let records = bench.records(&format!("model={}", cell.model())).await;
-        let judged = Judged { fault, cell: &cell, answer: &answer, records: &records, late: lag.worst() };
+        let judged =
+            Judged { fault, cell: &cell, answer: &answer, records: &records, limit: total + SLACK + lag.worst() };
         judged.check(expect, [&faulty, &backup]);
     }
     bench.is_back_at_baseline(&[&faulty, &backup]).await;
@@ -207,7 +248,7 @@ struct Judged<'a> {
     cell: &'a Cell,
     answer: &'a Answer,
     records: &'a [Value],
-    late: Duration,
+    limit: Duration,
 }
 
 impl Judged<'_> {
@@ -222,8 +263,7 @@ impl Judged<'_> {
         let outcome = terminal(answer, cell.dialect, cell.stream);
         let text = answer.text();
         assert!(!(text.contains("faulty") && text.contains("backup")), "two providers in one answer: {}", self.said());
-        let limit = TOTAL + SLACK + self.late;
-        assert!(answer.took <= limit, "{:?} is over {limit:?}: {}", answer.took, self.said());
+        assert!(answer.took <= self.limit, "{:?} is over {:?}: {}", answer.took, self.limit, self.said());
         let [record] = self.records else { panic!("{} records: {}", self.records.len(), self.said()) };
         assert_eq!(Some(record["id"].as_str().unwrap()), answer.decision(), "{}", self.said());
         assert_eq!(record["stream"], cell.stream, "{}", self.said());
@@ -249,7 +289,7 @@ impl Judged<'_> {
             Expect::FallsBack(kind) => {
                 self.is_error(&outcome, kind);
                 let tries = record["attempts"].as_array().unwrap().len();
-                assert!((1..=4).contains(&tries), "{}", self.said());
+                assert!((1..=3).contains(&tries), "{}", self.said());
                 self.attempts(&vec![(first.as_str(), "failed", Some(kind)); tries]);
                 ("failed", None, Some(kind))
             }

@@ -4,7 +4,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -150,7 +149,7 @@ async fn damaged_weights_are_refused_and_calls_go_on() {
         let before = answered.load(Ordering::Relaxed);
         refused(what);
         let goes_on = async || answered.load(Ordering::Relaxed) > before + 2;
-        eventually("calls go on", Duration::from_secs(5), goes_on).await;
+        eventually("calls go on", crate::support::SOON, goes_on).await;
         // What is in force is what was.
         let record = bench.record(&bench.ask_with(Dialect::OpenAi, &body("bag of leek"), "").await).await;
         assert_eq!(record["choice"]["meaning"]["embedder"], json!("lexical"), "{what}: {record}");

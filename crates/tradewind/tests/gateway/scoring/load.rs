@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -12,7 +12,7 @@ use tradewind_core::Dialect;
 use tradewind_sim::{Delay, Sim, SimOptions};
 
 use super::world::{CODE, CODER, FACT, SMALL, World, body, candidate, part, target, with};
-use crate::support::{Bench, eventually, post};
+use crate::support::{Bench, SOON, eventually, post};
 
 /// One provider for each target, since each has a speed of its own.
 async fn two(first: Duration) -> (Sim, Sim, Bench) {
@@ -42,7 +42,7 @@ async fn quick_ones(bench: &Bench, calls: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_leave_a_slow_target() {
-    let (slow, quick, bench) = two(Duration::from_millis(150)).await;
+    let (slow, quick, bench) = two(Duration::from_secs(1)).await;
     // Both are known by then, save with a chance of one in a million.
     quick_ones(&bench, 20).await;
     let more = quick_ones(&bench, 30).await;
@@ -57,7 +57,7 @@ async fn calls_leave_a_slow_target() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_avoid_a_busy_target() {
-    let (slow, quick, bench) = two(Duration::from_secs(2)).await;
+    let (slow, quick, bench) = two(Duration::from_secs(60)).await;
     let busy = async {
         let call = || bench.ask(Dialect::OpenAi, "slow/m", true);
         let half = || async { tokio::join!(call(), call(), call(), call()) };
@@ -65,7 +65,7 @@ async fn calls_avoid_a_busy_target() {
         [a, b, c, d, e, f, g, h]
     };
     let asking = async {
-        eventually("it is busy", Duration::from_secs(2), async || slow.stats().in_flight == 8).await;
+        eventually("it is busy", SOON, async || slow.stats().in_flight == 8).await;
         // Decided only and not made: the 2 % of calls that go anywhere, to keep what is known fresh, would wait there.
         let asked = json!({"dialect": "openai", "request": body(FACT)}).to_string();
         let mut idle = 0;
@@ -77,8 +77,11 @@ async fn calls_avoid_a_busy_target() {
         }
         assert!(idle >= 52, "only {idle} of 60 calls would go to the idle one");
     };
-    let (answers, ()) = tokio::join!(busy, asking);
-    assert!(answers.iter().all(|answer| answer.status == 200));
+    // The callers leave when that has been seen: no time passes that the calls would have to outlast.
+    tokio::select! {
+        answers = busy => panic!("the calls are over: {answers:?}"),
+        () = asking => {}
+    }
     bench.is_back_at_baseline(&[&slow, &quick]).await;
 }
 
@@ -94,8 +97,8 @@ async fn softmax_draws_the_better_the_likelier() {
         let first = record["candidates"].as_array().unwrap().iter().find(|one| one["rank"] == 1).unwrap();
         assert_eq!(first["reason"], "drawn by softmax over the scores", "{record}");
     }
-    // At temperature 10 it is nearly even: outside of 7 to 33 once in a hundred thousand runs.
-    assert!((7..=33).contains(&coders), "{coders} of 40");
+    // At temperature 10 it is nearly even: outside of 5 to 35 once in two million runs.
+    assert!((5..=35).contains(&coders), "{coders} of 40");
     let cold = World::start(&softmax(0.001), &[SMALL, CODER], "").await;
     for _ in 0..10 {
         assert_eq!(cold.who(CODE).await, "up/coder");
@@ -104,7 +107,7 @@ async fn softmax_draws_the_better_the_likelier() {
 }
 
 /// A provider that says with each answer how many requests are left of a hundred: as `left` says for the model `scarce`, and
-/// all of them for others. Each answer takes a tenth of a second, which is what the load of a target is judged by: beside it
+/// all of them for others. Each answer takes a second, which is what the load of a target is judged by: beside it
 /// what this machine adds is little, and both targets are alike but for what is left.
 async fn metered(listener: TcpListener, left: Arc<AtomicU32>) {
     let mut connections = JoinSet::new();
@@ -120,7 +123,7 @@ async fn metered(listener: TcpListener, left: Arc<AtomicU32>) {
                     continue;
                 }
                 bytes.clear();
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
                 let left = if text.contains("scarce") { left.load(Ordering::Relaxed) } else { 100 };
                 let body = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0,
                     "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}],
@@ -152,13 +155,19 @@ async fn calls_spare_a_target_whose_provider_says_that_little_is_left() {
     .await;
     let learn = async |remaining: u32| {
         left.store(remaining, Ordering::Relaxed);
-        for target in ["up/scarce", "up/ample"] {
-            assert_eq!(bench.ask(Dialect::OpenAi, target, false).await.status, 200);
-        }
+        // At once, so that whatever holds this machine up holds up both.
+        let ask = |target| bench.ask(Dialect::OpenAi, target, false);
+        let (scarce, ample) = tokio::join!(ask("up/scarce"), ask("up/ample"));
+        assert_eq!((scarce.status, ample.status), (200, 200));
+    };
+    // How the two compare by their times alone.
+    let alike = |told: &Value| {
+        let time = |target: &str| candidate(told, target)["parts"]["first_token_ms"].as_f64().unwrap();
+        (time("up/ample") / time("up/scarce")).min(1.0)
     };
     let decided = async || {
         let asked = json!({"dialect": "openai", "request": body(FACT)}).to_string();
-        let (mut ample, mut last) = (0, serde_json::Value::Null);
+        let (mut ample, mut last) = (0, Value::Null);
         for _ in 0..60 {
             last = bench.send(&post("/api/v1/decide", "", &asked)).await.json();
             ample += usize::from(last["chosen"] == "up/ample");
@@ -168,7 +177,7 @@ async fn calls_spare_a_target_whose_provider_says_that_little_is_left() {
     // As much is left as is enough: nobody is spared.
     learn(25).await;
     let (_, told) = decided().await;
-    assert!(part(&told, "up/scarce", "load") > 0.85, "{told}");
+    assert!(part(&told, "up/scarce", "load") > 0.85 * alike(&told), "{told}");
     assert!((0.25..0.35).contains(&part(&told, "up/scarce", "quota_left")), "{told}");
     // With a tenth it looks two and a half times as loaded, with nothing twenty times.
     for (remaining, at_most) in [(10, 0.85), (0, 0.45)] {
@@ -184,5 +193,5 @@ async fn calls_spare_a_target_whose_provider_says_that_little_is_left() {
     }
     learn(100).await;
     let (_, told) = decided().await;
-    assert!(part(&told, "up/scarce", "load") > 0.85, "{told}");
+    assert!(part(&told, "up/scarce", "load") > 0.85 * alike(&told), "{told}");
 }
