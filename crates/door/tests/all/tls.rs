@@ -110,7 +110,7 @@ async fn plain_text_is_closed_without_an_answer() {
 #[tokio::test]
 async fn a_handshake_that_stalls_gives_its_place_back() {
     let (files, certificate) = Files::new();
-    let limits = ServerLimits { connections: 2, head: Duration::from_millis(200), ..ServerLimits::default() };
+    let limits = ServerLimits { connections: 2, head: Duration::from_secs(3), ..ServerLimits::default() };
     let (gateway, _) = gateway(&files, limits).await;
     // One says nothing, one the first bytes of a handshake.
     let mut stalled = [gateway.connect().await, gateway.connect().await];

@@ -96,10 +96,11 @@ async fn the_next_step_is_taken_when_a_proxy_cannot_be_reached_and_not_when_it_s
     })
     .await;
     let to = Destination::new("example.test", 443);
-    let nobody = tradewind_sim::free_port();
+    let refused = tradewind_sim::RefusedPort::bind().unwrap();
+    let nobody = refused.address().port();
     let (auto, _folder) =
         script(&format!("PROXY 127.0.0.1:{nobody}; PROXY {}; PROXY {}", silent.address, good.address));
-    let dialing = dialing(&[], Duration::from_secs(3));
+    let dialing = dialing(&[], Duration::from_secs(6));
     talk(&mut auto.connect(&to, &dialing).await.unwrap()).await;
     assert_eq!(silent.connections(), 1);
     // What did not work is behind the others for a while.

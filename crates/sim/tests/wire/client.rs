@@ -13,7 +13,7 @@ pub(crate) const DIALECTS: [Dialect; 2] = [Dialect::OpenAi, Dialect::Anthropic];
 pub(crate) const PROMPT: &str = "Which way does the wind blow?";
 
 /// How long nothing may come from a sim that was told to be silent.
-pub(crate) const SILENCE: Duration = Duration::from_millis(300);
+pub(crate) const SILENCE: Duration = Duration::from_millis(1500);
 /// The same for any other: only a test that fails waits that long.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Faults that leave the connection open and silent.

@@ -347,7 +347,7 @@ fn the_end_does_not_wait_for_a_collector_that_never_answers() {
     let sender = spans.sender();
     let left = spans.close(Duration::from_millis(200));
     let taken = clock.now().since(tradewind_core::Moment::START);
-    assert!(taken < Duration::from_secs(2), "{taken:?}");
+    assert!(taken < LONG / 2, "{taken:?}");
     assert!(left >= 64 - 8, "{left}");
     assert!(!sender.try_send(Arc::new(traced(1))));
     // The thread lets its request go by itself.

@@ -60,7 +60,7 @@ impl Server {
         Prometheus {
             url: BaseUrl::parse(&format!("http://{}/prom", self.address)).unwrap(),
             interval: TimeSpan::from_millis(40),
-            timeout: TimeSpan::from_millis(300),
+            timeout: TimeSpan::from_secs(10),
             token: None,
             username: None,
             password: None,
@@ -183,7 +183,11 @@ async fn numbers_are_handed_on_and_follow_their_source() {
     server.does.lock()[0].1 = number("0.75");
     assert_eq!(polling.until("up/a", |answer| *answer != Ok(0.5)).await, Ok(0.75));
     let heads = server.heads.lock().clone();
-    assert!(heads[0].starts_with("GET /prom/api/v1/query?query=a&limit=2&timeout=300ms HTTP/1.1\r\n"), "{}", heads[0]);
+    assert!(
+        heads[0].starts_with("GET /prom/api/v1/query?query=a&limit=2&timeout=10000ms HTTP/1.1\r\n"),
+        "{}",
+        heads[0]
+    );
     let head = heads[0].to_ascii_lowercase();
     assert!(head.contains("authorization: bearer secret-token") && head.contains("x-scope-orgid: team"), "{head}");
     assert_eq!(*polling.lines.lock(), [""; 0], "all is well");
@@ -223,7 +227,11 @@ async fn each_way_to_fail_has_its_name_and_the_others_go_on() {
         ("hangs", PriorFailure::TimedOut),
         ("half", PriorFailure::TimedOut),
     ] {
-        polling.apply(&server.settings(), &[query, "good"]);
+        let mut settings = server.settings();
+        if failure == PriorFailure::TimedOut {
+            settings.timeout = TimeSpan::from_secs(2);
+        }
+        polling.apply(&settings, &[query, "good"]);
         assert_eq!(polling.until(&format!("up/{query}"), |_| true).await, Err(failure), "{query}");
         assert_eq!(polling.until("up/good", |_| true).await, Ok(1.0), "beside {query}");
     }

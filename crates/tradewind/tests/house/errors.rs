@@ -166,7 +166,7 @@ async fn call_examples() -> Examples {
             (Code::ContextRefused, call("plain", "x-tradewind-context: role=admin\r\n", false)),
             (Code::UnsupportedMedia, call("plain", "content-encoding: gzip\r\n", false)),
             (Code::Inexpressible, Ask::call_with(dialect, other, "", field)),
-            (Code::Deadline, call("slow", "x-tradewind-timeout: 100ms\r\n", false)),
+            (Code::Deadline, call("slow", "x-tradewind-timeout: 1s\r\n", false)),
             (Code::Unreachable, call("nobody", "", false)),
             (Code::Tls, call("tls", "", false)),
             (Code::TooSlow, call("too-slow", "", true)),

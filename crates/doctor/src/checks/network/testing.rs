@@ -163,9 +163,8 @@ impl Rig {
     pub(super) fn new(goproxy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().display().to_string();
-        let second = Duration::from_millis(700);
-        let limits =
-            Limits { connect: second, handshake: second, first_byte: second, body: second, ..Limits::default() };
+        let limit = Duration::from_secs(3);
+        let limits = Limits { connect: limit, handshake: limit, first_byte: limit, body: limit, ..Limits::default() };
         let rig = Self { folder, environment: BTreeMap::new(), limits }
             .set("HOME", &home)
             .set("GOPROXY", goproxy)

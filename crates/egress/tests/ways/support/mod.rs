@@ -19,7 +19,7 @@ use tradewind_egress::{
 };
 use tradewind_policy::ways::{HttpProxy, Proxy, ProxyAuth, ProxyKind, ShadowsocksProxy, SocksProxy};
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A monotonic clock that a test moves, and the machine's wall clock, which 2022 puts on the wire.
 #[derive(Default)]

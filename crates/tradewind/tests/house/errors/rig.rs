@@ -24,7 +24,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) async fn start(limits: &str) -> Self {
         // Events apart from each other: a fault in one piece with the first one would be told as one before the answer.
-        let options = SimOptions { tokens_per_second: Some(50.0), answer_tokens: 8, ..SimOptions::named("sim") };
+        let options = SimOptions { tokens_per_second: Some(5.0), answer_tokens: 8, ..SimOptions::named("sim") };
         let sim = Sim::start(options).await.expect("the simulator starts");
         let tls = TlsOptions::default();
         let options =

@@ -33,11 +33,17 @@ fn a_start_does_not_depend_on_how_much_there_is() {
     let folder = tempfile::tempdir().unwrap();
     fill(folder.path(), versions);
     let clock: Arc<TestClock> = TestClock::new();
-    let begun = std::time::Instant::now();
-    let store = Store::open(folder.path(), Limits::default(), clock).unwrap();
-    let first = store.version(&Tree::new("go"), &of("example.com/m7/x", "v1.0.7"));
-    let start = begun.elapsed();
-    assert!(first.is_some_and(|manifest| manifest.fetched.0 > START));
+    let open = || Store::open(folder.path(), Limits::default(), clock.clone()).unwrap();
+    // The quickest of five: a busy machine may hold any of them up, but not all.
+    let start = (0..5).map(|_| {
+        let begun = std::time::Instant::now();
+        let first = open().version(&Tree::new("go"), &of("example.com/m7/x", "v1.0.7"));
+        let start = begun.elapsed();
+        assert!(first.is_some_and(|manifest| manifest.fetched.0 > START));
+        start
+    });
+    let start = start.min().unwrap();
+    let store = open();
     let begun = std::time::Instant::now();
     let survey = store.survey().unwrap();
     let surveyed = begun.elapsed();
