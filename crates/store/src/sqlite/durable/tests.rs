@@ -17,6 +17,8 @@ const MANY: usize = 1_500;
 /// With the first one.
 const KEYS: i64 = 1 + MANY as i64;
 
+type Commit<'a> = BoxFuture<'a, Result<Done, StoreError>>;
+
 /// A store whose syncs say that they have begun, on which thread, and end as they are told.
 struct Slow {
     store: Sqlite,
@@ -48,7 +50,7 @@ impl Slow {
     }
 
     /// One group that is on its way to the disk, and the commits of the next two, the first of which fills a group.
-    fn three_groups(&self) -> (BoxFuture<'_, Result<Done, StoreError>>, Vec<BoxFuture<'_, Result<Done, StoreError>>>) {
+    fn three_groups(&self) -> (Commit<'_>, Vec<Commit<'_>>) {
         let mut first = self.store.commit(commit(&key("n", "first"), &record(b"1")));
         assert!(first.as_mut().now_or_never().is_none());
         assert_eq!(self.begun.recv().unwrap(), "state", "nobody else waits: the writer does it itself");
