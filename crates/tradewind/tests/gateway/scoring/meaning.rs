@@ -45,9 +45,10 @@ async fn a_chinese_question_finds_what_is_described_in_english() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cost_decides_where_meaning_is_equal() {
     let target = |name: &str, price: &str| format!("{{use: up/{name}, price: {price}, good-at: [program code]}}");
-    let (dear, cheap) = (target("dear", "{input: 3, output: 15}"), target("cheap", "{input: 0.5, output: 2}"));
+    let (dear, cheap) = (target("dear", "{input: 15, output: 60}"), target("cheap", "{input: 0.5, output: 2}"));
     let world = World::start(BY_MEANING, &[&dear, &cheap], "").await;
     let record = world.record(CODE).await;
+    assert!(part(&record, "up/cheap", "total") > part(&record, "up/dear", "total") + 0.1, "no chance: {record}");
     assert_eq!(record["chosen"], "up/cheap", "{record}");
     assert!((part(&record, "up/dear", "meaning") - part(&record, "up/cheap", "meaning")).abs() < 1e-6, "{record}");
     assert!(part(&record, "up/dear", "cost") < 1.0 && part(&record, "up/cheap", "cost") == 1.0, "{record}");
