@@ -1,3 +1,5 @@
+//! Syncs that take their time, or fail.
+
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
