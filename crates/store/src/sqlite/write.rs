@@ -117,6 +117,13 @@ impl<'c> Usual<'c> {
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // After a panic between a commit and its sync nobody else would let readers go.
+        self.told.seen.settle();
+    }
+}
+
 impl Backend for Writer {
     fn write(&mut self, tasks: Vec<Task>, mut waiting: Waiting) {
         for task in &tasks {
