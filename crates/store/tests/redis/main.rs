@@ -297,15 +297,17 @@ fn a_caller_that_leaves_takes_nobody_with_it() {
 #[test]
 fn callers_that_left_keep_no_turn() {
     run(async {
-        let (store, _server) = fresh().await;
+        let (store, server) = fresh().await;
         let asked = |namespace: &str| {
             let mut commit = store.commit(commit(&key(namespace, "k"), &record(b"0")));
             assert!(commit.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
             commit
         };
-        // As many as may be on their way, and as many behind them.
+        // As many as may be on their way, and as many behind them; none has its answer before the server goes on.
+        server.signal("STOP");
         let ahead = ["a", "b", "c"].map(asked);
         drop(["d", "e", "f"].map(asked));
+        server.signal("CONT");
         for commit in ahead {
             assert!(matches!(commit.await, Ok(Committed::Done(_))));
         }
