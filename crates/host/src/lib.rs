@@ -1,8 +1,9 @@
-//! Calls into the operating system: what the network looks like, which process owns a socket, Kerberos tickets. The only
-//! crate with `unsafe`.
+//! Calls into the operating system: what the network looks like, which process owns a socket, Kerberos tickets, and how
+//! SQLite writes its log. The only crate with `unsafe`.
 
 pub mod gssapi;
 pub mod network;
 mod process;
+pub mod sqlite;
 
 pub use process::{Owner, Protocol, owner};

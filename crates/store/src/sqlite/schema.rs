@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use tradewind_host::sqlite::vfs;
 
 use crate::error::StoreError;
 use crate::sqlite::error;
@@ -112,7 +113,9 @@ pub(super) fn open_writer(
     max_bytes: Option<u64>,
 ) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(folder.join(FILE_NAME), flags).map_err(|e| error::of(&e))?;
+    // The writer's transactions go to the log in few writes; nobody else writes there.
+    let open = |vfs| Connection::open_with_flags_and_vfs(folder.join(FILE_NAME), flags, vfs);
+    let mut connection = vfs().and_then(open).map_err(|e| error::of(&e))?;
     let settings = || {
         writing(&connection, durability, WRITER_CACHE)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
