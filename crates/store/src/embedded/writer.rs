@@ -4,12 +4,12 @@
 //! A caller that was just answered is often the next to ask. Where a sync takes long, the thread therefore waits a little
 //! (an eighth of what the last group took) for as many as it has just answered, instead of going off with the first one and
 //! leaving the others to the group after: with 64 callers, groups of 64 in place of groups of 1 and 63 in turn. Where it is
-//! quick the callers take turns instead: while one half is written the other comes back, and the thread never waits. A caller
-//! who is alone never waits either.
+//! quick the callers take turns instead: while one half is brought to disk the other half is worked for, and the thread never
+//! waits. A caller who is alone never waits either.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -34,9 +34,6 @@ const REST: Duration = Duration::from_secs(5);
 const EACH: Duration = Duration::from_micros(12);
 /// Where a group costs less, the next one is begun without waiting: while it is written the other callers come back.
 const WORTH_WAITING: Duration = Duration::from_micros(500);
-/// Where a group takes less than so many times what it takes to work it out, the next one is begun without waiting as well:
-/// about half of the callers are worked for while the other half goes to disk.
-const MOST_BESIDE: u32 = 4;
 /// The longest that a group is waited for.
 const MOST_PATIENCE: Duration = Duration::from_millis(2);
 
@@ -88,9 +85,11 @@ impl Waiting {
     /// Tells each how it went: one answer for each task, in order.
     pub(crate) fn answer(self, answers: Vec<Result<Outcome, StoreError>>) {
         let took = self.clock.now().since(self.begun).saturating_sub(self.paused);
-        self.queue.tasks.fetch_add(answers.len() as u64, Ordering::Relaxed);
+        let answered = answers.len();
+        self.queue.tasks.fetch_add(answered as u64, Ordering::Relaxed);
         self.queue.groups.fetch_add(1, Ordering::Relaxed);
-        *self.queue.pace.lock() = Pace { took, worked: self.worked, answered: answers.len() };
+        let asking = self.queue.coming.lock().jobs.len() + self.queue.taken.fetch_sub(answered, Ordering::Relaxed);
+        *self.queue.pace.lock() = Pace { took, worked: self.worked, answered, asking };
         for (reply, answer) in self.replies.into_iter().zip(answers) {
             // Whoever has gone away does not want to know.
             reply.send(answer).ok();
@@ -173,13 +172,18 @@ struct Pace {
     /// Of that, what went by while another group may have been made durable.
     worked: Duration,
     answered: usize,
+    /// How many asked when it was answered, these among them.
+    asking: usize,
 }
 
 impl Pace {
     /// How many to wait for, and how long.
     fn hope(&self) -> (usize, Duration) {
         let each = u32::try_from(self.answered).map_or(Duration::MAX, |count| EACH * count);
-        let goes_by = self.took < self.worked * MOST_BESIDE;
+        // What is left of the group's time is worth another group's work when that is as long: half of all who ask are
+        // brought to disk while the other half is worked for, in place of all of them at once.
+        let rest = self.took.saturating_sub(self.worked);
+        let goes_by = rest.as_secs_f64() * (self.answered as f64) < self.worked.as_secs_f64() * (self.asking as f64);
         if self.answered < 2 || goes_by || self.took.saturating_sub(each) < WORTH_WAITING {
             (1, Duration::ZERO)
         } else {
@@ -252,6 +256,8 @@ struct Queue {
     coming: Mutex<Coming>,
     filled: Condvar,
     pace: Mutex<Pace>,
+    /// Tasks that were taken and are not answered.
+    taken: AtomicUsize,
     /// Groups that were written, and the tasks in them.
     groups: AtomicU64,
     tasks: AtomicU64,
@@ -316,9 +322,14 @@ impl Queue {
             self.filled.wait_for(&mut coming, patience);
         }
         coming.wanted = 0;
+        let most = match self.taken.load(Ordering::Relaxed) {
+            0 => MOST_TOGETHER,
+            // A group is on its way to the disk: halves that are equal leave neither side waiting for the other.
+            taken => (taken + coming.jobs.len()).div_ceil(2).min(MOST_TOGETHER),
+        };
         let mut group = Vec::new();
         let mut bytes = 0;
-        while group.len() < MOST_TOGETHER
+        while group.len() < most
             && let Some((job, size)) =
                 coming.jobs.pop_front_if(|(_, size)| group.is_empty() || bytes + *size <= BYTES_TOGETHER)
         {
@@ -326,6 +337,7 @@ impl Queue {
             group.push(job);
         }
         coming.bytes -= bytes;
+        self.taken.fetch_add(group.len(), Ordering::Relaxed);
         match (group.is_empty(), coming.closed) {
             (false, _) => Taken::Jobs(group),
             (true, true) => Taken::Closed(coming.last.take()),
@@ -394,17 +406,70 @@ mod tests {
 
     #[test]
     fn callers_are_waited_for_where_a_sync_takes_long() {
-        let pace = |took, worked, answered| {
+        let pace = |took, worked, answered, asking| {
             let [took, worked] = [took, worked].map(Duration::from_micros);
-            Pace { took, worked, answered }.hope()
+            Pace { took, worked, answered, asking }.hope()
         };
-        let hope = |took, answered| pace(took, 0, answered);
+        let hope = |took, answered| pace(took, 0, answered, answered);
         assert_eq!(hope(4_000, 1), (1, Duration::ZERO), "a caller who is alone");
         assert_eq!(hope(900, 64), (1, Duration::ZERO), "most of it was work");
         assert_eq!(hope(4_000, 64), (64, Duration::from_micros(500)));
         assert_eq!(hope(60_000, 2), (2, MOST_PATIENCE));
-        assert_eq!(pace(2_000, 600, 32), (1, Duration::ZERO), "the next group is worked out meanwhile");
-        assert_eq!(pace(4_600, 400, 64), (64, Duration::from_micros(575)), "that would leave most of a sync unused");
+        assert_eq!(pace(1_700, 600, 32, 64), (1, Duration::ZERO), "the other half is worked for meanwhile");
+        assert_eq!(
+            pace(1_900, 600, 32, 64),
+            (32, Duration::from_nanos(237_500)),
+            "two syncs would take longer than one"
+        );
+        assert_eq!(
+            pace(4_600, 400, 64, 64),
+            (64, Duration::from_micros(575)),
+            "that would leave most of a sync unused"
+        );
+    }
+
+    /// Answers nobody by itself: a disk that takes its time.
+    struct Holding(mpsc::Sender<(usize, super::Waiting)>);
+
+    impl Backend for Holding {
+        fn write(&mut self, tasks: Vec<Task>, waiting: super::Waiting) {
+            self.0.send((tasks.len(), waiting)).unwrap();
+        }
+
+        fn tidy(&mut self, _idle: bool) {}
+
+        fn close(&mut self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn while_a_group_goes_to_disk_half_of_all_callers_are_the_next() {
+        let (groups, told) = mpsc::channel();
+        let writing = Writing::start("test", Holding(groups), Arc::new(SlowClock::default())).unwrap();
+        let answer = |(count, waiting): (usize, super::Waiting)| {
+            waiting.answer((0..count).map(|_| Ok(Outcome::Was(true))).collect());
+        };
+        let jobs =
+            |count| -> Vec<_> { (0..count).map(|_| Job { task: task(), reply: oneshot::channel().0 }).collect() };
+        let push_all = |jobs: Vec<Job>| {
+            let mut coming = writing.queue.coming.lock();
+            coming.bytes += jobs.len();
+            coming.jobs.extend(jobs.into_iter().map(|job| (job, 1)));
+            drop(coming);
+            writing.queue.filled.notify_one();
+        };
+        push_all(jobs(8));
+        let first = told.recv().unwrap();
+        assert_eq!(first.0, 8, "nothing is on its way");
+        push_all(jobs(24));
+        let second = told.recv().unwrap();
+        assert_eq!(second.0, 16, "half of 8 and 24");
+        let third = told.recv().unwrap();
+        assert_eq!(third.0, 8, "the rest");
+        [first, second, third].into_iter().for_each(answer);
+        assert_eq!(writing.queue.taken.load(Ordering::Relaxed), 0);
+        assert_eq!(writing.queue.pace.lock().asking, 8);
     }
 
     #[test]

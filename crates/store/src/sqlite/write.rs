@@ -29,8 +29,9 @@ const EVENTS_STEP: u64 = 1024;
 /// A rest of so many that the writer moves itself.
 const LITTLE: usize = 1 << 20;
 /// The most bytes that may lie in SQLite's log, about: a quarter of what the file has, within these bounds. At so many callers
-/// wait until it has been moved; at a third of it that is begun.
-const MOST_LOGGED: RangeInclusive<usize> = 8 << 20..=64 << 20;
+/// wait until it has been moved; at two thirds of it that is begun: a page that is changed often is moved once for many times
+/// that it was logged.
+const MOST_LOGGED: RangeInclusive<usize> = 8 << 20..=256 << 20;
 /// What a task puts into the log beside its own bytes: a page that is changed in one place.
 const PAGE_TOUCHED: usize = schema::PAGE_BYTES as usize;
 /// What a piece does: its row, the two of its number, and a page that it fills in part.
@@ -148,21 +149,21 @@ impl Backend for Writer {
 
     fn tidy(&mut self, idle: bool) {
         let much = self.logged >= self.most_logged;
-        let due = self.most_logged / 3;
-        let mut little = false;
+        let due = self.most_logged / 3 * 2;
+        let mut little = idle && (1..=LITTLE).contains(&self.logged);
         if let Some(moved) = self.checkpointer.moved(much) {
             let rest = self.logged.saturating_sub(self.asked);
             little = rest <= LITTLE;
             // Known better now: some tasks touch more pages than was thought, others share them.
             self.logged = moved + rest;
         }
-        if little || much || idle && self.logged > 0 {
+        if little || much {
             let (logged, moved) = checkpoint::step(&self.connection);
             // Somebody who reads an old state holds the rest back: tried again when as much has come once more.
             self.logged = if moved < logged { due / 2 } else { 0 };
             self.asked = self.logged;
             self.most_logged = most_logged(&self.connection);
-        } else if self.logged >= due && self.checkpointer.ask() {
+        } else if (self.logged >= due || idle && self.logged > 0) && self.checkpointer.ask() {
             self.asked = self.logged;
         }
     }
