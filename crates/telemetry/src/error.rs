@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use tradewind_host::sqlite::Refused;
+
 /// Why the journal cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -48,6 +50,16 @@ pub enum JournalError {
     /// What is there is not a journal of ours that this version can read.
     #[error("{0}")]
     Foreign(&'static str),
+}
+
+impl From<Refused> for JournalError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Foreign => Self::Foreign("the journal's file is a database of another program"),
+            Refused::Newer { .. } => Self::Foreign("the journal was written by a newer version"),
+            Refused::Sqlite(error) => Self::Sqlite(error),
+        }
+    }
 }
 
 impl JournalError {

@@ -29,6 +29,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, params};
 use rustc_hash::FxHashMap;
 use tradewind_core::UnixMillis;
+use tradewind_host::sqlite::Schema;
 
 use crate::block::Block;
 use crate::error::JournalError;
@@ -39,10 +40,10 @@ use crate::spend::{self, About, Day, Totals};
 pub const FILE_NAME: &str = "journal.db";
 const LOCK_NAME: &str = "journal.lock";
 
-/// 1 held one record a row.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
-/// `TWDJ`: lets `file` and other tools tell whose file it is.
-pub(crate) const APPLICATION_ID: i64 = 0x5457_444a;
+/// The owner is `TWDJ`. No copies: a release that does not know the version begins a new file, and takes the book over.
+pub(crate) const SCHEMA: Schema = Schema { owner: 0x5457_444a, steps: &["", BLOCKS, spend::TABLE], copied: false };
+/// Held one record a row; such files are not taken further.
+const VERSION_OF_ROWS: i32 = 1;
 /// Pages in the write-ahead log after which SQLite moves them into the file: 16 MiB.
 const CHECKPOINT_PAGES: u32 = (16 << 20) / PAGE_BYTES;
 const PAGE_BYTES: u32 = 8192;
@@ -57,7 +58,7 @@ const FREE_KEPT: u64 = 8 << 20;
 /// How many files that were moved aside are kept.
 const ASIDE_KEPT: usize = 3;
 
-const SCHEMA: &str = "
+const BLOCKS: &str = "
 CREATE TABLE blocks (
     first INTEGER NOT NULL,
     last INTEGER NOT NULL,
@@ -138,33 +139,22 @@ impl JournalFile {
     /// Opens the journal in `folder`, and makes it when there is none.
     pub(crate) fn open(folder: &Path) -> Result<Self, JournalError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(folder.join(FILE_NAME), flags)?;
+        let path = folder.join(FILE_NAME);
+        let mut connection = Connection::open_with_flags(&path, flags)?;
         connection.busy_timeout(Duration::from_secs(1))?;
-        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        match (version, tables) {
-            (0, 0) => {
-                // Page size and auto-vacuum can only be chosen while the file is empty, and before WAL.
-                connection
-                    .execute_batch(&format!("PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL"))?;
-            }
-            (SCHEMA_VERSION, _) => {}
-            (0, _) => return Err(JournalError::Foreign("it is a database of another program")),
-            (SCHEMA_VERSION.., _) => return Err(JournalError::Foreign("it was written by a newer version")),
-            _ => return Err(JournalError::Foreign("it was written by an older version")),
+        match SCHEMA.version(&connection)? {
+            // Page size and auto-vacuum can only be chosen while the file is empty, and before WAL.
+            0 => connection
+                .execute_batch(&format!("PRAGMA page_size = {PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL"))?,
+            VERSION_OF_ROWS => return Err(JournalError::Foreign("the journal was written by an older version")),
+            _ => {}
         }
         connection.execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192;
              PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = {}",
             CHECKPOINT_PAGES * PAGE_BYTES
         ))?;
-        if version == 0 {
-            connection.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};
-                 PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
-            ))?;
-        }
-        connection.execute_batch(spend::SCHEMA)?;
+        SCHEMA.migrate(&mut connection, &path)?;
         Ok(Self { connection })
     }
 

@@ -22,7 +22,7 @@ use crate::error::JournalError;
 use crate::record::Record;
 use crate::share::shares;
 
-pub(crate) use table::{SCHEMA, forget, salvage, write};
+pub(crate) use table::{TABLE, forget, salvage, write};
 
 /// Calls are spread over so many locks.
 const SHARDS: usize = 8;

@@ -5,12 +5,13 @@
 //! the log of a connection that was opened with this VFS has other methods, which gather what is appended and leave all
 //! else to SQLite's own methods. Connections with and without it can have the same database open.
 //!
-//! What an interface of C needs stands here, and nothing else: <https://www.sqlite.org/c3ref/vfs.html>,
+//! What an interface of C needs stands here, and nothing else but [`Schema`], which all files have in common: <https://www.sqlite.org/c3ref/vfs.html>,
 //! <https://www.sqlite.org/c3ref/io_methods.html>.
 
 #![expect(unsafe_code, reason = "SQLite calls us through pointers, and is called through them")]
 
 mod gather;
+mod schema;
 
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
@@ -23,6 +24,7 @@ use rusqlite::ffi::{
 };
 
 use self::gather::{Code, Gathered};
+pub use self::schema::{Refused, Schema};
 
 /// What connections name that want it.
 const NAME: &CStr = c"tradewind";

@@ -1,8 +1,6 @@
 //! The file: its tables, its settings, and how it gets from one version of the schema to the next.
 //!
-//! The version is SQLite's `user_version`. Each step of [`STEPS`] leads from one version to the next, in a transaction of its
-//! own: a step that fails leaves the version before it. Before the first step on a file that holds something a copy is put
-//! beside it (`state.before-N.db`), so that an older release can still be gone back to. A file of a newer release is refused.
+//! Versions and their steps are as [`Schema`] has them; the copies are named `state.before-N.db`.
 //!
 //! WAL with `synchronous = NORMAL`: a commit is in the operating system's buffers, and a loss of power takes the latest commits,
 //! but leaves a whole file. Where more is promised the log is synced before a commit is answered; see
@@ -12,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use tradewind_host::sqlite::vfs;
+use tradewind_host::sqlite::{Refused, Schema, vfs};
 
 use crate::error::StoreError;
 use crate::sqlite::error;
@@ -21,8 +19,6 @@ use crate::store::Durability;
 /// The name of the file inside its folder.
 pub const FILE_NAME: &str = "state.db";
 
-/// `TWST`: lets `file` and other tools tell whose file it is.
-const APPLICATION_ID: i32 = 0x5457_5354;
 /// What a page of the file has, in bytes.
 pub(super) const PAGE_BYTES: u64 = 4096;
 /// The most pages that SQLite can have in a file.
@@ -34,11 +30,10 @@ const WRITER_CACHE: i64 = 16 << 10;
 /// What each reader keeps of the file in memory, in KiB.
 const READER_CACHE: i64 = 4 << 10;
 
-/// A step to the next version.
-pub(super) type Step = &'static str;
+/// From an empty file to the newest version. The owner is `TWST`.
+const SCHEMA: Schema = Schema { owner: 0x5457_5354, steps: STEPS, copied: true };
 
-/// From an empty file to version 1, and so on.
-pub(super) const STEPS: &[Step] = &["
+const STEPS: &[&str] = &["
 CREATE TABLE namespaces (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
@@ -123,7 +118,7 @@ pub(super) fn open_writer(
         connection.pragma_update(None, "max_page_count", pages)
     };
     settings().map_err(|e| error::of(&e))?;
-    migrate(&mut connection, STEPS, folder)?;
+    SCHEMA.migrate(&mut connection, &folder.join(FILE_NAME)).map_err(refused)?;
     Ok(connection)
 }
 
@@ -169,47 +164,14 @@ fn common(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cell_size_check", true)
 }
 
-/// Takes a file to the version after the last of `steps`.
-///
-/// # Errors
-/// See [`open_writer`].
-pub(super) fn migrate(connection: &mut Connection, steps: &[Step], folder: &Path) -> Result<(), StoreError> {
-    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    let (owner, version) =
-        number("application_id").and_then(|owner| Ok((owner, number("user_version")?))).map_err(|e| error::of(&e))?;
-    if owner != APPLICATION_ID && (owner, version) != (0, 0) {
-        return Err(StoreError::damaged(format!("{FILE_NAME} was not made by this program")));
+fn refused(refused: Refused) -> StoreError {
+    match refused {
+        Refused::Foreign => StoreError::damaged(format!("{FILE_NAME} was not made by this program")),
+        Refused::Newer { version, known } => StoreError::Unavailable(format!(
+            "{FILE_NAME} has version {version} of its schema, this release knows {known}"
+        )),
+        Refused::Sqlite(sqlite) => error::of(&sqlite),
     }
-    let done = usize::try_from(version).unwrap_or(usize::MAX);
-    if done > steps.len() {
-        return Err(StoreError::Unavailable(format!(
-            "{FILE_NAME} has version {version} of its schema, this release knows {}",
-            steps.len()
-        )));
-    }
-    if done > 0 && done < steps.len() {
-        set_aside(connection, version, folder)?;
-    }
-    for (step, number) in steps[done..].iter().zip(version + 1..) {
-        let take = |connection: &mut Connection| {
-            let transaction = connection.transaction()?;
-            transaction.execute_batch(step)?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.pragma_update(None, "user_version", number)?;
-            transaction.commit()
-        };
-        take(connection).map_err(|e| error::of(&e))?;
-    }
-    Ok(())
-}
-
-/// Puts a copy of the file beside it; one that is already there is from an attempt that failed, or that was gone back from.
-fn set_aside(connection: &Connection, version: i32, folder: &Path) -> Result<(), StoreError> {
-    let path = folder.join(format!("state.before-{}.db", version + 1));
-    std::fs::remove_file(&path).ok();
-    let path = path.to_str().ok_or_else(|| StoreError::Unavailable("the folder's name is not UTF-8".to_owned()))?;
-    connection.execute("VACUUM INTO ?1", [path]).map_err(|e| error::of(&e))?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -221,38 +183,18 @@ mod tests {
     }
 
     #[test]
-    fn a_file_goes_from_version_to_version() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut connection = Connection::open(folder.path().join(FILE_NAME)).unwrap();
-        let steps = ["CREATE TABLE a (x); INSERT INTO a VALUES (7)", "ALTER TABLE a ADD y", "this is no SQL"];
-        migrate(&mut connection, &steps[..1], folder.path()).unwrap();
-        assert_eq!(version(&connection), 1);
-        assert!(!folder.path().join("state.before-1.db").exists(), "there was nothing before");
-
-        assert!(migrate(&mut connection, &steps, folder.path()).is_err());
-        assert_eq!(version(&connection), 2, "the step that failed has left nothing");
-        let x: i32 = connection.query_row("SELECT x FROM a WHERE y IS NULL", [], |row| row.get(0)).unwrap();
-        assert_eq!(x, 7);
-
-        let before = Connection::open(folder.path().join("state.before-2.db")).unwrap();
-        assert_eq!(version(&before), 1, "and a copy of what was before is there");
-        assert!(before.prepare("SELECT x FROM a").is_ok() && before.prepare("SELECT y FROM a").is_err());
-
-        let error = migrate(&mut connection, &steps[..1], folder.path()).unwrap_err();
-        assert!(matches!(error, StoreError::Unavailable(why) if why.contains("version 2")));
-    }
-
-    #[test]
     fn a_file_of_version_1_keeps_what_was_said_of_its_keys() {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = Connection::open(folder.path().join(FILE_NAME)).unwrap();
-        migrate(&mut connection, &STEPS[..1], folder.path()).unwrap();
+        let path = folder.path().join(FILE_NAME);
+        Schema { steps: &STEPS[..1], ..SCHEMA }.migrate(&mut connection, &path).unwrap();
         connection
             .execute_batch(
                 "INSERT INTO keys (namespace, name, rev, ring, mixed, sum) VALUES (1, 'a', 7, 32, 1, 5), (1, 'b', 7, 32, 0, 5)",
             )
             .unwrap();
-        migrate(&mut connection, STEPS, folder.path()).unwrap();
+        SCHEMA.migrate(&mut connection, &path).unwrap();
+        assert!(folder.path().join("state.before-2.db").is_file());
         let read = "SELECT group_concat(layout) FROM (SELECT layout FROM keys ORDER BY name)";
         assert_eq!(connection.query_row(read, [], |row| row.get::<_, String>(0)).unwrap(), "1,0");
     }
@@ -261,19 +203,22 @@ mod tests {
     fn the_newest_version_is_that_of_the_steps() {
         let folder = tempfile::tempdir().unwrap();
         let connection = open_writer(folder.path(), Durability::Os, None).unwrap();
-        assert_eq!(version(&connection), i32::try_from(STEPS.len()).unwrap());
+        assert_eq!(version(&connection), SCHEMA.newest());
         drop(connection);
         let reader = open_reader(folder.path()).unwrap();
         assert!(reader.execute("DELETE FROM keys", []).is_err(), "readers cannot write");
     }
 
     #[test]
-    fn a_file_of_another_program_is_left_alone() {
+    fn a_file_of_another_program_or_a_newer_release_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let other = Connection::open(folder.path().join(FILE_NAME)).unwrap();
         other.pragma_update(None, "application_id", 5).unwrap();
-        drop(other);
         let error = open_writer(folder.path(), Durability::Os, None).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { what } if what.contains("not made by this program")));
+        other.pragma_update(None, "application_id", SCHEMA.owner).unwrap();
+        other.pragma_update(None, "user_version", 99).unwrap();
+        let error = open_writer(folder.path(), Durability::Os, None).unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(why) if why.contains("version 99")));
     }
 }

@@ -10,10 +10,10 @@ use tradewind_core::{TargetId, Usd};
 
 use super::{About, Day, Totals};
 use crate::error::JournalError;
-use crate::file::{APPLICATION_ID, FILE_NAME, SCHEMA_VERSION};
+use crate::file::{FILE_NAME, SCHEMA};
 
-/// Made in every journal that has none: a file of before is read on.
-pub(crate) const SCHEMA: &str = "
+/// A step of the journal's schema. Files of the version before may have the table already.
+pub(crate) const TABLE: &str = "
 CREATE TABLE IF NOT EXISTS spend (
     day INTEGER NOT NULL,
     key TEXT NOT NULL,
@@ -99,14 +99,8 @@ pub(super) fn check(folder: &Path) -> Result<(), JournalError> {
         return Err(JournalError::Missing { path: folder.to_owned() });
     }
     let connection = read_only(folder)?;
-    let number = |text: &str| connection.query_row(text, [], |row| row.get::<_, i64>(0));
-    if number("PRAGMA application_id")? != APPLICATION_ID {
-        return Err(JournalError::Foreign("the journal's file is a database of another program"));
-    }
-    if number("PRAGMA user_version")? > SCHEMA_VERSION {
-        return Err(JournalError::Foreign("the journal was written by a newer version"));
-    }
-    if number("SELECT count(*) FROM sqlite_schema WHERE name = 'spend'")? == 0 {
+    SCHEMA.version(&connection)?;
+    if connection.query_row("SELECT count(*) = 0 FROM sqlite_schema WHERE name = 'spend'", [], |row| row.get(0))? {
         return Err(JournalError::Foreign("the journal was written by a version that kept no book of what was spent"));
     }
     Ok(())

@@ -334,8 +334,9 @@ fn what_is_no_database_is_moved_aside() {
 #[test]
 fn a_journal_of_another_version_or_another_program_is_moved_aside() {
     for (make, why) in [
-        ("PRAGMA user_version = 3; CREATE TABLE future (x)", "newer version"),
-        ("PRAGMA user_version = 1; CREATE TABLE decisions (x)", "older version"),
+        ("PRAGMA application_id = 0x5457444a; PRAGMA user_version = 4; CREATE TABLE future (x)", "newer version"),
+        ("PRAGMA application_id = 0x5457444a; PRAGMA user_version = 1; CREATE TABLE decisions (x)", "older version"),
+        ("PRAGMA user_version = 3; CREATE TABLE blocks (x)", "another program"),
         ("CREATE TABLE other (x)", "another program"),
     ] {
         let folder = folder();

@@ -41,7 +41,17 @@ const LAYERS: [&[&str]; 10] = [
 /// Crates beside the layers: they use `tradewind-core` only, and only these use them. Any test may use `tradewind-sim`.
 const BESIDE: [(&str, &[&str]); 2] = [
     ("tradewind-sim", &["tradewind"]),
-    ("tradewind-host", &["tradewind-egress", "tradewind-store", "tradewind-ways", "tradewind-door-relay", "tradewind"]),
+    (
+        "tradewind-host",
+        &[
+            "tradewind-egress",
+            "tradewind-store",
+            "tradewind-telemetry",
+            "tradewind-ways",
+            "tradewind-door-relay",
+            "tradewind",
+        ],
+    ),
 ];
 
 /// What decides without doing: no runtime, no sockets, no files of their own.
