@@ -8,12 +8,16 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+/// A step that writes the whole file anew, outside of any transaction, so that it gets what is asked of new files alone. A new
+/// one needs nothing of it.
+pub const ANEW: &str = "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)";
+
 /// The schema of a kind of file.
 #[derive(Clone, Copy, Debug)]
 pub struct Schema {
     /// `application_id`: lets `file` and other tools tell whose file it is.
     pub owner: i32,
-    /// SQL from an empty file to version 1, and so on.
+    /// SQL from an empty file to version 1, and so on, or [`ANEW`].
     pub steps: &'static [&'static str],
     /// Before the first step on a file that holds something a copy of it is put beside it (`NAME.before-N.db`), so that an
     /// older release can still be gone back to.
@@ -75,9 +79,14 @@ impl Schema {
         // A new file is never seen half made.
         let together = if done == 0 { self.steps.len() } else { 1 };
         for steps in self.steps[done..].chunks(together.max(1)) {
+            if steps == [ANEW] {
+                connection.execute_batch(ANEW)?;
+            }
             let transaction = connection.transaction()?;
             for step in steps {
-                transaction.execute_batch(step)?;
+                if *step != ANEW {
+                    transaction.execute_batch(step)?;
+                }
                 version += 1;
             }
             transaction.pragma_update(None, "application_id", self.owner)?;
@@ -131,6 +140,23 @@ mod tests {
 
         let error = of(&STEPS[..1]).migrate(&mut connection, &path).unwrap_err();
         assert_eq!(error.to_string(), "it has version 2 of its schema, this release knows 1");
+    }
+
+    #[test]
+    fn a_file_is_made_anew_between_two_steps() {
+        const ANEW_STEPS: &[&str] = &["CREATE TABLE a (x)", ANEW, "INSERT INTO a VALUES (1)"];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.db");
+        for begun in [0, 1] {
+            let mut connection = Connection::open(&path).unwrap();
+            let without = Schema { copied: false, ..of(ANEW_STEPS) };
+            Schema { steps: &ANEW_STEPS[..begun], ..without }.migrate(&mut connection, &path).unwrap();
+            without.migrate(&mut connection, &path).unwrap();
+            assert_eq!(version(&connection), 3);
+            assert_eq!(connection.query_row("SELECT count(*) FROM a", [], |row| row.get::<_, i32>(0)).unwrap(), 1);
+            drop(connection);
+            std::fs::remove_file(&path).unwrap();
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
 use super::gather::{Code, Gathered, MOST};
-use super::vfs;
+use super::open;
 
 const FILE: &str = "a.db";
 
@@ -18,8 +18,7 @@ fn settle(connection: &Connection) {
 }
 
 fn gathering(folder: &Path) -> Connection {
-    let connection =
-        Connection::open_with_flags_and_vfs(folder.join(FILE), OpenFlags::default(), vfs().unwrap()).unwrap();
+    let connection = open(&folder.join(FILE), OpenFlags::default()).unwrap();
     settle(&connection);
     connection
 }

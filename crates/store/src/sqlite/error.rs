@@ -3,13 +3,16 @@
 use rusqlite::ffi::ErrorCode;
 
 use crate::error::StoreError;
+use crate::sqlite::FILE_NAME;
 
 /// What an error means for a call that wrote nothing that could still count.
 pub(super) fn of(error: &rusqlite::Error) -> StoreError {
     let text = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull | ErrorCode::TooBig) => StoreError::Full(text),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::damaged(text),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::damaged(format!("{FILE_NAME}, or a page of it: {text}"))
+        }
         None => StoreError::damaged(format!("a row is not what was written: {text}")),
         Some(_) => StoreError::Unavailable(text),
     }

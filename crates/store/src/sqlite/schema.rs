@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use tradewind_host::sqlite::{Refused, Schema, vfs};
+use tradewind_host::sqlite::{ANEW, Refused, Schema, open};
 
 use crate::error::StoreError;
 use crate::sqlite::error;
@@ -95,7 +95,9 @@ CREATE TABLE events (
 -- 0: places may be empty; 1: revisions may be pinned, or have pieces; 2: the ring is full and in order, and the head is the
 -- revision that `rev` says or one of the seven after it
 ALTER TABLE keys RENAME COLUMN mixed TO layout;
-"];
+",
+// Each page has a sum.
+ANEW];
 
 /// Opens the file in `folder` for the writer, and brings it to the newest version.
 ///
@@ -108,9 +110,7 @@ pub(super) fn open_writer(
     max_bytes: Option<u64>,
 ) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    // The writer's transactions go to the log in few writes; nobody else writes there.
-    let open = |vfs| Connection::open_with_flags_and_vfs(folder.join(FILE_NAME), flags, vfs);
-    let mut connection = vfs().and_then(open).map_err(|e| error::of(&e))?;
+    let mut connection = open(&folder.join(FILE_NAME), flags).map_err(|e| error::of(&e))?;
     let settings = || {
         writing(&connection, durability, WRITER_CACHE)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -128,7 +128,7 @@ pub(super) fn open_writer(
 /// See [`open_writer`].
 pub(super) fn open_helper(folder: &Path, durability: Durability) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(folder.join(FILE_NAME), flags).map_err(|e| error::of(&e))?;
+    let connection = open(&folder.join(FILE_NAME), flags).map_err(|e| error::of(&e))?;
     writing(&connection, durability, READER_CACHE).map_err(|e| error::of(&e))?;
     Ok(connection)
 }
@@ -139,7 +139,7 @@ pub(super) fn open_helper(folder: &Path, durability: Durability) -> Result<Conne
 /// See [`open_writer`].
 pub(super) fn open_reader(folder: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(folder.join(FILE_NAME), flags).map_err(|e| error::of(&e))?;
+    let connection = open(&folder.join(FILE_NAME), flags).map_err(|e| error::of(&e))?;
     common(&connection, READER_CACHE).map_err(|e| error::of(&e))?;
     Ok(connection)
 }

@@ -1,5 +1,7 @@
 //! Looking through everything: does each content have its hash, and does each revision follow from the one before it.
 
+use std::fmt;
+
 use crate::error::StateError;
 use crate::meta::{Kind, Meta};
 use crate::name::{Hash, Key, Rev};
@@ -17,12 +19,21 @@ const TRIES: usize = 8;
 /// Something that is not what was written.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Damage {
-    /// Where, as `namespace/key`.
+    /// Where, as `namespace/key`, or which list it is that leads there.
     pub key: String,
-    /// Which revision.
-    pub rev: Rev,
+    /// Which revision; `None` where it is not of one.
+    pub rev: Option<Rev>,
     /// What is wrong with it.
     pub what: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rev {
+            Some(rev) => write!(f, "{} revision {rev}: {}", self.key, self.what),
+            None => write!(f, "{}: {}", self.key, self.what),
+        }
+    }
 }
 
 /// What a check has seen.
@@ -45,9 +56,13 @@ pub struct Checked {
 
 impl Checked {
     fn damage(&mut self, key: &Key, rev: Rev, what: String) {
+        self.add(Damage { key: key.to_string(), rev: Some(rev), what });
+    }
+
+    fn add(&mut self, damage: Damage) {
         self.damaged += 1;
         if self.damages.len() < MAX_DAMAGES {
-            self.damages.push(Damage { key: key.to_string(), rev, what });
+            self.damages.push(damage);
         }
     }
 }
@@ -62,10 +77,26 @@ impl State {
     /// Those of the engine, but for damage, which is counted; [`StateError::NoKey`].
     pub async fn check(&self, mut progress: impl FnMut(&Checked) + Send) -> Result<Checked, StateError> {
         let mut checked = Checked::default();
-        for namespace in self.store.namespaces().await? {
+        let namespaces = match self.store.namespaces().await.map_err(StateError::from) {
+            Err(StateError::Damaged { what }) => {
+                checked.add(Damage { key: "the list of namespaces".to_owned(), rev: None, what });
+                return Ok(checked);
+            }
+            namespaces => namespaces?,
+        };
+        for namespace in namespaces {
             let mut after = None::<String>;
             loop {
-                let page = self.store.keys(&namespace, after.as_deref(), PAGE).await?;
+                let page = match self.store.keys(&namespace, after.as_deref(), PAGE).await.map_err(StateError::from) {
+                    // Those behind are out of reach with it; the other namespaces are not.
+                    Err(StateError::Damaged { what }) => {
+                        let from = after.map_or_else(String::new, |last| format!(" after {last}"));
+                        let key = format!("{namespace}/, its list of keys{from}");
+                        checked.add(Damage { key, rev: None, what });
+                        break;
+                    }
+                    page => page?,
+                };
                 let full = page.len() == PAGE;
                 after = page.last().map(|key| key.name().to_owned());
                 for key in page {

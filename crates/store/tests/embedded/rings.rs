@@ -17,7 +17,7 @@ fn open(folder: &Path) -> Arc<dyn Store> {
 }
 
 fn file(folder: &Path) -> rusqlite::Connection {
-    rusqlite::Connection::open(folder.join("state.db")).unwrap()
+    tradewind_host::sqlite::open(&folder.join("state.db"), rusqlite::OpenFlags::default()).unwrap()
 }
 
 /// What the file says of the key `k`: its head and its layout.

@@ -6,6 +6,7 @@ use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::json;
 use tradewind_runtime::SystemClock;
+use tradewind_store::StoreError;
 
 use super::progress::Progress;
 use super::size;
@@ -50,12 +51,12 @@ impl Check {
                 .await?;
             let masters = state.masters_in_use().await?;
             drop(progress);
-            let mut wrong = opened.inspect().await?;
+            let mut wrong = match opened.inspect().await {
+                Err(StoreError::Damaged { what }) => vec![what],
+                found => found?,
+            };
             if opened.is_beside() {
-                let own = opened.own_state().check(|_| ()).await?;
-                wrong.extend(
-                    own.damages.iter().map(|damage| format!("{} revision {}: {}", damage.key, damage.rev, damage.what)),
-                );
+                wrong.extend(opened.own_state().check(|_| ()).await?.damages.iter().map(ToString::to_string));
             }
             opened.close().await?;
             anyhow::Ok((checked, masters, wrong))
@@ -67,7 +68,7 @@ impl Check {
             say::data(serde_json::to_string_pretty(&found)?);
         } else {
             for damage in &checked.damages {
-                say::data(format_args!("{} revision {}: {}", damage.key, damage.rev, damage.what));
+                say::data(damage);
             }
             for what in &wrong {
                 say::data(format_args!("state/sqlite: {what}"));
