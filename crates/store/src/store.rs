@@ -71,7 +71,7 @@ pub struct Commit {
     /// of the expected head's, so that an engine which counts references loses none in between.
     pub pieces: Vec<(PieceId, Bytes)>,
     /// How many revisions the key keeps, the new one counted: those with a number of `record`'s less `keep`, or smaller, are
-    /// removed with the commit, unless pinned. At least 1.
+    /// removed with the commit, unless pinned. At least 1; an engine that keeps fewer says so ([`Store::most_revisions`]).
     pub keep: u32,
 }
 
@@ -308,6 +308,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// What it says of itself.
     fn facts(&self) -> Facts;
+
+    /// How many revisions of a key it keeps at most, pinned ones aside, whatever [`Commit::keep`] asks for; `None` where it
+    /// keeps as many as it is asked to.
+    fn most_revisions(&self) -> Option<u32> {
+        None
+    }
 
     /// Finishes what was begun and lets go of files and connections. Ends all watches.
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;

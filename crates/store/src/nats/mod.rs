@@ -9,7 +9,7 @@
 //!    and a watch goes back as far as these reach: it is told when that is not far enough, see `watch.rs`;
 //!  * a stream keeps at least [`EVENTS_PER_KEY`] messages of a key for that; those beyond the key's own number are there
 //!    for watches and are no revisions any more;
-//!  * a commit that asks for more than [`REVISIONS_PER_KEY`] revisions keeps that many;
+//!  * a commit that asks for more than [`REVISIONS_PER_KEY`] revisions keeps that many ([`Store::most_revisions`]);
 //!  * nothing is left to the server's own expiry (`Nats-TTL`): when a message goes, the one before it is the last of its
 //!    subject again, and when all go, numbers begin anew and an old holder's condition holds. [`State`](crate::State)
 //!    buries what is due; an update cannot lose a time to live by this, because it is part of each record;
@@ -486,6 +486,10 @@ impl Store for Nats {
             events_kept: 0,
             notes,
         }
+    }
+
+    fn most_revisions(&self) -> Option<u32> {
+        Some(REVISIONS_PER_KEY)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -2,13 +2,13 @@
 //!
 //! Records and pieces are carried over as they are, sealed ones too, with their numbers, chains and pins, so that every
 //! holder of a revision finds it there. Cursors of watches are the engine's own and begin anew. What was copied is read back
-//! and compared. A copy that was interrupted goes on where it stopped when it is started again; until it has ended, the
+//! and compared, and of each key what the target lists at the end too. A copy that was interrupted goes on where it stopped when it is started again; until it has ended, the
 //! target is not to be used.
 //!
 //! What is damaged in the source keeps nothing else from being copied: it is left out and named. A key whose newest revision
 //! cannot be read is left out whole, because an earlier one would pass for its value.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use bytes::Bytes;
@@ -89,17 +89,33 @@ pub enum CopyError {
     /// The target has something else under this key.
     #[error("the target has another history under {0}: it has to be empty, or hold an interrupted copy of this source")]
     Other(Key),
-    /// What was read back is not what was written.
-    #[error("revision {rev} of {key} was written and reads back as something else")]
+    /// What the target has is not what was written: its content, what it is, or its pin.
+    #[error("revision {rev} of {key} was written to the target, which has it not, or as something else")]
     Differs {
         /// Where.
         key: Key,
         /// Which revision.
-        rev: u64,
+        rev: Rev,
     },
-    /// More revisions of a key than are carried over.
-    #[error("{0} keeps more than {MAX_CARRIED} revisions besides pinned ones: prune it first")]
-    TooMany(Key),
+    /// More revisions of a key than the target keeps, or than are carried over; nothing of it was written now.
+    #[error(
+        "{key} has more revisions besides pinned ones than the {most} that the target keeps: prune it to {most} first"
+    )]
+    TooMany {
+        /// Of which key.
+        key: Key,
+        /// How many can be carried over.
+        most: u32,
+    },
+    /// The target has later revisions of a key, but not this one: it could not be read when they were copied, or was pinned
+    /// since.
+    #[error("the target has later revisions of {key}, behind which {rev} cannot be written: empty it, and begin anew")]
+    TooLate {
+        /// Of which key.
+        key: Key,
+        /// Which revision.
+        rev: Rev,
+    },
     /// The newest revision that was copied is a difference to one that is not there.
     #[error(
         "the newest revision of {0} cannot be read in the target: the source is damaged, or written to all the time"
@@ -203,26 +219,38 @@ async fn copy_key(
     progress: &mut (impl FnMut(&Copied) + Send),
 ) -> Result<(), CopyError> {
     for _ in 0..PASSES {
-        let left_out = copy_listed(from, to, key, copied, progress).await?;
+        let Pass { wanted, left_out } = copy_listed(from, to, key, copied, progress).await?;
         let head = to.head(key).await.map_err(CopyError::Target)?;
         if matches!(head.as_ref().map(|head| &head.body), Some(Body::Delta { .. })) {
             continue;
         }
-        if let Some(head) = head.filter(|head| head.meta.sliding.is_some())
-            && let Some(source) = from.head(key).await.map_err(CopyError::Source)?
-            && source.meta.chain == head.meta.chain
-            && let Some(end) = source.meta.expires_at.filter(|end| Some(*end) > head.meta.expires_at)
-        {
-            // Read in the source since an earlier copy, which let its time begin again.
-            to.extend(key, head.meta.rev, end).await.map_err(CopyError::Target)?;
-        }
+        compare(to, key, &wanted).await?;
         copied.left_out.extend(left_out);
         return Ok(());
     }
     Err(CopyError::Unreadable(key.clone()))
 }
 
-/// Copies what the history of a key lists now. What of it is left out.
+/// What became of the revisions that were listed.
+struct Pass {
+    /// What the target has to have now: those that the source keeps, as they were read there. Not those that it had let go of
+    /// by then.
+    wanted: Vec<Revision>,
+    /// What is damaged.
+    left_out: Vec<LeftOut>,
+}
+
+/// Finds each of these in the history of the target, as it is here.
+async fn compare(to: &dyn Store, key: &Key, wanted: &[Revision]) -> Result<(), CopyError> {
+    let there = history(to, key).await.map_err(CopyError::Target)?;
+    let there: HashMap<Rev, Revision> = there.into_iter().map(|one| (one.meta.rev, one)).collect();
+    match wanted.iter().find(|one| there.get(&one.meta.rev) != Some(one)) {
+        Some(one) => Err(CopyError::Differs { key: key.clone(), rev: one.meta.rev }),
+        None => Ok(()),
+    }
+}
+
+/// Copies what the history of a key lists now.
 ///
 /// # Errors
 /// Damage of the source only where nothing of the key is to be copied.
@@ -232,7 +260,7 @@ async fn copy_listed(
     key: &Key,
     copied: &mut Copied,
     progress: &mut (impl FnMut(&Copied) + Send),
-) -> Result<Vec<LeftOut>, CopyError> {
+) -> Result<Pass, CopyError> {
     let Listed { mut revisions, unlisted } = listed(from, key).await?;
     let there = history(to, key).await.map_err(CopyError::Target)?;
     // The target's revisions have to be the source's own, or ones that the source has pruned since.
@@ -246,10 +274,11 @@ async fn copy_listed(
     if head.as_ref().is_some_and(|head| revisions.first().is_none_or(|newest| newest.meta.rev < head.rev)) {
         return Err(CopyError::Other(key.clone()));
     }
-    // What came over before the history could not be listed any more stays.
-    let keep = if unlisted.is_none() { kept(&revisions) } else { kept(&there).saturating_add(1) };
-    if keep > MAX_CARRIED {
-        return Err(CopyError::TooMany(key.clone()));
+    let most = to.most_revisions().unwrap_or(u32::MAX).min(MAX_CARRIED);
+    // What came over before the history could not be listed any more stays, as far as there is room for it.
+    let keep = if unlisted.is_none() { kept(&revisions) } else { kept(&there).saturating_add(1).min(most) };
+    if keep > most {
+        return Err(CopyError::TooMany { key: key.clone(), most });
     }
     let newest = revisions.first().map(|newest| newest.meta.rev);
     if let Some(newest) = newest
@@ -259,41 +288,65 @@ async fn copy_listed(
         is_whole(from, key, newest).await.map_err(CopyError::Source)?;
     }
     let is_listed = unlisted.is_none();
-    let mut left_out: Vec<LeftOut> =
-        unlisted.into_iter().map(|why| LeftOut { key: key.clone(), part: Part::Earlier, why }).collect();
+    let left_out = unlisted.into_iter().map(|why| LeftOut { key: key.clone(), part: Part::Earlier, why }).collect();
+    let mut pass = Pass { wanted: Vec::new(), left_out };
     let pinned: HashSet<Rev> = revisions.iter().filter(|one| one.pinned).map(|one| one.meta.rev).collect();
     revisions.reverse();
-    for revision in revisions {
+    for mut revision in revisions {
         let rev = revision.meta.rev;
         let is_there = there.iter().find(|old| old.meta.rev == rev);
+        let is_kept = revision.pinned || newest.is_some_and(|newest| newest.get() - rev.get() < u64::from(keep));
         let brought = match is_there {
-            Some(_) => Ok(None),
-            None if head.as_ref().is_none_or(|head| head.rev < rev) => {
-                bring(from, to, key, rev, head.as_ref(), keep).await
+            Some(old) => {
+                let is_head = head.as_ref().is_some_and(|head| head.rev == rev);
+                if let Some(end) = revision.meta.expires_at.filter(|end| is_head && Some(*end) > old.meta.expires_at) {
+                    // Read in the source since an earlier copy, which let its time begin again.
+                    to.extend(key, rev, end).await.map_err(CopyError::Target)?;
+                }
+                Ok(Some(revision.meta.clone()))
             }
-            // The target has pruned it since, or it could not be read by then either.
-            None => is_whole(from, key, rev).await.map(|()| None).map_err(CopyError::Source),
+            None if head.as_ref().is_none_or(|head| head.rev < rev) => {
+                match bring(from, to, key, rev, head.as_ref(), keep).await {
+                    Ok(Some((meta, bytes))) => {
+                        copied.bytes += bytes;
+                        copied.revisions += 1;
+                        head = Some(meta.clone());
+                        progress(copied);
+                        Ok(Some(meta))
+                    }
+                    other => other.map(|_| None),
+                }
+            }
+            // What is not kept has gone with a commit; what is could not be read by then either, or was not pinned.
+            None => match is_whole(from, key, rev).await {
+                Ok(true) if is_kept => return Err(CopyError::TooLate { key: key.clone(), rev }),
+                other => other.map(|_| None).map_err(CopyError::Source),
+            },
         };
         match brought {
-            Ok(None) => {}
-            Ok(Some((meta, bytes))) => {
-                copied.bytes += bytes;
-                copied.revisions += 1;
-                head = Some(meta);
-                progress(copied);
-            }
+            Ok(Some(meta)) => revision.meta = meta,
+            // The source has pruned it since.
+            Ok(None) => continue,
             Err(CopyError::Source(StoreError::Damaged { what: why })) if Some(rev) != newest => {
-                left_out.push(LeftOut { key: key.clone(), part: Part::Revision(rev), why });
+                pass.left_out.push(LeftOut { key: key.clone(), part: Part::Revision(rev), why });
+                continue;
             }
             Err(error) => return Err(error),
         }
-        if revision.pinned && is_there.is_none_or(|old| !old.pinned) {
-            let Some(record) = to.revision(key, rev).await.map_err(CopyError::Target)? else { continue };
+        let was_pinned = is_there.is_some_and(|old| old.pinned);
+        if revision.pinned && !was_pinned {
+            // As the source has it, which made it whole for this: in the target it may be a difference to one that goes.
+            let Some(record) = from.revision(key, rev).await.map_err(CopyError::Source)? else { continue };
             to.pin(key, rev, Pin::On(Box::new(record))).await.map_err(CopyError::Target)?;
+        }
+        // Which ones are pinned is not known where the history cannot be listed.
+        revision.pinned |= was_pinned && !is_listed;
+        if is_kept {
+            pass.wanted.push(revision);
         }
     }
     if !is_listed || there.is_empty() {
-        return Ok(left_out);
+        return Ok(pass);
     }
     // What was let go of since an interrupted copy brought it.
     for old in there.iter().filter(|old| old.pinned && !pinned.contains(&old.meta.rev)) {
@@ -301,7 +354,7 @@ async fn copy_listed(
     }
     // What an interrupted copy brought, and the source has pruned since.
     to.prune(key, keep).await.map_err(CopyError::Target)?;
-    Ok(left_out)
+    Ok(pass)
 }
 
 /// What is to be copied of a key, the newest first.
@@ -324,10 +377,10 @@ async fn listed(from: &dyn Store, key: &Key) -> Result<Listed, CopyError> {
     }
 }
 
-/// Whether a revision can be read with all of its pieces, if it is still there.
-async fn is_whole(from: &dyn Store, key: &Key, rev: Rev) -> Result<(), StoreError> {
-    let Some(record) = from.revision(key, rev).await? else { return Ok(()) };
-    pieces_of(from, key, rev, record.body.pieces()).await.map(drop)
+/// Whether a revision is still there, with all of its pieces.
+async fn is_whole(from: &dyn Store, key: &Key, rev: Rev) -> Result<bool, StoreError> {
+    let Some(record) = from.revision(key, rev).await? else { return Ok(false) };
+    pieces_of(from, key, rev, record.body.pieces()).await.map(|pieces| pieces.is_some())
 }
 
 /// Copies one revision behind `head`: what it is, and the bytes that were written. `None` when it was pruned since the
@@ -377,8 +430,6 @@ async fn copy_record(
     record: &Record,
     keep: u32,
 ) -> Result<Option<u64>, CopyError> {
-    let rev = record.meta.rev.get();
-    let differs = || CopyError::Differs { key: key.clone(), rev };
     let head = to.head(key).await.map_err(CopyError::Target)?;
     let there: HashSet<&PieceId> = head.as_deref().map_or(&[][..], |head| head.body.pieces()).iter().collect();
     let mut wanted: Vec<PieceId> = record.body.pieces().iter().filter(|id| !there.contains(id)).copied().collect();
@@ -396,7 +447,7 @@ async fn copy_record(
     let back = to.revision(key, record.meta.rev).await.map_err(CopyError::Target)?;
     let pieces_back = fetch(to, &key.namespace, &wanted).await.map_err(CopyError::Target)?;
     if back.as_ref() != Some(record) || pieces_back.as_ref() != Some(&pieces) {
-        return Err(differs());
+        return Err(CopyError::Differs { key: key.clone(), rev: record.meta.rev });
     }
     Ok(Some(bytes as u64))
 }

@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt as _;
 
-use super::faulty::{Fault, Faulty};
+use super::faulty::{Fault, Faulty, Lie};
 use super::*;
 use crate::error::StoreError;
 use crate::state::{CopyError, copy};
@@ -188,11 +188,21 @@ fn a_copy_is_told_how_many_revisions_to_keep() {
         for _ in 1..crate::MAX_KEEP + 2 {
             last = state.put(&place, Condition::At(last.rev), new("x")).await.unwrap();
         }
-        assert_eq!(copy(&*long, &Memory::new(), |_| ()).await, Err(CopyError::TooMany(place.clone())));
+        let too_many = |most| Err(CopyError::TooMany { key: place.clone(), most });
+        assert_eq!(copy(&*long, &Memory::new(), |_| ()).await, too_many(crate::MAX_KEEP));
         state.prune(&place, crate::MAX_KEEP).await.unwrap();
         let to = Memory::new();
         assert_eq!(copy(&*long, &to, |_| ()).await.unwrap().revisions, u64::from(crate::MAX_KEEP));
         assert_eq!(long.history(&place, None, usize::MAX).await, to.history(&place, None, usize::MAX).await);
+        // Nor more than the target keeps, of which nothing is written then.
+        let to = Faulty::new();
+        *to.most.lock() = Some(100);
+        state.prune(&place, 101).await.unwrap();
+        assert_eq!(copy(&*long, &*to, |_| ()).await, too_many(100));
+        assert_eq!(to.memory.namespaces().await.unwrap(), []);
+        state.prune(&place, 100).await.unwrap();
+        assert_eq!(copy(&*long, &*to, |_| ()).await.unwrap().revisions, 100);
+        assert_eq!(long.history(&place, None, 200).await, to.memory.history(&place, None, 200).await);
     });
 }
 
@@ -230,5 +240,66 @@ fn a_copy_gone_on_with_has_nothing_more_than_its_source() {
         let deleted = state.delete(&forgotten, rev(41), Terms::default()).await.unwrap();
         assert!(from.forget(&forgotten, deleted.rev).await.unwrap());
         assert_eq!(copy(&*from, &to, |_| ()).await, Err(CopyError::Other(forgotten)));
+    });
+}
+
+/// What is pinned in the source after it came over as a difference stays readable in the target when that one goes.
+#[test]
+fn a_copy_gone_on_with_pins_what_is_whole() {
+    run(async {
+        let (state, _, from) = fresh();
+        let (to, place, pinned) = (Arc::new(Memory::new()), key("n", "a"), rev(1));
+        state.put(&place, Condition::Absent, new(noise(8000, 1))).await.unwrap();
+        state.put(&place, Condition::At(pinned), new(noise(8100, 1))).await.unwrap();
+        copy(&*from, &*to, |_| ()).await.unwrap();
+        let first = to.revision(&place, pinned).await.unwrap().unwrap();
+        assert!(matches!(first.body, crate::Body::Delta { .. }));
+        let expected = state.get(&place, At::Rev(pinned)).await.unwrap().content;
+        state.pin(&place, pinned, true).await.unwrap();
+        copy(&*from, &*to, |_| ()).await.unwrap();
+        same(&from, &to).await;
+        let (copied, _) = over(to);
+        for last in 2..60 {
+            copied.put(&place, Condition::At(rev(last)), new(format!("{last}"))).await.unwrap();
+        }
+        assert_eq!(copied.get(&place, At::Rev(pinned)).await.unwrap().content, expected);
+    });
+}
+
+/// A target that keeps something else than what it is given, or not all of it, or no pins.
+#[test]
+fn a_copy_is_compared_with_what_the_target_has() {
+    run(async {
+        let (from, place) = (source().await, key("n", "a"));
+        let cases =
+            [(Lie::Other, 12), (Lie::Other, 41), (Lie::Hides, 12), (Lie::Hides, 5), (Lie::Hides, 41), (Lie::NoPin, 5)];
+        for (lie, number) in cases {
+            let to = Faulty::new();
+            *to.lie.lock() = Some((place.clone(), rev(number), lie));
+            let outcome = copy(&*from, &*to, |_| ()).await;
+            assert_eq!(outcome, Err(CopyError::Differs { key: place.clone(), rev: rev(number) }), "{lie:?}");
+            // A target that has it after all; without its pin, the revision went with a later one.
+            *to.lie.lock() = None;
+            if lie == Lie::NoPin {
+                let too_late = CopyError::TooLate { key: place.clone(), rev: rev(number) };
+                assert_eq!(copy(&*from, &*to, |_| ()).await, Err(too_late));
+                continue;
+            }
+            copy(&*from, &*to, |_| ()).await.unwrap();
+            same(&from, &to.memory).await;
+        }
+    });
+}
+
+/// A revision that could not be read in time cannot be put before later ones: that is said, and not left out.
+#[test]
+fn a_copy_gone_on_with_says_what_it_cannot_bring() {
+    run(async {
+        let (from, to, place) = (source().await, Memory::new(), key("n", "a"));
+        let newest = from.head(&place).await.unwrap().unwrap();
+        let commit = crate::suite::commit(&place, &newest);
+        to.commit(crate::Commit { expected: crate::Expected::Absent, ..commit }).await.unwrap();
+        let outcome = copy(&*from, &to, |_| ()).await;
+        assert_eq!(outcome, Err(CopyError::TooLate { key: place, rev: rev(5) }));
     });
 }

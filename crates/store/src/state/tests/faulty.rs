@@ -11,7 +11,7 @@ use tradewind_core::UnixMillis;
 use crate::error::StoreError;
 use crate::meta::Meta;
 use crate::name::{Key, Namespace, Rev};
-use crate::record::{PieceId, Record};
+use crate::record::{Body, PieceId, Record};
 use crate::store::{After, Commit, Committed, Cursor, Facts, KeyHead, Pin, Revision, Store};
 use crate::suite::Memory;
 use crate::told::Changes;
@@ -28,6 +28,17 @@ pub(super) enum Fault {
     DoneUnknown,
     /// Those that are lost are said to be done.
     LostDone,
+}
+
+/// What it does with one revision that it keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lie {
+    /// It reads back with another content.
+    Other,
+    /// No history lists it.
+    Hides,
+    /// It is never pinned, though that is said to be done.
+    NoPin,
 }
 
 /// What is asked, and what happens before it.
@@ -47,6 +58,10 @@ pub(super) struct Faulty {
     pub(super) meanwhile: Mutex<Option<Meanwhile>>,
     /// The most revisions that a commit asked to keep.
     pub(super) keeps: Mutex<u32>,
+    /// The most revisions of a key that it says it keeps.
+    pub(super) most: Mutex<Option<u32>>,
+    /// Of which revision it does not tell the truth.
+    pub(super) lie: Mutex<Option<(Key, Rev, Lie)>>,
 }
 
 impl Faulty {
@@ -66,6 +81,10 @@ impl Faulty {
             happens();
         }
         &self.memory
+    }
+
+    fn lies(&self, key: &Key, rev: Rev, lie: Lie) -> bool {
+        self.lie.lock().as_ref().is_some_and(|(of, at, what)| (of, *at, *what) == (key, rev, lie))
     }
 
     fn fault(&self) -> Fault {
@@ -89,7 +108,18 @@ impl Store for Faulty {
     }
 
     fn revision<'a>(&'a self, key: &'a Key, rev: Rev) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        self.ask("revision").revision(key, rev)
+        let found = self.ask("revision").revision(key, rev);
+        if !self.lies(key, rev, Lie::Other) {
+            return found;
+        }
+        async move {
+            let mut found = found.await;
+            if let Ok(Some(record)) = &mut found {
+                record.body = Body::Whole(Bytes::from_static(b"something else"));
+            }
+            found
+        }
+        .boxed()
     }
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
@@ -131,7 +161,13 @@ impl Store for Faulty {
         before: Option<Rev>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Revision>, StoreError>> {
-        self.ask("history").history(key, before, limit)
+        let found = self.ask("history").history(key, before, limit);
+        async move {
+            let mut found = found.await?;
+            found.retain(|one| !self.lies(key, one.meta.rev, Lie::Hides));
+            Ok(found)
+        }
+        .boxed()
     }
 
     fn list<'a>(
@@ -157,7 +193,8 @@ impl Store for Faulty {
     }
 
     fn pin<'a>(&'a self, key: &'a Key, rev: Rev, pin: Pin) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.ask("pin").pin(key, rev, pin)
+        let memory = self.ask("pin");
+        if self.lies(key, rev, Lie::NoPin) { ready(Ok(true)).boxed() } else { memory.pin(key, rev, pin) }
     }
 
     fn prune<'a>(&'a self, key: &'a Key, keep: u32) -> BoxFuture<'a, Result<u64, StoreError>> {
@@ -182,6 +219,10 @@ impl Store for Faulty {
 
     fn facts(&self) -> Facts {
         self.memory.facts()
+    }
+
+    fn most_revisions(&self) -> Option<u32> {
+        *self.most.lock()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
