@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
+#[path = "../copies/mod.rs"]
+mod copies;
+mod copy;
 mod damage;
 #[path = "../disk/mod.rs"]
 mod disk;

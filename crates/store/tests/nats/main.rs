@@ -7,6 +7,9 @@
 )]
 
 mod cluster;
+#[path = "../copies/mod.rs"]
+mod copies;
+mod copy;
 #[path = "../disk/mod.rs"]
 mod disk;
 mod full;

@@ -8,6 +8,8 @@
 
 mod calls;
 mod connections;
+#[path = "../copies/mod.rs"]
+mod copies;
 mod counts;
 mod damage;
 #[path = "../disk/mod.rs"]
@@ -98,6 +100,31 @@ fn five_thousand_races() {
 #[test]
 fn two_gateways_race() {
     run(faults::two_gateways_race(server::start(&[]), opened));
+}
+
+#[test]
+fn a_copy_goes_there_and_back() {
+    run(async {
+        let (store, _server) = fresh().await;
+        copies::there_and_back(store).await;
+    });
+}
+
+#[test]
+fn a_copy_that_is_broken_off_goes_on() {
+    run(async {
+        let (store, _server) = fresh().await;
+        copies::a_copy_that_is_broken_off_goes_on(store).await;
+    });
+}
+
+#[test]
+fn a_copy_that_is_killed_goes_on() {
+    let start = || {
+        let server = server::start(&[]);
+        (server.port().to_string(), server)
+    };
+    copies::a_copy_that_is_killed_goes_on("a_copy_that_is_killed_goes_on", start, |port| opened(port.parse().unwrap()));
 }
 
 /// A server that has no room refuses writes, reads go on, and when there is room again so do writes.
