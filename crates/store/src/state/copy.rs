@@ -442,6 +442,8 @@ async fn copy_record(
         Commit { key: key.clone(), expected, record: record.clone(), parent_again: None, pieces: pieces.clone(), keep };
     match to.commit(commit).await.map_err(CopyError::Target)? {
         Committed::Done(_) => {}
+        // A copy that was broken off had it on its way, and it came in after this one had looked.
+        Committed::Lost(Some(there)) if there.meta.rev == record.meta.rev && there.meta.chain == record.meta.chain => {}
         Committed::Lost(_) => return Err(CopyError::Other(key.clone())),
     }
     let back = to.revision(key, record.meta.rev).await.map_err(CopyError::Target)?;
