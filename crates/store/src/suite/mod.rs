@@ -29,7 +29,7 @@ pub use keys::{keys_are_any_text, keys_are_listed, nothing_is_there};
 pub use memory::Memory;
 pub use model::it_does_what_the_oracle_does;
 pub use pieces::{pieces_are_shared, pieces_stay_while_they_are_named};
-pub use races::{Raced, Register, one_writer_wins, race, readers_see_no_step_back};
+pub use races::{Raced, Register, one_writer_wins, race, race_between, readers_see_no_step_back};
 pub use records::{EPOCH, FakeClock, commit, following, key, record, tombstone};
 pub use states::{
     a_clock_jumps, a_conversation_grows, a_state_expires, a_state_is_handed_over, a_state_is_written_and_read,

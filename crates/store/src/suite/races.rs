@@ -105,10 +105,18 @@ impl Register {
 /// # Panics
 /// When two win, when none does, or when the history has a hole.
 pub async fn race(store: &Arc<dyn Store>, key: &Key, writers: usize, rounds: u64) -> Raced {
+    race_between(std::slice::from_ref(store), key, writers, rounds).await
+}
+
+/// The same over several ways to one store, as gateways on several machines have them: writers take them in turn.
+///
+/// # Panics
+/// When two win, when none does, or when the history has a hole; and without a store.
+pub async fn race_between(stores: &[Arc<dyn Store>], key: &Key, writers: usize, rounds: u64) -> Raced {
     let register = Arc::new(Register::default());
     let mut racers = JoinSet::new();
     for writer in 0..writers {
-        let (store, key, register) = (store.clone(), key.clone(), register.clone());
+        let (store, key, register) = (stores[writer % stores.len()].clone(), key.clone(), register.clone());
         racers.spawn(async move { racer(&*store, &key, writer, rounds, &register).await });
     }
     let mut raced = Raced::default();
@@ -120,8 +128,10 @@ pub async fn race(store: &Arc<dyn Store>, key: &Key, writers: usize, rounds: u64
         raced.refused += outcome.refused;
     }
     register.check(raced.unknown > 0);
-    let head = store.head(key).await.expect("a head").expect("somebody won");
-    assert!(raced.won <= head.meta.rev.get() && head.meta.rev.get() <= raced.won + raced.unknown, "{raced:?}");
+    for store in stores {
+        let head = store.head(key).await.expect("a head").expect("somebody won");
+        assert!(raced.won <= head.meta.rev.get() && head.meta.rev.get() <= raced.won + raced.unknown, "{raced:?}");
+    }
     raced
 }
 

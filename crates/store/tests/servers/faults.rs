@@ -9,8 +9,8 @@ use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tradewind_store::suite::{commit, following, key, race, record};
-use tradewind_store::{After, Changes, Committed, Event, Key, Meta, Record, Rev, Store, StoreError};
+use tradewind_store::suite::{commit, following, key, race_between, record};
+use tradewind_store::{After, Body, Changes, Committed, Event, Hash, Key, Meta, Record, Rev, Store, StoreError};
 
 use super::{PATIENCE, Pass, Proxy, Server};
 
@@ -197,46 +197,76 @@ pub(crate) async fn a_watch_begins_before_what_comes_after_it(server: Server, op
     tells_next(&mut watch, 2).await;
 }
 
-/// Kills the server again and again under 64 writers. Whatever was acknowledged is there afterwards, no revision is torn,
-/// and what is there that nobody knows of was said to be unknown.
+/// What is certain of a key that one writer has for itself.
+#[derive(Clone, Default)]
+struct Own {
+    /// Revisions that were acknowledged, or were seen.
+    certain: BTreeMap<Rev, Meta>,
+    /// Revisions that may have been made. Of earlier rounds too: what was on its way when the server was killed may still
+    /// happen when it is back.
+    unknown: Vec<Meta>,
+}
+
+impl Own {
+    fn last(&self) -> Option<&Meta> {
+        self.certain.last_key_value().map(|(_, last)| last)
+    }
+
+    fn is_certain(&mut self, meta: &Meta) {
+        self.certain.insert(meta.rev, meta.clone());
+    }
+}
+
+/// Writes until it is told to stop: never the same twice, whatever became of the first. How often it was acknowledged.
+async fn write_own(
+    store: &dyn Store,
+    key: &Key,
+    own: &mut Own,
+    length: usize,
+    round: usize,
+    stop: &AtomicBool,
+    made: &Semaphore,
+) -> u64 {
+    let (mut done, mut attempt) = (0, 0_u64);
+    while !stop.load(Ordering::Relaxed) {
+        attempt += 1;
+        let name = format!("{key} in {round}, {attempt}; ");
+        let body: Vec<u8> = name.bytes().cycle().take(length).collect();
+        let next = own.last().map_or_else(|| record(&body), |last| following(last, &body));
+        match store.commit(commit(key, &next)).await {
+            Ok(Committed::Done(_)) => {
+                done += 1;
+                made.add_permits(1);
+                own.is_certain(&next.meta);
+            }
+            // Its own, which it did not know of.
+            Ok(Committed::Lost(Some(head))) if own.unknown.contains(&head.meta) => own.is_certain(&head.meta),
+            Ok(Committed::Lost(head)) => panic!("{key}: {:?} was lost to {head:?}", next.meta),
+            Err(StoreError::Unknown(_)) => own.unknown.push(next.meta),
+            Err(StoreError::Unavailable(_) | StoreError::Busy) => tokio::task::yield_now().await,
+            Err(other) => panic!("{key}: {other}"),
+        }
+    }
+    done
+}
+
+/// Kills the server again and again under 64 writers. Whatever was acknowledged is there afterwards, as it was written, and
+/// what is there that nobody knows of was said to be unknown.
 pub(crate) async fn nothing_acknowledged_is_lost(mut server: Server, open: Open, rounds: usize) {
     const WRITERS: usize = 64;
     let store = open(server.port()).await;
     let keys: Vec<Key> = (0..WRITERS).map(|writer| key("n", &format!("writer/{writer}"))).collect();
-    let mut acknowledged: Vec<Option<Meta>> = vec![None; WRITERS];
-    // Of earlier rounds too: what was on its way when the server was killed may still happen when it is back.
-    let mut unknowns: Vec<Vec<Rev>> = vec![Vec::new(); WRITERS];
+    let mut owns: Vec<Own> = vec![Own::default(); WRITERS];
     let mut total = 0;
     for round in 0..rounds {
         let (stop, made) = (Arc::new(AtomicBool::new(false)), Arc::new(Semaphore::new(0)));
         let mut writers = JoinSet::new();
         for (writer, key) in keys.iter().cloned().enumerate() {
-            let (store, stop, made) = (store.clone(), stop.clone(), made.clone());
-            let (mut last, mut unknown) = (acknowledged[writer].clone(), std::mem::take(&mut unknowns[writer]));
+            let (store, stop, made, mut own) =
+                (store.clone(), stop.clone(), made.clone(), std::mem::take(&mut owns[writer]));
             writers.spawn(async move {
-                let mut done = 0_u64;
-                while !stop.load(Ordering::Relaxed) {
-                    let body = vec![writer as u8; 700 + writer];
-                    let next = last.as_ref().map_or_else(|| record(&body), |last| following(last, &body));
-                    match store.commit(commit(&key, &next)).await {
-                        Ok(Committed::Done(_)) => {
-                            done += 1;
-                            made.add_permits(1);
-                            last = Some(next.meta);
-                        }
-                        // Its own, which it did not know of.
-                        Ok(Committed::Lost(Some(head))) if unknown.contains(&head.meta.rev) => {
-                            last = Some(head.meta.clone());
-                        }
-                        Ok(Committed::Lost(head)) => panic!("{key}: {:?} was lost to {head:?}", next.meta),
-                        Err(StoreError::Unknown(_)) => unknown.push(next.meta.rev),
-                        Err(StoreError::Unavailable(_) | StoreError::Busy) => {
-                            tokio::task::yield_now().await;
-                        }
-                        Err(other) => panic!("{key}: {other}"),
-                    }
-                }
-                (writer, last, unknown, done)
+                let done = write_own(&*store, &key, &mut own, 700 + writer, round, &stop, &made).await;
+                (writer, own, done)
             });
         }
         // In the midst of it: at another write in each round.
@@ -247,24 +277,23 @@ pub(crate) async fn nothing_acknowledged_is_lost(mut server: Server, open: Open,
         stop.store(true, Ordering::Relaxed);
         let ended = writers.join_all().await;
         server.start_again();
-        for (writer, last, unknown, done) in ended {
+        for (writer, mut own, done) in ended {
             total += done;
-            let key = &keys[writer];
+            let (key, last) = (&keys[writer], own.last());
             let found = head(&*store, key).await;
-            let known = found == last;
-            let made_unknown = found.as_ref().is_some_and(|found| unknown.contains(&found.rev));
-            assert!(known || made_unknown, "{key}: {last:?} was acknowledged, and there is {found:?}");
-            acknowledged[writer] = found;
-            unknowns[writer] = unknown;
+            let made_unknown = found.as_ref().is_some_and(|found| own.unknown.contains(found));
+            assert!(found.as_ref() == last || made_unknown, "{key}: {last:?} is certain, and there is {found:?}");
+            found.iter().for_each(|found| own.is_certain(found));
+            owns[writer] = own;
         }
     }
     assert!(total > (rounds * WRITERS) as u64, "only {total} writes in {rounds} rounds");
-    let all = keys.iter().zip(&acknowledged).map(|(key, last)| whole(&*store, key, last.as_ref()));
-    join_all(all).await;
+    join_all(keys.iter().zip(&owns).map(|(key, own)| whole(&*store, key, own))).await;
 }
 
-/// The whole history of a key hangs together, and each record has what it was written with.
-async fn whole(store: &dyn Store, key: &Key, last: Option<&Meta>) {
+/// The history of a key has no hole, hangs together and ends with what is certain; each revision of it is one that was written,
+/// and where another of its number was acknowledged, that one. The newest have the contents that they were written with.
+async fn whole(store: &dyn Store, key: &Key, own: &Own) {
     let begun = Instant::now();
     let history = loop {
         match store.history(key, None, 100).await {
@@ -275,23 +304,35 @@ async fn whole(store: &dyn Store, key: &Key, last: Option<&Meta>) {
         }
         tokio::task::yield_now().await;
     };
-    assert_eq!(history.first().map(|newest| &newest.meta), last, "{key}");
+    assert_eq!(history.first().map(|newest| &newest.meta), own.last(), "{key}");
+    let newest = own.last().map_or(0, |last| last.rev.get());
+    let numbers: Vec<u64> = history.iter().map(|one| one.meta.rev.get()).collect();
+    assert_eq!(numbers, (newest.saturating_sub(32) + 1..=newest).rev().collect::<Vec<_>>(), "{key}");
     for pair in history.windows(2) {
         assert!(pair[0].meta.follows(Some(&pair[1].meta.chain)), "{key}");
     }
-    let metas: BTreeMap<Rev, Meta> = history.into_iter().map(|one| (one.meta.rev, one.meta)).collect();
-    for (rev, meta) in metas.iter().rev().take(3) {
-        let record = store.revision(key, *rev).await.unwrap().expect("it is kept");
-        assert_eq!(record.meta, *meta);
-        assert_eq!(record.body.stored_size() as u64, meta.size, "{key}");
+    for meta in history.iter().map(|one| &one.meta) {
+        let is_own = own.certain.get(&meta.rev).map_or_else(|| own.unknown.contains(meta), |certain| certain == meta);
+        assert!(is_own, "{key}: nobody wrote {meta:?}");
+    }
+    for meta in history.iter().map(|one| &one.meta).take(8) {
+        let record = store.revision(key, meta.rev).await.unwrap().expect("it is kept");
+        assert_eq!(record.meta, *meta, "{key}");
+        let Body::Whole(content) = record.body else { panic!("{key}: {record:?}") };
+        assert_eq!((Hash::of(&content), content.len() as u64), (meta.hash, meta.size), "{key}");
     }
 }
 
-/// Five thousand races of eight writers: each revision has one author.
+/// Five thousand races of two writers, and as many of eight, over two connections as from two machines: each revision has one
+/// author.
 pub(crate) async fn five_thousand_races(server: Server, open: Open) {
-    let raced = race(&open(server.port()).await, &key("race", "k"), 8, 5_000).await;
-    assert_eq!((raced.won, raced.unknown, raced.refused), (5_000, 0, 0), "{raced:?}");
-    assert!(raced.lost > 5_000, "they did not race: {raced:?}");
+    const ROUNDS: u64 = 5_000;
+    let stores = [open(server.port()).await, open(server.port()).await];
+    for writers in [2, 8] {
+        let raced = race_between(&stores, &key("race", &writers.to_string()), writers, ROUNDS).await;
+        assert_eq!((raced.won, raced.unknown, raced.refused), (ROUNDS, 0, 0), "{raced:?}");
+        assert!(raced.lost > ROUNDS / 10, "they did not race: {raced:?}");
+    }
 }
 
 /// Two gateways on one server race for one key: each revision has one author, whichever it is.
