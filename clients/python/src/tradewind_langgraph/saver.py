@@ -2,8 +2,11 @@
 
 Below `t/THREAD/NAMESPACE` in the state's namespace:
 
-- `head`: which checkpoint is the newest. Each put moves it by compare-and-set: the one point where of two writers one wins.
-- `c/ID`: a checkpoint, with what is kept of each channel's value.
+- `head`: which checkpoint is the newest. Each put moves it by compare-and-set: the one point where of two writers one wins. Who
+  removes something writes it too, so that a put that began before is refused. Of a thread whose last checkpoint was removed it
+  names none (`""`), until the values are removed as well.
+- `c/ID`: a checkpoint, with what is kept of each channel's value. Ids grow: one beyond the head's is of a put that has not
+  ended, or never will.
 - `w/ID/TASK`: the writes of a task on top of a checkpoint.
 - `v/CHANNEL/…`: values, kept as `values.py` says.
 """
@@ -15,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, unquote
+from uuid import uuid4
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -30,7 +34,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from tradewind_langgraph.client import Request, StateError, Steps, Transport, matching
+from tradewind_langgraph.client import Answer, Request, StateError, Steps, Transport, matching
 from tradewind_langgraph.values import JSON, Values, packed, unpacked
 
 # What was seen of a thread is remembered for so many checkpoints.
@@ -174,18 +178,24 @@ class TradewindSaver(BaseCheckpointSaver[str]):
     # What they do.
 
     def _get(self, config: RunnableConfig) -> Steps[CheckpointTuple | None]:
-        prefix = _prefix(config)
-        answer = (yield Request("GET", f"{prefix}/head")).checked(404, 410)
-        if answer.status >= 400:
-            # That there was nothing is what the first checkpoint builds on.
-            self._remember(prefix, "", None)
-            return None
-        found = get_checkpoint_id(config) or answer.json()["latest"]
-        self._remember(prefix, found, answer.rev)
-        return (yield from self._load(prefix, found, None))
+        prefix, wanted, rev = _prefix(config), get_checkpoint_id(config), None
+        while True:
+            head = (yield Request("GET", f"{prefix}/head")).checked(404, 410)
+            if head.status >= 400:
+                # That there was nothing is what the first checkpoint builds on.
+                self._remember(prefix, "", None)
+                return None
+            found = wanted or head.json()["latest"]
+            self._remember(prefix, found, head.rev)
+            one = yield from self._load(prefix, found, None)
+            # The newest may have become an earlier one and been pruned since; then the head has been written again.
+            if one is not None or wanted or head.rev == rev:
+                return one
+            rev = head.rev
 
     def _load(self, prefix: str, found: str, filter: dict[str, Any] | None) -> Steps[CheckpointTuple | None]:
-        answer = (yield Request("GET", f"{prefix}/c/{_word(found)}")).checked(404, 410)
+        key = f"{prefix}/c/{_word(found)}"
+        answer = (yield Request("GET", key)).checked(404, 410)
         if answer.status >= 400:
             return None
         kept = answer.json()
@@ -194,8 +204,14 @@ class TradewindSaver(BaseCheckpointSaver[str]):
             return None
         checkpoint = unpacked(self.serde, kept["checkpoint"])
         checkpoint["channel_values"] = {}
-        for channel, value in kept["values"].items():
-            checkpoint["channel_values"][channel] = yield from self.values.read(value)
+        try:
+            for channel, value in kept["values"].items():
+                checkpoint["channel_values"][channel] = yield from self.values.read(value)
+        except StateError as error:
+            # Values go after their checkpoint: one that was removed while it was read is no error.
+            if error.status in (404, 410) and (yield Request("GET", key)).checked(404, 410).status >= 400:
+                return None
+            raise
         writes = []
         for item in (yield from self._items(f"{prefix}/w/{_word(found)}/")):
             task = _text(item["key"].rsplit("/", 1)[1])
@@ -230,7 +246,6 @@ class TradewindSaver(BaseCheckpointSaver[str]):
         for prefix in {prefix for prefix, _ in found}:
             answer = (yield Request("GET", f"{prefix}/head")).checked(404, 410)
             latest[prefix] = answer.json()["latest"] if answer.status < 400 else ""
-        # Ids grow: one beyond the head's is of a put that has not ended, or never will.
         found = [(prefix, name) for prefix, name in found if name <= latest[prefix]]
         found.sort(key=lambda one: one[1], reverse=True)
         found.sort(key=lambda one: one[0])
@@ -275,10 +290,8 @@ class TradewindSaver(BaseCheckpointSaver[str]):
         }
         yield from self._replace(f"{prefix}/c/{_word(checkpoint['id'])}", content)
         latest = max(checkpoint["id"], head.json()["latest"]) if now else checkpoint["id"]
-        moved = yield Request(
-            "PUT", f"{prefix}/head", json.dumps({"latest": latest}).encode(), {**JSON, **matching(now)}
-        )
-        if moved.checked(412).status == 412:
+        moved = yield from self._point(prefix, now, latest)
+        if moved.status == 412:
             yield from self._delete(f"{prefix}/c/{_word(checkpoint['id'])}")
             raise self._moved(prefix, now, moved.rev)
         if now is None:
@@ -312,18 +325,17 @@ class TradewindSaver(BaseCheckpointSaver[str]):
         raise StateError(412, "", f"the writes of task {task_id!r} were overtaken {TRIES} times")
 
     def _delete_for_runs(self, runs: set[str]) -> Steps[None]:
-        touched = set()
+        going: dict[str, set[str]] = {}
         for item in (yield from self._items("t/")):
             prefix, kind, word = _parts(item["key"])
             if kind != "c":
                 continue
             answer = (yield Request("GET", item["key"])).checked(404, 410)
             if answer.status < 400 and unpacked(self.serde, answer.json()["metadata"]).get("run_id") in runs:
-                yield from self._delete_all(f"{prefix}/w/{word}/")
-                yield from self._delete(item["key"])
-                touched.add(prefix)
-        for prefix in touched:
-            yield from self._clean(prefix)
+                going.setdefault(prefix, set()).add(_text(word))
+        for prefix, ids in going.items():
+            yield from self._drop(prefix, ids)
+            yield from self._sweep(prefix)
 
     def _prune(self, threads: Sequence[str], strategy: str) -> Steps[None]:
         if strategy not in ("keep_latest", "delete"):
@@ -333,43 +345,73 @@ class TradewindSaver(BaseCheckpointSaver[str]):
             if strategy == "delete":
                 yield from self._delete_all(within)
                 continue
-            newest: dict[str, str] = {}
             items = yield from self._items(within)
-            for item in items:
-                prefix, kind, word = _parts(item["key"])
-                if kind == "c":
-                    newest[prefix] = max(newest.get(prefix, ""), _text(word))
-            for item in items:
-                prefix, kind, word = _parts(item["key"])
-                if kind in ("c", "w") and _text(word) != newest.get(prefix):
-                    yield from self._delete(item["key"])
-            for prefix in newest:
-                yield from self._clean(prefix)
+            for prefix in sorted({_parts(item["key"])[0] for item in items}):
+                yield from self._drop(prefix, None)
+                yield from self._sweep(prefix)
 
-    def _clean(self, prefix: str) -> Steps[None]:
-        """Removes values that no checkpoint needs, and lets the head name the newest that is left."""
+    def _drop(self, prefix: str, ids: set[str] | None) -> Steps[None]:
+        """Removes checkpoints and the writes on top of them: those of these ids, or (`None`) all before the newest.
+
+        The head is written first: it never names a checkpoint that is gone, not even by a put that is under way, as that is
+        refused. What is beyond the head is never the newest, and goes only by its id.
+        """
         for _ in range(TRIES):
             head = (yield Request("GET", f"{prefix}/head")).checked(404, 410)
-            needed, newest = set(), ""
-            for item in (yield from self._items(f"{prefix}/c/")):
-                newest = max(newest, _text(_parts(item["key"])[2]))
-                answer = (yield Request("GET", item["key"])).checked(404, 410)
-                for value in answer.json()["values"].values() if answer.status < 400 else ():
-                    needed.add(value[1] if value[0] != "whole" else None)
-            if head.status < 400:
-                condition = matching(head.rev)
-                if newest:
-                    content = json.dumps({"latest": newest}).encode()
-                    answer = yield Request("PUT", f"{prefix}/head", content, {**JSON, **condition})
-                else:
-                    answer = yield Request("DELETE", f"{prefix}/head", headers=condition)
-                if answer.checked(404, 410, 412).status == 412:
+            latest = head.json()["latest"] if head.status < 400 else ""
+            checkpoints = yield from self._items(f"{prefix}/c/")
+            ended = {name for item in checkpoints if (name := _id(item)) <= latest}
+            newest = max(ended - (ids or set()), default="")
+            # Writes before their checkpoint: who is cut off in between finds it again by its checkpoint.
+            items = [*(yield from self._items(f"{prefix}/w/")), *checkpoints]
+            if ids is None:
+                going = [item for item in items if _id(item) <= latest and _id(item) != newest]
+            else:
+                going = [item for item in items if _id(item) in ids]
+            if head.status < 400 and (going or newest != latest):
+                if (yield from self._point(prefix, head.rev, newest)).status == 412:
                     continue
-            for item in (yield from self._items(f"{prefix}/v/")):
-                if not any(need and (item["key"] == need or item["key"].startswith(f"{need}/")) for need in needed):
-                    yield from self._delete(item["key"])
+            yield from self._delete_listed(going)
             return
         raise StateError(412, "", f"{prefix!r} was overtaken {TRIES} times")
+
+    def _sweep(self, prefix: str) -> Steps[None]:
+        """Removes the values that no checkpoint needs, and the head that names none.
+
+        The order is what makes it safe. A put that has looked at the head before it is written here is refused, whatever it has
+        kept or relies on; one that looks at it afterwards relies on checkpoints that are here, whose values are needed, and
+        what it keeps itself is not in the list, or has another revision than there.
+        """
+        for _ in range(TRIES):
+            head = (yield Request("GET", f"{prefix}/head")).checked(404, 410)
+            if head.status >= 400:
+                # A thread's first put may be under way, and without a head nothing would refuse it.
+                return
+            latest, rev = head.json()["latest"], head.rev
+            values = yield from self._items(f"{prefix}/v/")
+            needed = yield from self._needed(prefix)
+            # A part of a log has its number behind the log's key.
+            waste = [item for item in values if not {item["key"], item["key"].rpartition("/")[0]} & needed]
+            if waste:
+                moved = yield from self._point(prefix, rev, latest)
+                if moved.status == 412:
+                    continue
+                rev = moved.rev
+                yield from self._delete_listed(waste)
+            if not latest:
+                (yield Request("DELETE", f"{prefix}/head", headers=matching(rev))).checked(404, 410, 412)
+            return
+        raise StateError(412, "", f"{prefix!r} was overtaken {TRIES} times")
+
+    def _needed(self, prefix: str) -> Steps[set[str]]:
+        """The keys of values that checkpoints name, those of puts that have not ended among them."""
+        needed: set[str] = set()
+        for item in (yield from self._items(f"{prefix}/c/")):
+            answer = (yield Request("GET", item["key"])).checked(404, 410)
+            for value in answer.json()["values"].values() if answer.status < 400 else ():
+                if value[0] != "whole":
+                    needed.add(value[1])
+        return needed
 
     def _copy(self, source: str, target: str) -> Steps[None]:
         here, there = f"t/{_word(source)}/", f"t/{_word(target)}/"
@@ -388,6 +430,12 @@ class TradewindSaver(BaseCheckpointSaver[str]):
             yield from self._replace(there + item["key"].removeprefix(here), content)
 
     # Small steps.
+
+    def _point(self, prefix: str, rev: int | None, latest: str) -> Steps[Answer]:
+        """Lets the head name a checkpoint; 412 when it has not this revision any more."""
+        # No two writes of it are alike: where one changes nothing, a namespace that merges would refuse neither.
+        content = json.dumps({"latest": latest, "write": uuid4().hex}).encode()
+        return (yield Request("PUT", f"{prefix}/head", content, {**JSON, **matching(rev)})).checked(412)
 
     def _items(self, prefix: str) -> Steps[list[dict[str, Any]]]:
         """The keys that begin with `prefix`."""
@@ -419,6 +467,11 @@ class TradewindSaver(BaseCheckpointSaver[str]):
                 return
         raise StateError(412, "", f"{key!r} was overtaken {TRIES} times")
 
+    def _delete_listed(self, items: Sequence[dict[str, Any]]) -> Steps[None]:
+        """Deletes what has not been written again since it was listed."""
+        for item in items:
+            (yield Request("DELETE", item["key"], headers=matching(item["rev"]))).checked(404, 410, 412)
+
     def _delete_all(self, prefix: str) -> Steps[None]:
         items = yield from self._items(prefix)
         # Heads first: from then on nobody sees a thread that is not whole.
@@ -446,6 +499,11 @@ def _parts(key: str) -> tuple[str, str, str]:
     """The prefix of a key, the kind of what it is, and the word behind that."""
     words = key.split("/")
     return "/".join(words[:3]), words[3] if len(words) > 3 else "", words[4] if len(words) > 4 else ""
+
+
+def _id(item: dict[str, Any]) -> str:
+    """Of which checkpoint a listed key is, or on top of which."""
+    return _text(_parts(item["key"])[2])
 
 
 def _config(prefix: str, found: str) -> RunnableConfig:

@@ -91,20 +91,23 @@ class Values:
         return ["log", log, len(elements), digest]
 
     def _append(self, log: str, count: int, elements: list[list[str]]) -> Steps[bool]:
-        """Appends to a log of `count` elements; `False` when another has gone on in it."""
+        """Appends to a log of `count` elements; `False` when another has gone on in it, or removed it."""
         while elements:
             part, there = divmod(count, PART)
             key, now = f"{log}/{part:06}", elements[: PART - there]
             rev = None
             if there:
                 # Only who sees the part as it was left may go on in it.
-                kept = (yield Request("GET", key)).checked()
-                if len(kept.json()) != there:
+                kept = (yield Request("GET", key)).checked(404, 410)
+                if kept.status >= 400 or len(kept.json()) != there:
                     return False
                 rev = kept.rev
             content = json.dumps(now).encode()
             answer = yield Request("PATCH", key, content, {**APPEND, **matching(rev)})
-            if answer.checked(412).status == 412:
+            if answer.checked(404, 410, 412).status >= 400:
+                return False
+            # A namespace that merges takes both of two appends; the elements of the second are not where it counts them.
+            if rev is not None and answer.json()["parent"] != rev:
                 return False
             count, elements = count + len(now), elements[len(now) :]
         return True
