@@ -291,19 +291,23 @@ pub(crate) async fn nothing_acknowledged_is_lost(mut server: Server, open: Open,
     join_all(keys.iter().zip(&owns).map(|(key, own)| whole(&*store, key, own))).await;
 }
 
-/// The history of a key has no hole, hangs together and ends with what is certain; each revision of it is one that was written,
-/// and where another of its number was acknowledged, that one. The newest have the contents that they were written with.
-async fn whole(store: &dyn Store, key: &Key, own: &Own) {
+/// Reads from servers that keep something together, and may still be looking for who leads them.
+async fn patiently<'a, T>(key: &Key, read: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>) -> T {
     let begun = Instant::now();
-    let history = loop {
-        match store.history(key, None, 100).await {
-            Ok(history) => break history,
-            // Servers that keep something together may still be looking for who leads them.
+    loop {
+        match read().await {
+            Ok(found) => return found,
             Err(StoreError::Unavailable(why)) => assert!(begun.elapsed() < PATIENCE, "{key}: {why}"),
             Err(other) => panic!("{key}: {other}"),
         }
         tokio::task::yield_now().await;
-    };
+    }
+}
+
+/// The history of a key has no hole, hangs together and ends with what is certain; each revision of it is one that was written,
+/// and where another of its number was acknowledged, that one. The newest have the contents that they were written with.
+async fn whole(store: &dyn Store, key: &Key, own: &Own) {
+    let history = patiently(key, || store.history(key, None, 100)).await;
     assert_eq!(history.first().map(|newest| &newest.meta), own.last(), "{key}");
     let newest = own.last().map_or(0, |last| last.rev.get());
     let numbers: Vec<u64> = history.iter().map(|one| one.meta.rev.get()).collect();
@@ -316,7 +320,7 @@ async fn whole(store: &dyn Store, key: &Key, own: &Own) {
         assert!(is_own, "{key}: nobody wrote {meta:?}");
     }
     for meta in history.iter().map(|one| &one.meta).take(8) {
-        let record = store.revision(key, meta.rev).await.unwrap().expect("it is kept");
+        let record = patiently(key, || store.revision(key, meta.rev)).await.expect("it is kept");
         assert_eq!(record.meta, *meta, "{key}");
         let Body::Whole(content) = record.body else { panic!("{key}: {record:?}") };
         assert_eq!((Hash::of(&content), content.len() as u64), (meta.hash, meta.size), "{key}");
