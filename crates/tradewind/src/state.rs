@@ -27,7 +27,7 @@ const FOLDER: &str = "state";
 #[derive(Debug, thiserror::Error)]
 pub enum StateOpenError {
     /// The engine.
-    #[error("error[{code}]: store: {engine}: {error}\n  = hint: {}", hint(.engine), code = Code::StateUnavailable)]
+    #[error("error[{}]: store: {engine}: {error}\n  = hint: {}", code(.error), hint(.engine, .error))]
     Engine {
         /// Which.
         engine: String,
@@ -39,8 +39,19 @@ pub enum StateOpenError {
     Key(#[from] KeyError),
 }
 
-fn hint(engine: &str) -> &'static str {
+fn code(error: &StoreError) -> Code {
+    match error {
+        StoreError::Damaged { .. } => Code::StateDamaged,
+        _ => Code::StateUnavailable,
+    }
+}
+
+fn hint(engine: &str, error: &StoreError) -> &'static str {
     match engine {
+        "sqlite" | "wal" if matches!(error, StoreError::Damaged { .. }) => {
+            "nothing was changed; put a backup of the folder `state` in its place; docs/errors/TW7010.md says what can be \
+             read out of a damaged one"
+        }
         "redis" | "nats" => "look whether the server runs, and at the address and login in `store`",
         _ => "look at the folder `state` in `data-dir`; another gateway may be running with it",
     }
