@@ -1,16 +1,36 @@
 //! What a conversation of 2,000 turns of 5 KB costs when it grows turn by turn, by appends and by JSON patches that add at the
 //! end: time of each write, bytes that are stored.
 //!
-//! `cargo bench -p tradewind-store --bench conversation`. Bounds, checked: at no moment are more than 3 × the last size stored,
-//! and the last writes take at most 2 × the median one. The bytes are those of all files of the engine: the most that were
-//! ever found by a thread that looks every fifth of a millisecond, and those after it was closed.
+//! `cargo bench -p tradewind-store --bench conversation`; needs `make peers`. Bounds, checked: at no moment are more than 3 ×
+//! the last size stored, and the last writes take at most 2 × the median one. The bytes are those of all files of the engine,
+//! or of the server; of Redis, whose files depend on when it is told to rewrite them, those in its memory. They are the most
+//! that were ever found by a thread that looks every fifth of a millisecond, or with Redis, which has to be asked, every fifty;
+//! and those after the store was closed.
+
+#![expect(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a bench measures and prints, and shares its servers with tests that need more of them"
+)]
+
+#[path = "../tests/nats/server.rs"]
+mod nats_server;
+#[path = "../tests/redis/server.rs"]
+mod redis_server;
+#[path = "../tests/servers/mod.rs"]
+mod servers;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tradewind_core::Secret;
+use tradewind_store::nats::{Nats, NatsSettings};
+use tradewind_store::redis::{Redis, RedisSettings};
 use tradewind_store::sqlite::{self, Sqlite};
 use tradewind_store::state::{At, Condition, New, State, Terms};
 use tradewind_store::suite::{FakeClock, Memory, key};
@@ -19,8 +39,9 @@ use tradewind_store::{Durability, Settings, Store};
 
 const TURNS: usize = 2000;
 const TURN: usize = 5 << 10;
+/// How long who looks at what is stored pauses.
+const OFTEN: Duration = Duration::from_micros(200);
 
-#[expect(clippy::disallowed_methods, reason = "a bench measures")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -73,7 +94,6 @@ async fn grow(store: Arc<dyn Store>, way: Way) -> (u64, Vec<Duration>) {
     (last.size, times)
 }
 
-#[expect(clippy::print_stdout, reason = "a bench prints its findings")]
 fn report(what: &str, found: &str) {
     println!("{what:<34} {found}");
 }
@@ -84,10 +104,21 @@ fn median(times: &[Duration]) -> f64 {
     sorted[sorted.len() / 2].as_secs_f64() * 1e6
 }
 
-/// Of all files; some may go while they are counted.
+/// Of all files, those in folders of it too; some may go while they are counted.
 fn bytes_of(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).expect("a folder");
-    entries.map(|entry| entry.and_then(|entry| entry.metadata()).map_or(0, |meta| meta.len())).sum()
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let bytes_of = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => bytes_of(&entry.path()),
+        found => found.map_or(0, |meta| meta.len()),
+    };
+    entries.flatten().map(bytes_of).sum()
+}
+
+/// What a Redis has in its memory for what it keeps.
+fn bytes_in(connection: &mut redis::Connection) -> u64 {
+    let said: String = redis::cmd("INFO").arg("memory").query(connection).expect("it says");
+    let bytes = said.lines().find_map(|line| line.strip_prefix("used_memory_dataset:")).expect("a number");
+    bytes.parse().expect("a number")
 }
 
 static FAILED: AtomicU64 = AtomicU64::new(0);
@@ -103,6 +134,7 @@ fn measure(
     runtime: &tokio::runtime::Runtime,
     way: Way,
     store: Arc<dyn Store>,
+    pause: Duration,
     stored: impl Fn() -> u64 + Sync,
 ) {
     report(name, "");
@@ -112,7 +144,7 @@ fn measure(
             let mut most = 0;
             while !done.load(Ordering::Relaxed) {
                 most = most.max(stored());
-                std::thread::sleep(Duration::from_micros(200));
+                std::thread::sleep(pause);
             }
             most
         });
@@ -131,23 +163,46 @@ fn measure(
     bound("    stored when closed", &format!("{stored} bytes of {size}"), stored as f64 / size as f64, 3.0);
 }
 
+fn on_redis(runtime: &tokio::runtime::Runtime, way: Way) {
+    let server = redis_server::start(&[]);
+    let address = format!("redis://127.0.0.1:{}", server.port());
+    let client = redis::Client::open(&*address).expect("an address");
+    let settings = RedisSettings { address: Secret::new(address), roots: None };
+    let store = runtime.block_on(Redis::open(&settings)).expect("a store");
+    let connection = Mutex::new(client.get_connection().expect("a connection"));
+    let stored = || bytes_in(&mut connection.lock().expect("no panic"));
+    let before = stored();
+    measure(&format!("redis, {way:?}"), runtime, way, Arc::new(store), 250 * OFTEN, || stored().saturating_sub(before));
+}
+
+fn on_nats(runtime: &tokio::runtime::Runtime, way: Way) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = nats_server::start_in(folder.path());
+    let address = format!("nats://127.0.0.1:{}", server.port());
+    let settings = NatsSettings { address: Secret::new(address), roots: None, replicas: 1 };
+    let store = runtime.block_on(Nats::open(&settings)).expect("a store");
+    measure(&format!("nats, {way:?}"), runtime, way, Arc::new(store), OFTEN, || bytes_of(folder.path()));
+}
+
 fn main() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     for way in [Way::Append, Way::Patch] {
         let memory = Arc::new(Memory::new());
-        measure(&format!("memory, {way:?}"), &runtime, way, memory.clone(), || memory.stored_bytes());
+        measure(&format!("memory, {way:?}"), &runtime, way, memory.clone(), OFTEN, || memory.stored_bytes());
+        on_redis(&runtime, way);
+        on_nats(&runtime, way);
         for durability in [Durability::Os, Durability::Fsync] {
             let folder = tempfile::tempdir().expect("a folder");
             let options = sqlite::Options { durability, ..sqlite::Options::default() };
             let store = Sqlite::open(folder.path(), options, FakeClock::new()).expect("it opens");
             let stored = || bytes_of(folder.path());
-            measure(&format!("sqlite, {durability:?}, {way:?}"), &runtime, way, Arc::new(store), stored);
+            measure(&format!("sqlite, {durability:?}, {way:?}"), &runtime, way, Arc::new(store), OFTEN, stored);
             let folder = tempfile::tempdir().expect("a folder");
             let options = wal::Options { durability, ..wal::Options::default() };
             let store = Wal::open(folder.path(), options, FakeClock::new()).expect("it opens");
             let stored = || bytes_of(folder.path());
-            measure(&format!("wal, {durability:?}, {way:?}"), &runtime, way, Arc::new(store), stored);
+            measure(&format!("wal, {durability:?}, {way:?}"), &runtime, way, Arc::new(store), OFTEN, stored);
         }
     }
     assert_eq!(FAILED.load(Ordering::Relaxed), 0, "more than is allowed");

@@ -8,7 +8,7 @@
 
 mod pieces;
 
-pub(crate) use pieces::{MAX_PIECE, first_piece};
+pub(crate) use pieces::{MAX_PIECE, ends_at_a_cut, first_piece};
 
 use bytes::Bytes;
 use lz4_flex::block;

@@ -9,8 +9,8 @@
 
 /// No piece but the last is shorter.
 pub(crate) const MIN_PIECE: usize = 8 << 10;
-/// What a piece has on average. An addition of a few kilobytes writes half of this anew, and the names of all pieces: at 10 MB
-/// the two are about the same, 16 KiB and 10 KiB. Pieces of 64 KiB would make every shorter conversation cost twice as much.
+/// What a piece has on average. An addition brings itself, its share of the piece that it becomes part of in the end, and the
+/// names of all pieces: 10 KiB at 10 MB.
 const AVERAGE: usize = 32 << 10;
 /// No piece is longer.
 pub(crate) const MAX_PIECE: usize = 128 << 10;
@@ -55,6 +55,16 @@ pub(crate) fn first_piece(content: &[u8]) -> usize {
     end
 }
 
+/// Whether a content that begins with this piece has its first cut where the piece ends, whatever follows.
+pub(crate) fn ends_at_a_cut(piece: &[u8]) -> bool {
+    // Each byte moves out of the hash what came 64 before it.
+    let from = piece.len().saturating_sub(64).max(MIN_PIECE);
+    let Some(last) = piece.get(from..).filter(|last| !last.is_empty()) else { return false };
+    let hash = last.iter().fold(0_u64, |hash, byte| (hash << 1).wrapping_add(GEAR[usize::from(*byte)]));
+    let mask = if piece.len() <= AVERAGE { RARE } else { FREQUENT };
+    hash & mask == 0 || piece.len() >= MAX_PIECE
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +93,22 @@ mod tests {
         assert!((1..=MAX_PIECE).contains(last));
         let average = (32 << 20) / lengths.len();
         assert!((24 << 10..48 << 10).contains(&average), "{average}");
+    }
+
+    #[test]
+    fn a_piece_shows_whether_it_was_cut_there() {
+        for content in [noise(4 << 20, 4), vec![0; 300 << 10], noise(MIN_PIECE, 5), noise(5, 6)] {
+            let (mut rest, mut cuts) = (&content[..], 0);
+            while !rest.is_empty() {
+                let (piece, behind) = rest.split_at(first_piece(rest));
+                assert_eq!(ends_at_a_cut(piece), !behind.is_empty(), "{} bytes", piece.len());
+                let cut = |less: usize| ends_at_a_cut(&piece[..piece.len() - less]);
+                assert!(!(1..9.min(piece.len())).any(cut), "{} bytes", piece.len());
+                (rest, cuts) = (behind, cuts + 1);
+            }
+            assert!(cuts > 0);
+        }
+        assert!(!ends_at_a_cut(b""));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Additions to the end of a value: of a long one only the last piece is read, hashed and cut again, so that the two
-//! thousandth line of a conversation costs what the first one did.
+//! Additions to the end of a value: of a long one only what lies behind the last cut is hashed again, and what is added
+//! written, so that the two thousandth line of a conversation costs what the first one did.
 
 use bytes::Bytes;
 
@@ -10,9 +10,9 @@ use crate::name::{Key, Rev};
 use crate::record::Body;
 use crate::settings::{OnConflict, Rules};
 
-use super::body::{Before, Content, cut};
+use super::body::{Content, lengthen};
 use super::draft::Draft;
-use super::hot::{Hot, Known, Tail};
+use super::hot::{Hot, Known};
 use super::put::of_change;
 use super::write::check_size;
 use super::{Condition, State, Terms};
@@ -62,24 +62,14 @@ impl State {
         rules: &Rules,
     ) -> Result<Meta, StateError> {
         let head = self.head_at(key, rev, terms).await?;
-        let meta = &head.record.meta;
+        let meta = head.record.meta.clone();
         let format = Format::of(&meta.content_type);
         if only.is_some_and(|only| only != format) {
             return Err(StateError::BadPatch("it is not made for this content".to_owned()));
         }
-        let longer = match self.at_the_end(key, &head, format, addition, rules).await? {
-            Some(content) => content,
-            None => {
-                let (content, _) = self.whole(key, &head).await?;
-                let limit = usize::try_from(rules.max_value).expect("at most 16 MiB");
-                let tail =
-                    append(format, &content, addition, limit).map_err(|error| of_change(error, rules.max_value))?;
-                self.ready(&key.namespace, tail.on(&content).into()).await?
-            }
-        };
         let draft = Draft {
             kind: Kind::Value,
-            content: longer,
+            content: self.longer(key, head, format, addition, rules).await?,
             content_type: Some(meta.content_type.clone()),
             schema: meta.schema.clone(),
             terms: terms.clone(),
@@ -89,7 +79,28 @@ impl State {
         self.write(key, Condition::At(rev), draft).await
     }
 
-    /// The longer content, made from the last piece alone; `None` when that is not known, or not enough.
+    async fn longer(
+        &self,
+        key: &Key,
+        head: Hot,
+        format: Format,
+        addition: &[u8],
+        rules: &Rules,
+    ) -> Result<Content, StateError> {
+        if let Some(longer) = self.at_the_end(key, &head, format, addition, rules).await? {
+            return Ok(longer);
+        }
+        let (content, known) = self.whole(key, &head).await?;
+        let head = Hot { content: known, ..head };
+        if let Some(longer) = self.at_the_end(key, &head, format, addition, rules).await? {
+            return Ok(longer);
+        }
+        let limit = usize::try_from(rules.max_value).expect("at most 16 MiB");
+        let tail = append(format, &content, addition, limit).map_err(|error| of_change(error, rules.max_value))?;
+        self.ready(&key.namespace, tail.on(&content).into()).await
+    }
+
+    /// The longer content, made from its end alone; `None` when that is not known, or not enough.
     async fn at_the_end(
         &self,
         key: &Key,
@@ -104,19 +115,16 @@ impl State {
         let end = [opening, &tail.bytes].concat();
         let longer = append(format, &end, addition, limit.saturating_add(opening.len()))
             .map_err(|error| of_change(error, rules.max_value))?;
+        // What comes before the addition and behind it again, like the bracket that closes a list.
+        let (kept, closing) = (longer.keep.saturating_sub(opening.len()), end.len() - longer.keep);
         let rest = Bytes::from(longer.on(&end)).slice(opening.len()..);
-        let before = before(tail, &ids[..ids.len().saturating_sub(1)]);
         let data_key = self.data_key(&key.namespace).await?;
-        Ok(Some(Content::Long(cut(before, rest, data_key.as_deref()).await)))
+        Ok(Some(Content::Long(lengthen(tail, ids, rest, kept, closing, data_key.as_deref()).await)))
     }
 }
 
-fn before(tail: &Tail, ids: &[crate::record::PieceId]) -> Before {
-    Before { hashed: tail.before.clone(), length: tail.start, ids: ids.to_vec() }
-}
-
-/// What may stand for all that comes before the last piece, so that it can be added to: a JSON text that ends with `]` is an
-/// array, and one that ends with `"` a string. `None` where the last piece does not say enough: of `]` alone nobody knows
+/// What may stand for all that comes before the end, so that it can be added to: a JSON text that ends with `]` is an
+/// array, and one that ends with `"` a string. `None` where the end does not say enough: of `]` alone nobody knows
 /// whether a comma has to come before what is added.
 fn opening(format: Format, tail: &[u8]) -> Option<&'static [u8]> {
     if format == Format::Bytes {
@@ -134,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_piece_says_what_it_can() {
+    fn the_end_says_what_it_can() {
         assert_eq!(opening(Format::Bytes, b""), Some(&b""[..]));
         assert_eq!(opening(Format::Json, b"1, 2 ] \n"), Some(&b"[0"[..]));
         assert_eq!(opening(Format::Json, b" ]"), None);

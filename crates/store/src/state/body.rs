@@ -20,6 +20,9 @@ use super::hot::{Known, Tail};
 const TURN: usize = 8;
 /// Pieces that are asked for at a time: about 4 MiB.
 const FETCH: usize = 128;
+/// Pieces behind the last cut, at most. Each addition is one, until they are joined by a cut, or are too many: additions would
+/// otherwise write all of the end anew each time, on average three times the 5 KB of a turn of a conversation.
+pub(super) const MAX_OPEN: usize = 16;
 
 /// A content, ready to become a body.
 pub(super) enum Content {
@@ -92,7 +95,7 @@ pub(super) async fn cut(before: Before, rest: Bytes, data_key: Option<&DataKey>)
         let last = at + piece.len() == rest.len();
         let before_piece = last.then(|| hashed.clone());
         hashed.update(&piece);
-        let id = data_key.map_or_else(|| PieceId(Hash::of(&piece).0), |key| key.piece_id(&piece));
+        let id = piece_id(&piece, data_key);
         ids.push(id);
         if seen.insert(id) {
             at_hand.push((id, piece.clone()));
@@ -100,7 +103,7 @@ pub(super) async fn cut(before: Before, rest: Bytes, data_key: Option<&DataKey>)
         at += piece.len();
         if let Some(before) = before_piece {
             // A copy, so that the end of a content does not keep all of it in memory.
-            let tail = Tail { before, start, bytes: Bytes::copy_from_slice(&piece) };
+            let tail = Tail { before, start, bytes: Bytes::copy_from_slice(&piece), pieces: vec![piece.len()] };
             let size = start + piece.len() as u64;
             return Long { hash: Hash::from_digest(hashed.finish()), size, ids, at_hand, tail: Arc::new(tail) };
         }
@@ -109,6 +112,53 @@ pub(super) async fn cut(before: Before, rest: Bytes, data_key: Option<&DataKey>)
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Makes the end of a content longer. `rest` is all that comes behind the last cut, now: its first `kept` bytes as before, and
+/// at its end `closing` bytes that the next addition will move.
+pub(super) async fn lengthen(
+    tail: &Tail,
+    ids: &[PieceId],
+    rest: Bytes,
+    kept: usize,
+    closing: usize,
+    data_key: Option<&DataKey>,
+) -> Long {
+    let closed = ids.len().saturating_sub(tail.pieces.len());
+    let mut ids_now = ids[..closed].to_vec();
+    let (mut hashed, start) = (tail.before.clone(), tail.start);
+    if pack::first_piece(&rest) < rest.len() {
+        return cut(Before { hashed, length: start, ids: ids_now }, rest, data_key).await;
+    }
+    let stays = |end: &mut usize, length: &usize| {
+        *end += length;
+        (*end <= kept).then_some(*length)
+    };
+    let mut pieces: Vec<usize> = tail.pieces.iter().scan(0, stays).collect();
+    // What is added, and what closes it.
+    if pieces.len() + 2 > MAX_OPEN {
+        pieces.clear();
+    }
+    ids_now.extend_from_slice(&ids[closed..closed + pieces.len()]);
+    let (mut at, mut at_hand) = (pieces.iter().sum(), Vec::with_capacity(2));
+    for end in [rest.len() - closing, rest.len()] {
+        if end > at {
+            let piece = rest.slice(at..end);
+            let id = piece_id(&piece, data_key);
+            ids_now.push(id);
+            pieces.push(piece.len());
+            at_hand.push((id, piece));
+            at = end;
+        }
+    }
+    hashed.update(&rest);
+    let size = start + rest.len() as u64;
+    let tail = Tail { before: tail.before.clone(), start, bytes: rest, pieces };
+    Long { hash: Hash::from_digest(hashed.finish()), size, ids: ids_now, at_hand, tail: Arc::new(tail) }
+}
+
+fn piece_id(piece: &[u8], data_key: Option<&DataKey>) -> PieceId {
+    data_key.map_or_else(|| PieceId(Hash::of(piece).0), |key| key.piece_id(piece))
 }
 
 /// Packs and, with a data key, seals.
@@ -198,7 +248,8 @@ impl State {
         }
         let mut content = Vec::with_capacity(usize::try_from(meta.size).expect("at most 16 MiB"));
         let mut hashed = digest::Context::new(&digest::SHA256);
-        let (mut before_last, mut start) = (None, 0);
+        // Where each of the last pieces begins, and what was hashed before it.
+        let mut last = Vec::with_capacity(MAX_OPEN);
         for (page, names) in ids.chunks(FETCH).enumerate() {
             let pieces = self.store.pieces(&key.namespace, names).await?;
             for (index, (id, piece)) in names.iter().zip(pieces).enumerate() {
@@ -209,9 +260,8 @@ impl State {
                 if (content.len() + piece.len()) as u64 > meta.size {
                     return Err(damaged(key, meta.rev, "its pieces are longer than it is"));
                 }
-                if page * FETCH + index + 1 == ids.len() {
-                    before_last = Some(hashed.clone());
-                    start = content.len();
+                if page * FETCH + index + MAX_OPEN >= ids.len() {
+                    last.push((content.len(), hashed.clone()));
                 }
                 hashed.update(&piece);
                 content.extend_from_slice(&piece);
@@ -221,10 +271,25 @@ impl State {
             }
         }
         check(key, record, Hash::from_digest(hashed.finish()), content.len() as u64)?;
-        let before = before_last.expect("there is a last piece");
-        let tail = Tail { before, start: start as u64, bytes: Bytes::copy_from_slice(&content[start..]) };
+        let tail = tail(&content, last);
         Ok(Some((content.into(), Known::Tail(Arc::new(tail)))))
     }
+}
+
+/// The end of a content: the pieces behind the last one that ends at a cut. `last` is where some of the last ones begin, and
+/// what was hashed before each, the last one's too.
+fn tail(content: &[u8], mut last: Vec<(usize, digest::Context)>) -> Tail {
+    let (mut start, mut before) = last.pop().expect("there is a last piece");
+    let mut pieces = vec![content.len() - start];
+    while let Some((earlier, hashed)) = last.pop() {
+        if pack::ends_at_a_cut(&content[earlier..start]) || content.len() - earlier > MAX_PIECE {
+            break;
+        }
+        pieces.push(start - earlier);
+        (start, before) = (earlier, hashed);
+    }
+    pieces.reverse();
+    Tail { before, start: start as u64, bytes: Bytes::copy_from_slice(&content[start..]), pieces }
 }
 
 /// Whether a content is what its record says.

@@ -45,14 +45,16 @@ pub(super) enum Known {
     Tail(Arc<Tail>),
 }
 
-/// The last piece of a long content, and what was hashed before it: enough to go on from.
+/// The end of a long content behind its last cut, and what was hashed before it: enough to go on from.
 pub(super) struct Tail {
-    /// SHA-256 of everything before the last piece.
+    /// SHA-256 of everything before the end.
     pub(super) before: digest::Context,
-    /// Bytes before the last piece.
+    /// Bytes before the end.
     pub(super) start: u64,
-    /// The last piece.
+    /// The end.
     pub(super) bytes: Bytes,
+    /// The lengths of its pieces, which additions have brought; see [`MAX_OPEN`](super::body::MAX_OPEN).
+    pub(super) pieces: Vec<usize>,
 }
 
 impl Hot {
