@@ -48,11 +48,13 @@ end
 local set, last, winners, refused = { '', '' }, 2, 0, nil
 
 local function unusual(key, field, parent, low, floor, marks, flags, more, begins, stamp)
+  local ids = ''
   if has(flags, MORE) then
-    local ids, last = ARGV[more + 1], more + 1 + 2 * tonumber(ARGV[more + 2])
+    local last = more + 1 + 2 * tonumber(ARGV[more + 2])
+    ids = ARGV[more + 1]
     if ids ~= '' then
       for piece = more + 3, last, 2 do call('HSET', space .. 'pieces', ARGV[piece], ARGV[piece + 1]) end
-      keep_all(space, key, field, ids)
+      call('HSET', key, 'c' .. field, ids)
       marks = bit.bor(marks, PIECES)
     end
     local parent_field = parent and sub(parent, 13)
@@ -63,10 +65,11 @@ local function unusual(key, field, parent, low, floor, marks, flags, more, begin
     -- Where it is damaged nothing is removed, and the key goes on.
     local sound, what = pcall(removable, key, floor, low - 1, marks, begins, stamp)
     if sound and what then
-      remove(space, key, marks, what)
-      floor = low
+      remove(space, key, marks, what, ids)
+      floor, ids = low, ''
     end
   end
+  count(space, ids, {})
   return floor, marks
 end
 

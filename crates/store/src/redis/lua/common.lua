@@ -105,30 +105,65 @@ local function place_of_record(key, field, begins, stamp)
   return first and stamp .. field
 end
 
-local function for_each_piece(ids, action)
-  for at = 1, #ids, 32 do action(sub(ids, at, at + 31)) end
+local function delete(hash, fields)
+  local removed = 0
+  for at = 1, #fields, 1000 do
+    removed = removed + call('HDEL', hash, unpack(fields, at, math.min(at + 999, #fields)))
+  end
+  return removed
 end
 
--- A flipped bit in a digit makes a number that three does not divide, so that it never comes to nothing: what it counts stays,
--- as it does where the number is none or was lost.
-local function release(space, id)
-  if redis.pcall('HINCRBY', space .. 'refs', id, -3) == 0 then
-    call('HDEL', space .. 'refs', id)
-    call('HDEL', space .. 'pieces', id)
+-- What makes Redis take `refs` for no small hash, in which it would look at one name after the other.
+local NO_PIECE, WIDE = '', string.rep('0', 65)
+
+-- Counts, in threes, how many revisions name each piece: those of the list `added` are named by one more, those of the lists
+-- `removed` by one less each. Mostly they are nearly the same. A flipped bit in a digit makes a number that three does not
+-- divide, so that it never comes to nothing: what it counts stays, as it does where the number is none or was lost.
+local function count(space, added, removed)
+  local changes, names, refs = {}, {}, space .. 'refs'
+  local function change(ids, by)
+    for at = 1, #ids, 32 do
+      local id = sub(ids, at, at + 31)
+      changes[id] = (changes[id] or 0) + by
+    end
+  end
+  change(added, 3)
+  for _, ids in ipairs(removed) do change(ids, -3) end
+  for id, by in pairs(changes) do
+    if by ~= 0 then names[#names + 1] = id end
+  end
+  local set, none = { NO_PIECE, WIDE }, {}
+  for at = 1, #names, 1000 do
+    local known = redis.pcall('HMGET', refs, unpack(names, at, math.min(at + 999, #names)))
+    if known.err then return end
+    for number, counted in ipairs(known) do
+      local id = names[at + number - 1]
+      local by, threes = changes[id], not counted and 0 or find(counted, '^%-?%d+$') and tonumber(counted)
+      if threes and by < 0 and threes + by == 0 then
+        none[#none + 1] = id
+      elseif threes and math.abs(threes) < 9e14 then
+        set[#set + 1] = id
+        set[#set + 1] = string.format('%.0f', threes + by)
+      end
+    end
+  end
+  for at = 1, #set > 2 and #set or 0, 1000 do call('HSET', refs, unpack(set, at, math.min(at + 999, #set))) end
+  if #none > 0 then
+    delete(refs, none)
+    delete(space .. 'pieces', none)
+    if call('HLEN', refs) == 1 then call('HDEL', refs, NO_PIECE) end
   end
 end
 
-local function keep_all(space, key, field, ids)
-  for_each_piece(ids, function(id) redis.pcall('HINCRBY', space .. 'refs', id, 3) end)
-  call('HSET', key, 'c' .. field, ids)
-end
-
-local function release_all(space, key, field)
-  local ids = call('HGET', key, 'c' .. field)
-  if ids then
-    for_each_piece(ids, function(id) release(space, id) end)
-    call('HDEL', key, 'c' .. field)
+-- Takes the lists of pieces of some revisions from a key.
+local function take_lists(key, fields)
+  local lists, names = {}, {}
+  for _, field in ipairs(fields) do
+    lists[#lists + 1] = call('HGET', key, 'c' .. field) or nil
+    names[#names + 1] = 'c' .. field
   end
+  delete(key, names)
+  return lists
 end
 
 -- Finds every flipped bit in a list of pinned revisions.
@@ -170,14 +205,6 @@ local function next_run(key, number)
   return next
 end
 
-local function delete(hash, fields)
-  local removed = 0
-  for at = 1, #fields, 1000 do
-    removed = removed + call('HDEL', hash, unpack(fields, at, math.min(at + 999, #fields)))
-  end
-  return removed
-end
-
 -- What there is to remove of the unpinned revisions from `low` to `limit`; nothing when nobody can say which are pinned, and
 -- all stay. Whatever is damaged is found here, before anything is removed.
 local function removable(key, low, limit, marks, begins, stamp)
@@ -207,12 +234,13 @@ local function removable(key, low, limit, marks, begins, stamp)
   return { fields = fields, records = records, runs = runs }
 end
 
--- Removes that. How many revisions were there. Writes nothing that takes room.
-local function remove(space, key, marks, what)
-  for _, field in ipairs(what.fields) do
-    if has(marks, MOVED) then call('HDEL', key, 'e' .. field) end
-    if has(marks, PIECES) then release_all(space, key, field) end
+-- Removes that, and counts the pieces of a list `ids` that comes instead. How many revisions were there. Without such a list
+-- it writes nothing that takes room.
+local function remove(space, key, marks, what, ids)
+  if has(marks, MOVED) then
+    for _, field in ipairs(what.fields) do call('HDEL', key, 'e' .. field) end
   end
+  if has(marks, PIECES) then count(space, ids or '', take_lists(key, what.fields)) end
   local removed = delete(space .. 'records', what.records)
   delete(key, what.runs)
   return removed

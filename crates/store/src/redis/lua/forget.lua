@@ -18,7 +18,7 @@ for _, field in ipairs(call('HKEYS', key)) do
   end
 end
 -- Nothing is let go of before all was read.
-for _, field in ipairs(of_pieces) do release_all(space, key, field) end
+count(space, '', take_lists(key, of_pieces))
 delete(space .. 'records', records)
 call('DEL', key)
 call('HDEL', KEYS[1], name)

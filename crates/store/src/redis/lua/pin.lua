@@ -17,15 +17,11 @@ if ARGV[4] ~= '' then
   if not pinned then pins = pins .. field end
   call('HSET', key, 'p', pins .. pins_sum(pins))
   call('HSET', space .. 'records', place, ARGV[4])
-  -- First the new ones, so that what both have stays.
-  local old = call('HGET', key, 'c' .. field)
+  count(space, ARGV[5], take_lists(key, { field }))
   if ARGV[5] ~= '' then
-    keep_all(space, key, field, ARGV[5])
+    call('HSET', key, 'c' .. field, ARGV[5])
     marks = bit.bor(marks, PIECES)
-  else
-    call('HDEL', key, 'c' .. field)
   end
-  if old then for_each_piece(old, function(id) release(space, id) end) end
 elseif pinned then
   if rev < low then
     -- What lies between is not kept any more, and must not come back. This one is named among the pinned still, and stays.
