@@ -16,7 +16,8 @@ as on a disk that has to turn.
 """
 CONVERSATIONS = """\
 A conversation of 2,000 turns that grows by 5 KB a turn to 10 MB: how much is stored at most while it grows and after the
-engine was closed, in sizes of the conversation; and what the last 50 writes take, in median writes.
+store was closed, in sizes of the conversation, in files, and of Redis in its memory; and what the last 50 writes take, in
+median writes.
 """
 # The bound that the project has set for the engines over servers, with each of their settings.
 SERVERS = 0.9

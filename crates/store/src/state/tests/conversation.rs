@@ -62,7 +62,63 @@ fn two_thousand_turns_cost_no_square() {
             brought.sort_unstable();
             let median = brought[TURNS / 2];
             assert!(last < 2 * median, "the last writes by {by} brought {last} bytes, the median is {median}");
-            assert!(brought.iter().sum::<u64>() < 20 * size, "{}", brought.iter().sum::<u64>());
+            // Twice the conversation, and the names of all its pieces with each turn.
+            assert!(brought.iter().sum::<u64>() < 4 * size, "{}", brought.iter().sum::<u64>());
+        }
+    });
+}
+
+/// An addition brings itself, and now and then all that comes behind the last cut, once: whether this gateway wrote what it
+/// adds to or another, by which many small ones become few pieces, and the same ones as of a value that is written whole.
+#[test]
+fn an_addition_brings_itself() {
+    run(async {
+        for (by, wrap) in [("bytes", ["", ""]), ("array", ["[", "]"]), ("string", ["\"", "\""])] {
+            let (hot, cold) = (Faulty::new(), Faulty::new());
+            let (state, _) = over(hot.clone());
+            let key = key("threads", "long");
+            let mut random = fastrand::Rng::with_seed(3);
+            let mut text = |length| (0..length).map(|_| random.alphanumeric()).collect::<String>();
+            let mut value = |length, inside: &mut String| {
+                let quote = if by == "array" { "\"" } else { "" };
+                let new = format!("{quote}{}{quote}", text(length));
+                let comma = if by == "array" && !inside.is_empty() { "," } else { "" };
+                inside.push_str(&format!("{comma}{new}"));
+                let [open, close] = wrap;
+                let added = format!("{open}{new}{close}");
+                if by == "bytes" { self::new(added) } else { json(&added) }
+            };
+            let mut inside = String::new();
+            let first = value(300_000, &mut inside);
+            let mut last = state.put(&key, Condition::Absent, first.clone()).await.unwrap();
+            over(cold.clone()).0.put(&key, Condition::Absent, first).await.unwrap();
+            for store in [&hot, &cold] {
+                store.brought.lock().clear();
+            }
+            let mut names = 0;
+            for _ in 0..1_000 {
+                let more = value(1_000, &mut inside).content;
+                let (other, _) = over(cold.clone());
+                other.append(&key, last.rev, more.clone(), Terms::default()).await.unwrap();
+                last = state.append(&key, last.rev, more, Terms::default()).await.unwrap();
+                let head = hot.memory.head(&key).await.unwrap().unwrap();
+                assert_eq!(cold.memory.head(&key).await.unwrap().unwrap().body, head.body, "{by}");
+                names += 32 * head.body.pieces().len() as u64;
+            }
+            let [open, close] = wrap;
+            let whole = format!("{open}{inside}{close}");
+            assert_eq!(content(&state, &key).await, whole.as_bytes(), "{by}");
+            let brought = [hot, cold].map(|store| store.brought.lock().iter().sum::<u64>() - names);
+            assert!(brought[0] < 4_000_000 && brought[1] == brought[0], "{by}: {brought:?} bytes for 1,000,000");
+            // All but those behind the last cut are as if nothing had been added to.
+            let head = state.store.head(&key).await.unwrap().unwrap();
+            let copy = crate::suite::key("threads", "copy");
+            let copied = if by == "bytes" { self::new(whole) } else { json(&whole) };
+            state.put(&copy, Condition::Absent, copied).await.unwrap();
+            let written = state.store.head(&copy).await.unwrap().unwrap();
+            let alike = written.body.pieces().iter().filter(|id| head.body.pieces().contains(id)).count();
+            assert!(alike + 1 >= written.body.pieces().len(), "{by}: {alike} of {}", written.body.pieces().len());
+            assert!(head.body.pieces().len() <= written.body.pieces().len() + 16, "{by}");
         }
     });
 }
