@@ -121,7 +121,8 @@ class Transport:
                 else:
                     request = steps.send(Answer(got.status_code, got.headers, got.content))
         except StopIteration as done:
-            return done.value
+            result: Result = done.value
+            return result
 
     async def arun(self, steps: Steps[Result]) -> Result:
         """Drives `steps` with awaited calls."""
@@ -136,7 +137,8 @@ class Transport:
                 else:
                     request = steps.send(Answer(got.status_code, got.headers, got.content))
         except StopIteration as done:
-            return done.value
+            result: Result = done.value
+            return result
 
     def close(self) -> None:
         """Closes the connections of blocking calls."""

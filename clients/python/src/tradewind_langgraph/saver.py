@@ -44,6 +44,11 @@ PAGE = 1000
 # How often a write of the same task is tried that another write came before.
 TRIES = 8
 
+# Keys of a list, as the gateway describes them, and the prefixes and ids of checkpoints. Named here because `list` is a method
+# inside the class.
+Items = list[dict[str, Any]]
+Ids = list[tuple[str, str]]
+
 
 class ThreadMoved(Exception):
     """Another writer has gone on in the thread since this one looked at it; its checkpoint was not kept.
@@ -228,7 +233,7 @@ class TradewindSaver(BaseCheckpointSaver[str]):
             pending_writes=[write for _, write in writes],
         )
 
-    def _ids(self, config: RunnableConfig | None, before: RunnableConfig | None) -> Steps[list[tuple[str, str]]]:
+    def _ids(self, config: RunnableConfig | None, before: RunnableConfig | None) -> Steps[Ids]:
         """Prefixes and ids of checkpoints, the newest of each namespace first."""
         wanted = get_checkpoint_id(config) if config else None
         limit = get_checkpoint_id(before) if before else None
@@ -237,7 +242,7 @@ class TradewindSaver(BaseCheckpointSaver[str]):
             within = f"t/{_word(config['configurable']['thread_id'])}/"
             if "checkpoint_ns" in config["configurable"]:
                 within = f"{_prefix(config)}/c/"
-        found = []
+        found: Ids = []
         for item in (yield from self._items(within)):
             prefix, kind, word = _parts(item["key"])
             if kind == "c" and (not wanted or _text(word) == wanted) and (not limit or _text(word) < limit):
@@ -437,9 +442,9 @@ class TradewindSaver(BaseCheckpointSaver[str]):
         content = json.dumps({"latest": latest, "write": uuid4().hex}).encode()
         return (yield Request("PUT", f"{prefix}/head", content, {**JSON, **matching(rev)})).checked(412)
 
-    def _items(self, prefix: str) -> Steps[list[dict[str, Any]]]:
+    def _items(self, prefix: str) -> Steps[Items]:
         """The keys that begin with `prefix`."""
-        items: list[dict[str, Any]] = []
+        items: Items = []
         query = {"prefix": prefix, "limit": str(PAGE)}
         while True:
             page = (yield Request("GET", query=query)).checked(404).json()
