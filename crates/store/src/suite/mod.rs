@@ -6,6 +6,7 @@
 //!
 //! All times lie around the year 2100, so that no engine whose server has a clock of its own finds anything expired.
 
+mod agents;
 mod commits;
 mod damage;
 mod keys;
@@ -20,6 +21,7 @@ mod watches;
 
 use std::time::Duration;
 
+pub use agents::{an_agent_goes_on_elsewhere, of_many_who_take_a_step_one_succeeds};
 pub use commits::{
     a_commit_needs_its_head, a_history_is_bounded, a_parent_is_made_small, a_pin_is_of_one_life,
     a_record_comes_back_as_it_was, numbers_are_the_caller_s, pins_hold, the_largest_records_fit,
@@ -73,6 +75,7 @@ macro_rules! engine_suite {
             it_does_what_the_oracle_does
             a_state_is_written_and_read a_state_keeps_its_history a_state_expires a_clock_jumps a_state_is_handed_over
             a_state_that_is_sealed a_conversation_grows
+            an_agent_goes_on_elsewhere of_many_who_take_a_step_one_succeeds
         }
     };
     (@each $open:expr; $($case:ident)*) => {

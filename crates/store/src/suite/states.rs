@@ -306,14 +306,16 @@ pub async fn a_conversation_grows(store: Arc<dyn Store>) {
     assert_eq!((checked.keys, checked.revisions, checked.damages), (2, 33, Vec::new()));
 }
 
-/// With a master key nothing that was written can be found in what is kept, and nobody reads it without.
+/// With a master key nothing that was written can be found in what is kept, and nobody reads it without. Another master key
+/// takes its place, and no value is written for that.
 pub async fn a_state_that_is_sealed(store: Arc<dyn Store>) {
-    let sealed = |master: &[u8; 32], id: &str| {
-        let master = MasterKey::new(id, master).expect("a key");
-        let masters = Masters::new(master, Vec::new()).expect("masters");
+    let masters = |current: (u8, &str), previous: Option<(u8, &str)>| {
+        let master = |(byte, id): (u8, &str)| MasterKey::new(id, &[byte; 32]).expect("a key");
+        let masters = Masters::new(master(current), previous.map(master).into_iter().collect()).expect("masters");
         State::new(store.clone(), Settings::default(), FakeClock::new(), Some(Arc::new(Sealer::new(masters))))
     };
-    let state = sealed(&[7; 32], "one");
+    let sealed = |byte: u8, id: &str| masters((byte, id), None);
+    let state = sealed(7, "one");
     let (short, long) = (key("sealed", "short"), key("sealed", "long"));
     let secret = "a secret that is told again and again. ";
     let mut last = state.put(&short, Condition::Absent, new(secret.repeat(200), "text/plain")).await.expect("a value");
@@ -321,12 +323,12 @@ pub async fn a_state_that_is_sealed(store: Arc<dyn Store>) {
         last = state.append(&short, last.rev, Bytes::from(secret), Terms::default()).await.expect("more");
     }
     state.put(&long, Condition::Absent, new(secret.repeat(5000), "text/plain")).await.expect("a long value");
-    let other = sealed(&[7; 32], "one");
+    let other = sealed(7, "one");
     assert_eq!(text(&other, &short, At::Rev(Rev::FIRST)).await, secret.repeat(200));
     assert_eq!(text(&other, &short, At::Head).await, secret.repeat(203));
     assert_eq!(text(&other, &long, At::Head).await, secret.repeat(5000));
     assert_eq!(other.check(|_| ()).await.expect("a check").damaged, 0);
-    let wrong = sealed(&[8; 32], "two");
+    let wrong = sealed(8, "two");
     assert!(matches!(wrong.get(&short, At::Head).await, Err(StateError::NoKey(_))));
     let (none, _) = self::state(store.clone());
     assert!(matches!(none.get(&long, At::Head).await, Err(StateError::NoKey(_))));
@@ -338,4 +340,13 @@ pub async fn a_state_that_is_sealed(store: Arc<dyn Store>) {
         }
         assert!(!kept.windows(8).any(|window| window == b"a secret"));
     }
+    let before = store.head(&short).await.expect("a head");
+    let both = masters((8, "two"), Some((7, "one")));
+    assert_eq!((both.rewrap().await, both.rewrap().await), (Ok(1), Ok(0)));
+    assert_eq!(store.head(&short).await.expect("a head"), before);
+    let rotated = sealed(8, "two");
+    assert_eq!(text(&rotated, &short, At::Head).await, secret.repeat(203));
+    assert_eq!(text(&rotated, &long, At::Head).await, secret.repeat(5000));
+    let retired = sealed(7, "one");
+    assert!(matches!(retired.get(&short, At::Head).await, Err(StateError::NoKey(_))));
 }

@@ -54,7 +54,6 @@ fn rotation_wraps_keys_and_writes_no_value() {
     });
 }
 
-/// What was written before there was a key can be read, and is sealed when it is written again, its parent too.
 /// A data key whose record is damaged is named by a check, and keeps no other from being wrapped again.
 #[test]
 fn a_damaged_data_key_keeps_no_other_from_its_new_master() {
@@ -73,6 +72,7 @@ fn a_damaged_data_key_keeps_no_other_from_its_new_master() {
     });
 }
 
+/// What was written before there was a key can be read, and is sealed when it is written again, its parent too.
 #[test]
 fn sealing_can_begin_at_any_time() {
     run(async {
