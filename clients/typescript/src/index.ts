@@ -125,9 +125,14 @@ export class State {
     this.#headers = key ? { authorization: `Bearer ${key}` } : {};
   }
 
-  /** The newest revision, or the one of this number; `null` when there is none. */
-  async get(key: string, rev?: number): Promise<Value | null> {
-    const answer = await this.#send("GET", this.#at(key, rev === undefined ? "" : `?rev=${rev}`));
+  /**
+   * The newest revision, or the one of this number; `null` when there is none.
+   *
+   * @param knows the newest schema that the reader knows, `name@version`: a value of another one, or of a newer version, is
+   *   refused
+   */
+  async get(key: string, rev?: number, knows?: string): Promise<Value | null> {
+    const answer = await this.#send("GET", this.#at(key, rev === undefined ? "" : `?rev=${rev}`), this.#knowing(knows));
     if (answer.status === 404 || answer.status === 410) {
       await answer.arrayBuffer();
       return null;
@@ -179,9 +184,13 @@ export class State {
     return this.#write("POST", this.#at(key, "/handoff"), rev, body, terms);
   }
 
-  /** Takes a key over. The old holder's next write is refused with `Fenced`. */
-  async redeem(token: string): Promise<Revision> {
-    const headers = { ...this.#headers, "content-type": "application/json" };
+  /**
+   * Takes a key over. The old holder's next write is refused with `Fenced`.
+   *
+   * @param knows as with `get`; where it is refused, the token stays good
+   */
+  async redeem(token: string, knows?: string): Promise<Revision> {
+    const headers = { ...this.#knowing(knows), "content-type": "application/json" };
     const answer = await this.#send("POST", `${this.#root}/handoff/redeem`, headers, JSON.stringify({ token }));
     return (await checked(answer)).json() as Promise<Revision>;
   }
@@ -218,6 +227,10 @@ export class State {
       await pause(wait, signal);
       wait = Math.min(wait * 2, AGAIN[1]);
     }
+  }
+
+  #knowing(knows: string | undefined): Record<string, string> {
+    return { ...this.#headers, ...(knows === undefined ? {} : { "tradewind-schema": knows }) };
   }
 
   #at(key: string, more = ""): string {

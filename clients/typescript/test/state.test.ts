@@ -18,6 +18,8 @@ test("a write says what it replaces", async () => {
   const read = await state.get("a/b c");
   assert.deepEqual(read?.json(), { turn: 1 });
   assert.deepEqual([read?.rev, read?.schema, read?.epoch], [1, "chat@1", 0]);
+  assert.equal((await state.get("a/b c", undefined, "chat@2"))?.rev, 1);
+  await assert.rejects(state.get("a/b c", undefined, "chat@0"), (error: StateError) => error.code === "TW7008");
   await state.putJson("a/b c", 1, { turn: 2 });
   await assert.rejects(state.putJson("a/b c", 1, { turn: "two" }), (error: Lost) => error instanceof Lost && error.rev === 2);
   await assert.rejects(state.putJson("a/b c", null, {}), Lost);

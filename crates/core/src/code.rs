@@ -187,7 +187,7 @@ codes! {
     /// A namespace, key, content type, schema or revision that cannot be one.
     StateName = "7007", 400, "a name or number of the request cannot be one";
     /// The schema is newer than the reader knows.
-    StateNewer = "7008", 409, "the state has a newer schema than its reader knows";
+    StateSchema = "7008", 409, "the state has a schema that its reader does not know";
     /// A JSON Patch, append or merge that does not apply.
     StateBadPatch = "7009", 422, "the change cannot be applied to the state";
     /// The hash is not that of the content.

@@ -1,6 +1,6 @@
 //! What can go wrong, in an engine and above it.
 
-use crate::meta::{Meta, MetaError};
+use crate::meta::{Meta, MetaError, Schema};
 use crate::name::{Epoch, NameError};
 
 /// What an engine could not do.
@@ -100,13 +100,13 @@ pub enum StateError {
         /// Bytes that it may have.
         limit: u64,
     },
-    /// The content has a newer schema than its reader knows.
-    #[error("the content has the schema {found}, which is newer than the reader's {known}")]
-    NewerSchema {
-        /// The content's version.
-        found: u32,
+    /// The content has a schema that its reader does not know: another one, or a newer version.
+    #[error("the content has the schema {found}, and its reader knows {known} and older")]
+    OtherSchema {
+        /// The content's.
+        found: Schema,
         /// The newest that the reader knows.
-        known: u32,
+        known: Schema,
     },
     /// A name is none.
     #[error(transparent)]

@@ -113,6 +113,12 @@ impl Schema {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Whether a reader that knows the versions up to `newest` can read this one.
+    #[must_use]
+    pub fn is_known_by(&self, newest: &Self) -> bool {
+        self.name == newest.name && self.version <= newest.version
+    }
 }
 
 impl fmt::Display for Schema {

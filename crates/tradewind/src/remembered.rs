@@ -93,8 +93,7 @@ impl Remembered {
         let upcasters = Kept::upcasters();
         let content = upcasters.upcast(value.meta.schema.as_ref(), value.content).map_err(|error| match error {
             UpcastError::Newer { found, known } => {
-                let error = StateError::NewerSchema { found: found.version, known: known.version };
-                format!("{}: {error}", Code::StateNewer)
+                format!("{}: {}", Code::StateSchema, StateError::OtherSchema { found, known })
             }
             error => error.to_string(),
         })?;
@@ -221,7 +220,10 @@ mod tests {
         };
         remembered.state.put(&remembered.key, Condition::Absent, new).await.unwrap();
         let why = remembered.read().await.unwrap_err();
-        assert!(why.starts_with("TW7008: the content has the schema") && why.contains("newer"), "{why}");
+        assert!(
+            why.starts_with("TW7008: the content has the schema selections@2, and its reader knows selections@1"),
+            "{why}"
+        );
         opened.close().await.unwrap();
     }
 }

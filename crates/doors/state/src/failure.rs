@@ -27,7 +27,7 @@ pub(crate) const fn code(error: &StateError) -> Code {
         StateError::Lost { .. } => Code::StateLost,
         StateError::Fenced { .. } => Code::StateFenced,
         StateError::TooLarge { .. } => Code::StateTooLarge,
-        StateError::NewerSchema { .. } => Code::StateNewer,
+        StateError::OtherSchema { .. } => Code::StateSchema,
         StateError::Name(_) => Code::StateName,
         StateError::Meta(_) => Code::BadHeader,
         StateError::NotJson(_) => Code::MalformedJson,

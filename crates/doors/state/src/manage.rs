@@ -7,12 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tradewind_core::{Code, parse_duration};
 use tradewind_door::{Body, Refusal, Response, json_response};
-use tradewind_store::handoff::{MAX_LIFE, MAX_TOKEN};
-use tradewind_store::state::{Condition, Terms};
+use tradewind_store::handoff::{self, MAX_LIFE, MAX_TOKEN};
+use tradewind_store::state::{At, Condition, Terms};
 use tradewind_store::{Epoch, Key, Rev};
 
 use crate::door::{Call, Failure, may_use};
 use crate::head::{epoch, precondition, unconditional};
+use crate::read::known;
 use crate::shown::json;
 use crate::write::{body, redeemed};
 
@@ -125,9 +126,13 @@ pub(crate) async fn redeem(call: &Call<'_>, note: impl FnOnce(&Key)) -> Result<R
     if token.len() > MAX_TOKEN {
         return Err(Refusal::new(Code::HandoffForged, "this is longer than any token").into());
     }
-    let key = call.state.token(&token).await?.key;
+    let handoff::Token { key, rev, .. } = call.state.token(&token).await?;
     note(&key);
     may_use(call.grant, &key)?;
+    // Before it is redeemed: a token is good once. Where the revision is gone, redeeming it says why it is of no use.
+    if let Ok(meta) = call.state.meta(&key, At::Rev(rev)).await {
+        known(&call.head.headers, &meta)?;
+    }
     let terms = Terms { by: call.grant.name().cloned(), ..Terms::default() };
     let value = call.state.redeem(&token, terms).await?;
     Ok(redeemed(call, &key, &value))

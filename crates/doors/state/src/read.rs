@@ -14,7 +14,8 @@ use tradewind_store::{Key, Meta, Namespace, StateError};
 
 use crate::door::{Call, Failure, may_use};
 use crate::head::{
-    EPOCH, EXPIRES, HASH, PREFERENCE_APPLIED, SCHEMA, epoch_value, etag, has_already, hash_value, is_wanted, type_value,
+    EPOCH, EXPIRES, HASH, PREFERENCE_APPLIED, SCHEMA, epoch_value, etag, has_already, hash_value, is_wanted, schema,
+    type_value,
 };
 use crate::shown::{Item, Page, Shown, json};
 
@@ -26,6 +27,7 @@ pub(crate) async fn value(call: &Call<'_>, key: &Key) -> Result<Response, Failur
     let at = call.query.rev("rev")?.map_or(At::Head, At::Rev);
     let value = call.state.get(key, at).await?;
     let headers = &call.head.headers;
+    known(headers, &value.meta)?;
     if !is_wanted(headers, value.meta.rev) {
         let message = format!("this is revision {}, and not the one of `If-Match`", value.meta.rev);
         return Err(Refusal::new(Code::StateLost, message).into());
@@ -38,6 +40,19 @@ pub(crate) async fn value(call: &Call<'_>, key: &Key) -> Result<Response, Failur
         return Ok(response);
     }
     Ok(content(&value))
+}
+
+/// Refuses a value of a schema that its reader, who says which one it knows, does not.
+///
+/// # Errors
+/// 409 for another schema or a newer version. A value whose writer named none is the reader's to judge.
+pub(crate) fn known(headers: &HeaderMap, meta: &Meta) -> Result<(), Failure> {
+    match (schema(headers)?, &meta.schema) {
+        (Some(known), Some(found)) if !found.is_known_by(&known) => {
+            Err(StateError::OtherSchema { found: found.clone(), known }.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A value as a response.

@@ -136,6 +136,7 @@ const WITH_TOKEN: &[Code] = &[
     OF_BODY[0],
     OF_BODY[1],
     OF_BODY[2],
+    Code::StateSchema,
     Code::HandoffForged,
     Code::HandoffLate,
     Code::HandoffRedeemed,
@@ -172,6 +173,10 @@ const TTL: Parameter = text(
     "How long the value lives: a time such as `15m`, with `; sliding` behind it to begin again with each read, or `none`.",
 );
 const SCHEMA: Parameter = text("Tradewind-Schema", "The schema of the content, `name@version`.");
+const KNOWN: Parameter = text(
+    "Tradewind-Schema",
+    "The newest schema that the reader knows, `name@version`; 409 when the value has another one, or a newer version.",
+);
 const EPOCH: Parameter =
     text("Tradewind-Epoch", "The epoch that the writer believes to be in; 409 when the key was handed over since.");
 const PREFER: Parameter = Parameter {
@@ -252,12 +257,12 @@ static SPECS: &[(Operation, Spec)] = &[
             about: "The content as it was written, with its revision in `ETag`, and `Tradewind-Epoch`, `-Hash`, `-Schema` and \
                 `-Expires-At`.",
             query: &[REV],
-            headers: &[IF_HAS, IF_MATCH],
+            headers: &[IF_HAS, IF_MATCH, KNOWN],
             answers: &[
                 answer(200, "The content.", Some(Content::Value)),
                 answer(304, "The reader has this revision.", None),
             ],
-            codes: &[OF_READ[0], OF_READ[1], Code::StateLost],
+            codes: &[OF_READ[0], OF_READ[1], Code::StateLost, Code::StateSchema],
             ..NOTHING
         },
     ),
@@ -396,7 +401,7 @@ static SPECS: &[(Operation, Spec)] = &[
         Spec {
             summary: "Redeem a hand-off token",
             about: "The same content as a new revision in the next epoch.",
-            headers: &[PREFER],
+            headers: &[KNOWN, PREFER],
             body: Some(Body { content: Content::Json("Redeem"), required: true }),
             answers: &[WRITTEN, SILENT],
             codes: WITH_TOKEN,

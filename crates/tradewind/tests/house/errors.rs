@@ -46,7 +46,7 @@ const BY_HAND: [Code; 23] = [
     Code::ModulePath,
     Code::ModuleUpstream,
     Code::ModuleStorage,
-    Code::StateNewer,
+    Code::StateSchema,
     Code::StateDamaged,
     Code::StateUnknown,
     Code::StateUnavailable,

@@ -85,3 +85,20 @@ async fn a_token_is_asked_for_by_who_holds_the_key() {
     world.ask("POST", HANDOFF, &[("if-match", "\"3\""), ("tradewind-epoch", "0")], "").await.is(409, "TW7005");
     world.ask("POST", REDEEM, &[], "{}").await.is(400, "TW1002");
 }
+
+/// A token is good once: it is not used up by a device that cannot go on with what it is for.
+#[tokio::test]
+async fn a_token_stays_good_where_the_schema_is_not_known() {
+    let world = World::new();
+    let headers = [("if-none-match", "*"), ("tradewind-schema", "plan@3")];
+    world.ask("PUT", "/api/v1/state/n/a", &headers, "{}").await.has(201);
+    let token = token(&world, "\"1\"").await;
+    for unknown in ["plan@2", "thread@3"] {
+        world.ask("POST", REDEEM, &[("tradewind-schema", unknown)], &body(&token)).await.is(409, "TW7008");
+    }
+    world.ask("POST", REDEEM, &[("tradewind-schema", "plan")], &body(&token)).await.is(400, "TW1011");
+    assert_eq!(world.read("n/a").await.header("tradewind-epoch"), "0");
+    world.ask("POST", REDEEM, &[("tradewind-schema", "plan@3")], &body(&token)).await.has(200);
+    assert_eq!(world.read("n/a").await.header("tradewind-schema"), "plan@3");
+    world.ask("POST", REDEEM, &[("tradewind-schema", "plan@3")], &body(&token)).await.is(409, "TW7017");
+}

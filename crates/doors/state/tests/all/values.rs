@@ -38,6 +38,35 @@ async fn a_value_comes_back_as_it_was_written() {
     assert_eq!(head.header("etag"), "\"1\"");
 }
 
+/// A reader says which schema it knows, and is not given what it could only guess at.
+#[tokio::test]
+async fn a_schema_that_the_reader_does_not_know_is_refused() {
+    let world = World::new();
+    let headers = [("if-none-match", "*"), ("tradewind-schema", "note@3")];
+    world.ask("PUT", "/api/v1/state/notes/a", &headers, "3").await.has(201);
+    world.create("notes/plain", "1").await;
+    let read = async |key: &str, knows, method| {
+        let path = format!("/api/v1/state/notes/{key}");
+        world.ask(method, &path, &[("tradewind-schema", knows)], "").await
+    };
+    for known in ["note@3", "note@4"] {
+        assert_eq!(read("a", known, "GET").await.has(200).header("tradewind-schema"), "note@3");
+    }
+    for unknown in ["note@2", "note@0", "letter@3", "not@3"] {
+        let refused = read("a", unknown, "GET").await;
+        assert!(refused.text().contains(&format!("the schema note@3, and its reader knows {unknown} and older")));
+        refused.is(409, "TW7008");
+        assert_eq!(read("a", unknown, "HEAD").await.status, 409);
+    }
+    read("plain", "note@2", "GET").await.has(200);
+    for bad in ["note", "note@-1", "note@", "@1", "a b@1", "note@4294967296"] {
+        read("a", bad, "GET").await.is(400, "TW1011");
+    }
+    // Also of a revision that it has already.
+    let has = [("if-none-match", "\"1\""), ("tradewind-schema", "note@2")];
+    world.ask("GET", "/api/v1/state/notes/a", &has, "").await.is(409, "TW7008");
+}
+
 #[tokio::test]
 async fn what_is_not_there_is_not_found_and_what_is_over_is_gone() {
     let world = World::with_rules();
