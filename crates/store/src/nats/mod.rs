@@ -28,6 +28,7 @@ mod about;
 mod beside;
 mod commit;
 mod due;
+mod leader;
 mod link;
 mod names;
 mod places;
@@ -444,7 +445,7 @@ impl Store for Nats {
 
     fn latest<'a>(&'a self, namespace: &'a Namespace) -> BoxFuture<'a, Result<Cursor, StoreError>> {
         async move {
-            let info = streams::info(&self.link, &Space::of(namespace).stream()).await?;
+            let info = leader::info(&self.link, &Space::of(namespace).stream()).await?;
             Ok(info.map_or(Cursor::START, |info| Cursor::at(info.state.last_seq)))
         }
         .boxed()

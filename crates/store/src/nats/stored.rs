@@ -10,6 +10,7 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::about::{ABOUT, About};
+use super::leader;
 use super::link::{ApiError, Fault, Link};
 use super::names::Space;
 use crate::error::StoreError;
@@ -64,7 +65,7 @@ impl Stored {
     }
 }
 
-/// The last message with a subject. Of several replicas the leader is asked: another may not have it yet.
+/// The last message with a subject. Of several replicas one is believed that has come as far as the leader.
 pub(super) async fn last(
     link: &Link,
     stream: &str,
@@ -72,7 +73,12 @@ pub(super) async fn last(
     replicas: usize,
 ) -> Result<Option<Stored>, StoreError> {
     if replicas > 1 {
-        return last_of_leader(link, stream, subject).await;
+        let Some(info) = leader::info_with_subjects(link, stream, subject, 0).await? else { return Ok(None) };
+        if info.state.subjects.is_none_or(|subjects| subjects.is_empty()) {
+            return Ok(None);
+        }
+        let subjects = [subject.to_owned()];
+        return Ok(last_of_each_up_to(link, stream, &subjects, info.state.last_seq).await?.pop());
     }
     let mut pauses = PAUSES.into_iter();
     loop {
@@ -95,13 +101,10 @@ pub(super) async fn last(
 
 /// Whether there is such a stream. One that is just being made, or has lost its leader, is, and nobody answers for it yet.
 async fn is_there(link: &Link, stream: &str) -> Result<bool, StoreError> {
-    match link.api::<Value>(&["STREAM.INFO.", stream].concat(), &Value::Null).await.map_err(Fault::of_read)? {
-        Ok(_) => Ok(true),
-        Err(error) if error.err_code == ApiError::NO_STREAM => Ok(false),
-        Err(error) => Err(error.into_error()),
-    }
+    Ok(leader::info(link, stream).await?.is_some())
 }
 
+/// The last message with one of these subjects, by who takes itself for the leader.
 async fn last_of_leader(link: &Link, stream: &str, subject: &str) -> Result<Option<Stored>, StoreError> {
     #[derive(serde::Deserialize)]
     struct Found {
@@ -184,20 +187,25 @@ impl All {
     }
 }
 
-/// Reads all messages with a subject. Any of several replicas may answer: it must have what its leader had before.
+/// Reads all messages with a subject, or under one that ends with a wildcard. Any of several replicas may answer: it must
+/// have what its leader had before.
 pub(super) async fn all(link: &Link, stream: &str, subject: &str, replicas: usize) -> Result<All, StoreError> {
     let mut before: Option<Vec<u64>> = None;
     let mut pauses = PAUSES.into_iter();
     for _ in 0..LOOKS {
-        let newest = if replicas > 1 { last_of_leader(link, stream, subject).await? } else { None };
+        let newest = match replicas {
+            ..=1 => None,
+            // Who is asked for the last one of each of several subjects tells all of them.
+            _ if subject.ends_with(['*', '>']) => last_of_leader(link, stream, subject).await?,
+            _ => last(link, stream, subject, replicas).await?,
+        };
         let (messages, counted) = read_all(link, stream, subject).await?;
         if messages.len() as u64 >= counted {
             let place = |message: Option<&Stored>| message.map_or(0, |message| message.place);
             if place(messages.last()) >= place(newest.as_ref()) {
                 return Ok(All { messages, damaged: None });
             }
-            let lags = || StoreError::Unavailable(format!("{}: a replica lags behind its leader", link.place()));
-            tokio::time::sleep(pauses.next().ok_or_else(lags)?).await;
+            tokio::time::sleep(pauses.next().ok_or_else(|| lags(link))?).await;
             continue;
         }
         // Some may have gone while they were read. Where the same ones are there again, none has.
@@ -236,8 +244,8 @@ pub(super) async fn is_any(link: &Link, stream: &str, subject: &str, replicas: u
     Ok(!first.messages.is_empty() || first.left > 0)
 }
 
-/// The last message of each subject, as far as there is one, in no order. Of several replicas the leader is asked, for each
-/// message: who is asked for several at once does not say how far it has come.
+/// The last message of each subject, as far as there is one, in no order. Of several replicas one is believed that has come
+/// as far as the leader.
 pub(super) async fn last_of_each(
     link: &Link,
     stream: &str,
@@ -245,19 +253,51 @@ pub(super) async fn last_of_each(
     replicas: usize,
 ) -> Result<Vec<Stored>, StoreError> {
     let mut found = Vec::with_capacity(subjects.len());
+    if subjects.is_empty() {
+        return Ok(found);
+    }
+    let up_to = match replicas {
+        ..=1 => 0,
+        _ => match leader::info(link, stream).await? {
+            Some(info) => info.state.last_seq,
+            None => return Ok(found),
+        },
+    };
     for subjects in subjects.chunks(STEP) {
-        if replicas > 1 {
-            let asked = subjects.iter().map(async |subject| match last_of_leader(link, stream, subject).await {
-                // It is left out, as by a server that is asked for several.
-                Err(StoreError::Damaged { .. }) => Ok(None),
-                other => other,
-            });
-            found.extend(try_join_all(asked).await?.into_iter().flatten());
-            continue;
-        }
-        found.extend(several(link, stream, &json!({"multi_last": subjects, "batch": subjects.len()})).await?.messages);
+        found.extend(last_of_each_up_to(link, stream, subjects, up_to).await?);
     }
     Ok(found)
+}
+
+/// The same, by who has come to the place `up_to` of the stream at least.
+async fn last_of_each_up_to(
+    link: &Link,
+    stream: &str,
+    subjects: &[String],
+    up_to: u64,
+) -> Result<Vec<Stored>, StoreError> {
+    let request = json!({"multi_last": subjects, "batch": subjects.len()});
+    let mut pauses = PAUSES.into_iter();
+    loop {
+        let several = several(link, stream, &request).await?;
+        match several.up_to {
+            _ if up_to == 0 => return Ok(several.messages),
+            Some(come_to) if come_to >= up_to => return Ok(several.messages),
+            Some(_) => tokio::time::sleep(pauses.next().ok_or_else(|| lags(link))?).await,
+            // Who has none of them does not say how far it has come.
+            None => break,
+        }
+    }
+    let asked = subjects.iter().map(async |subject| match last_of_leader(link, stream, subject).await {
+        // It is left out, as by a server that is asked for several.
+        Err(StoreError::Damaged { .. }) => Ok(None),
+        other => other,
+    });
+    Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+}
+
+fn lags(link: &Link) -> StoreError {
+    StoreError::Unavailable(format!("{}: a replica lags behind its leader", link.place()))
 }
 
 /// What is answered to who asks for several messages.
@@ -266,6 +306,8 @@ struct Several {
     messages: Vec<Stored>,
     /// How many more there were, by the server's count, readable or not.
     left: u64,
+    /// How far who answers had come, where the last ones were asked for, and it has some.
+    up_to: Option<u64>,
 }
 
 /// Asks for several messages; none where there is no such stream.
@@ -302,13 +344,13 @@ async fn ask_for_several(link: &Link, stream: &str, request: &Value) -> Result<O
         match message.status {
             None => messages.push(Stored::direct(message)?),
             // Nothing at all.
-            Some(StatusCode::NOT_FOUND) => return Ok(Some(Several { messages, left: 0 })),
+            Some(StatusCode::NOT_FOUND) => return Ok(Some(Several { messages, ..Several::default() })),
             Some(StatusCode::NO_RESPONDERS) => return Ok(None),
             // The end.
             Some(status) if status.as_u16() == 204 => {
-                let left = message.headers.as_ref().and_then(|headers| headers.get("Nats-Num-Pending"));
-                let left = left.and_then(|left| left.as_str().parse().ok()).unwrap_or_default();
-                return Ok(Some(Several { messages, left }));
+                let number = |name: &str| message.headers.as_ref()?.get(name)?.as_str().parse().ok();
+                let left = number("Nats-Num-Pending").unwrap_or_default();
+                return Ok(Some(Several { messages, left, up_to: number("Nats-UpTo-Sequence") }));
             }
             Some(status) => return Err(broke(&format!("NATS answers with {status}"))),
         }
@@ -317,32 +359,16 @@ async fn ask_for_several(link: &Link, stream: &str, request: &Value) -> Result<O
 
 /// The subjects of a stream under `filter`.
 pub(super) async fn subjects(link: &Link, space: &Space, filter: &str) -> Result<Vec<String>, StoreError> {
-    #[derive(serde::Deserialize)]
-    struct Info {
-        state: State,
-        #[serde(default)]
-        total: usize,
-    }
-    #[derive(serde::Deserialize)]
-    struct State {
-        #[serde(default)]
-        subjects: Option<std::collections::HashMap<String, u64>>,
-    }
     let mut found = Vec::new();
     loop {
-        let what = ["STREAM.INFO.", &space.stream()].concat();
-        let request = json!({"subjects_filter": filter, "offset": found.len()});
-        match link.api::<Info>(&what, &request).await.map_err(Fault::of_read)? {
-            Ok(info) => {
-                let page = info.state.subjects.unwrap_or_default();
-                let is_last = page.is_empty() || found.len() + page.len() >= info.total;
-                found.extend(page.into_keys());
-                if is_last {
-                    return Ok(found);
-                }
-            }
-            Err(error) if error.err_code == ApiError::NO_STREAM => return Ok(found),
-            Err(error) => return Err(error.into_error()),
+        let Some(info) = leader::info_with_subjects(link, &space.stream(), filter, found.len()).await? else {
+            return Ok(found);
+        };
+        let page = info.state.subjects.unwrap_or_default();
+        let is_last = page.is_empty() || found.len() + page.len() >= info.total;
+        found.extend(page.into_keys());
+        if is_last {
+            return Ok(found);
         }
     }
 }

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
 use super::EVENTS_PER_KEY;
+use super::leader::{Info, info};
 use super::link::{ApiError, Fault, Link};
 use super::names::Space;
 use crate::error::StoreError;
@@ -15,28 +16,6 @@ use crate::name::Namespace;
 pub(super) struct Streams {
     replicas: usize,
     known: Mutex<FxHashMap<Namespace, u32>>,
-}
-
-/// What is known of a stream.
-#[derive(serde::Deserialize)]
-pub(super) struct Info {
-    pub(super) config: Limits,
-    pub(super) state: State,
-}
-
-/// The part of a stream's settings that is of interest.
-#[derive(serde::Deserialize)]
-pub(super) struct Limits {
-    pub(super) name: String,
-    #[serde(default)]
-    max_msgs_per_subject: i64,
-}
-
-/// The part of a stream's state that is of interest.
-#[derive(serde::Deserialize)]
-pub(super) struct State {
-    pub(super) messages: u64,
-    pub(super) last_seq: u64,
 }
 
 impl Streams {
@@ -120,16 +99,6 @@ impl Streams {
             allow_direct: true,
             ..Config::default()
         }
-    }
-}
-
-/// What a stream is at; `None` when there is none.
-pub(super) async fn info(link: &Link, stream: &str) -> Result<Option<Info>, StoreError> {
-    let what = ["STREAM.INFO.", stream].concat();
-    match link.api::<Info>(&what, &Value::Null).await.map_err(Fault::of_read)? {
-        Ok(info) => Ok(Some(info)),
-        Err(error) if error.err_code == ApiError::NO_STREAM => Ok(None),
-        Err(error) => Err(error.into_error()),
     }
 }
 

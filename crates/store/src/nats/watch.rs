@@ -32,8 +32,7 @@ use super::about::About;
 use super::commit::taken;
 use super::link::{ApiError, Fault, Link};
 use super::names::Space;
-use super::stored;
-use super::streams;
+use super::{leader, stored};
 use crate::error::StoreError;
 use crate::name::{Key, Namespace};
 use crate::servers::{Answer, Patience, Start, Unanswered, Watching, told};
@@ -169,7 +168,7 @@ impl Watch {
 
     async fn open_after(&mut self, place: u64) -> Result<(), StoreError> {
         let losses = self.link.connected().await?;
-        let Some(info) = streams::info(&self.link, &self.space.stream()).await? else {
+        let Some(info) = leader::info(&self.link, &self.space.stream()).await? else {
             if place > 0 {
                 return Err(StoreError::CursorGone);
             }
@@ -224,7 +223,7 @@ impl Watch {
     /// between the two answers lies behind it.
     async fn pass(&mut self, place: u64) -> Result<(), StoreError> {
         let stream = self.space.stream();
-        let Some(info) = streams::info(&self.link, &stream).await? else { return Ok(()) };
+        let Some(info) = leader::info(&self.link, &stream).await? else { return Ok(()) };
         let last = info.state.last_seq;
         if last <= place {
             return Ok(());
