@@ -221,7 +221,9 @@ mod tests {
         remembered.state.put(&remembered.key, Condition::Absent, new).await.unwrap();
         let why = remembered.read().await.unwrap_err();
         assert!(
-            why.starts_with("TW7008: the content has the schema selections@2, and its reader knows selections@1"),
+            why.starts_with(
+                "TW7008: the content has the schema tradewind.ways@2, and its reader knows tradewind.ways@1"
+            ),
             "{why}"
         );
         opened.close().await.unwrap();

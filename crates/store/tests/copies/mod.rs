@@ -1,9 +1,12 @@
 //! A whole store that is copied into another engine: everything is there, however often the copy was broken off or killed.
 
+use std::future::{Future as _, poll_fn};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
+use std::pin::pin;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -136,14 +139,23 @@ pub(crate) async fn a_copy_that_is_broken_off_goes_on(store: Arc<dyn Store>) {
     let revisions = fill(&from).await;
     let (mut broken_off, mut written) = (0, 0);
     loop {
-        // At another moment each time.
-        let time = Duration::from_micros(500 + 777 * broken_off);
-        let mut told = 0;
-        let copied = tokio::time::timeout(time, copy(&*from, &*store, |copied| told = copied.revisions)).await;
+        // At another moment each time, when it has just begun to wait for something.
+        let (mut told, mut left) = (0, 1 + 7 * broken_off);
+        let copied = {
+            let mut copying = pin!(copy(&*from, &*store, |copied| told = copied.revisions));
+            poll_fn(|context| {
+                left -= 1;
+                match copying.as_mut().poll(context) {
+                    Poll::Pending if left == 0 => Poll::Ready(None),
+                    other => other.map(Some),
+                }
+            })
+            .await
+        };
         written += told;
         match copied {
-            Ok(copied) => break drop(copied.unwrap()),
-            Err(_) => broken_off += 1,
+            Some(copied) => break drop(copied.unwrap()),
+            None => broken_off += 1,
         }
     }
     assert!(broken_off > 3, "it was broken off {broken_off} times");
