@@ -22,6 +22,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::NatsSettings;
+use super::leader::Marks;
 use crate::error::StoreError;
 use crate::servers::Questions;
 
@@ -111,6 +112,8 @@ pub(super) struct Link {
     losses: watch::Receiver<u64>,
     /// Counts how often one was made.
     gains: watch::Receiver<u64>,
+    /// By which it is known who leads a stream.
+    pub(super) marks: Marks,
     /// Where watches begin.
     pub(super) questions: Questions,
     closed: watch::Sender<bool>,
@@ -166,7 +169,8 @@ impl Link {
         let context = jetstream::new(client.clone());
         let statistics = client.statistics();
         let (questions, closed) = (Questions::default(), watch::Sender::new(false));
-        Ok(Self { client, context, place, statistics, losses, gains, questions, closed })
+        let marks = Marks::default();
+        Ok(Self { client, context, place, statistics, losses, gains, marks, questions, closed })
     }
 
     /// `host:port` of each server, without passwords.

@@ -15,6 +15,14 @@ use crate::record::PieceId;
 const STREAM: &str = "TRADEWIND-";
 const STREAM_BESIDE: &str = "TRADEWIND-BESIDE-";
 
+/// Where a mark may be written in a stream of ours, which says nothing of what is kept.
+pub(super) fn mark_of(stream: &str) -> String {
+    match stream.strip_prefix(STREAM_BESIDE) {
+        Some(token) => Space { token: token.to_owned() }.clock(),
+        None => Space { token: stream.strip_prefix(STREAM).unwrap_or(stream).to_owned() }.mark(),
+    }
+}
+
 /// The names of one namespace.
 #[derive(Clone)]
 pub(super) struct Space {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::about::{ABOUT, About};
 use super::leader;
 use super::link::{ApiError, Fault, Link};
-use super::names::Space;
+use super::names::{self, Space};
 use crate::error::StoreError;
 use crate::record::Record;
 
@@ -276,15 +276,22 @@ async fn last_of_each_up_to(
     subjects: &[String],
     up_to: u64,
 ) -> Result<Vec<Stored>, StoreError> {
-    let request = json!({"multi_last": subjects, "batch": subjects.len()});
+    if up_to == 0 {
+        return Ok(several(link, stream, &json!({"multi_last": subjects, "batch": subjects.len()})).await?.messages);
+    }
+    // Who has none of them does not say how far it has come. Everybody has the mark, if it has come far enough.
+    let mark = names::mark_of(stream);
+    let with_mark: Vec<&str> = subjects.iter().map(String::as_str).chain([&*mark]).collect();
+    let request = json!({"multi_last": with_mark, "batch": with_mark.len()});
     let mut pauses = PAUSES.into_iter();
     loop {
-        let several = several(link, stream, &request).await?;
+        let mut several = several(link, stream, &request).await?;
         match several.up_to {
-            _ if up_to == 0 => return Ok(several.messages),
-            Some(come_to) if come_to >= up_to => return Ok(several.messages),
+            Some(come_to) if come_to >= up_to => {
+                several.messages.retain(|message| message.subject != mark);
+                return Ok(several.messages);
+            }
             Some(_) => tokio::time::sleep(pauses.next().ok_or_else(|| lags(link))?).await,
-            // Who has none of them does not say how far it has come.
             None => break,
         }
     }
